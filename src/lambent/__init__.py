@@ -1,0 +1,3 @@
+"""Lambent: AWS Lambda on your own machine."""
+
+__version__ = "0.1.0"

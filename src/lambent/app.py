@@ -1,0 +1,371 @@
+"""The keys: settings → every room, built in order → a running server.
+
+The only file that names implementations. Lifetimes stack: what is opened later is closed earlier, so a stopping
+server ends requests, then environments, then listeners of facts, then the sandbox, then the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import ipaddress
+import json
+import logging
+import os
+import resource
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from lambent import __version__
+from lambent.clock import Clock, SystemClock
+from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
+from lambent.domain.function import FunctionVersion
+from lambent.domain.session import Credentials, Session, seal
+from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey
+from lambent.gateway.dispatch import Authentication, Dispatch
+from lambent.gateway.own import OwnPaths
+from lambent.gateway.server import HttpServer, bind
+from lambent.invoke.invoker import Invoker
+from lambent.node.local import Endpoint, LocalNode
+from lambent.node.unpack import UnpackedCode
+from lambent.runtimes import Runtimes
+from lambent.runtimes.python import Python
+from lambent.runtimes.python.interpreters import find_interpreters
+from lambent.runtimes.python.library import RuntimeLibrary
+from lambent.sandbox import Sandbox, SandboxError
+from lambent.sandbox.probe import choose
+from lambent.services.iam import iam_service
+from lambent.services.lambda_ import lambda_service
+from lambent.services.logs import expire_logs, logs_service
+from lambent.services.sts import sts_service
+from lambent.settings import Settings, SettingsError
+from lambent.store.functions import Functions
+from lambent.store.identities import Identities
+from lambent.store.sqlite.blobs import FileBlobs
+from lambent.store.sqlite.database import Database, StoreError
+from lambent.store.sqlite.documents import SqliteDocuments
+from lambent.store.sqlite.log_events import SqliteLogEvents
+from lambent.telemetry.logs import LogListener
+from lambent.telemetry.stream import FactStream
+from lambent.wire.model import load_api
+
+_log = logging.getLogger(__name__)
+
+SERVICES = ("lambda", "logs", "iam", "sts")
+_CREDENTIALS_VALID_S = 12 * 3600
+_RETENTION_SWEEP_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server that serves."""
+
+    endpoint_url: str
+    settings: Settings
+    sandbox: Sandbox
+    runtimes: Runtimes
+    started_in_s: float
+    root_key_path: str | None
+    """Where the root's access key lies, with `auth = iam`."""
+
+
+def serve(settings: Settings) -> int:
+    """Run a server until SIGTERM or SIGINT, and return the exit code.
+
+    What keeps it from starting is said in one sentence on standard error.
+    """
+    started_s = time.monotonic()
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        uvloop.run(_serve(settings, started_s))
+    except (SettingsError, DataDirectoryError, StoreError, SandboxError) as error:
+        print(f"lambent: {error}", file=sys.stderr)  # noqa: T201 - this is the command's answer
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings, started_s: float) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, started_s=started_s) as server:
+        print(start_block(server), flush=True)  # noqa: T201 - likewise
+        await stop.wait()
+        print("Stopping: running invocations may end first.", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, started_s: float | None = None) -> AsyncGenerator[Running]:
+    """Build every room, serve while the context lasts, and close everything in turn.
+
+    Raises:
+        SettingsError, DataDirectoryError, StoreError, SandboxError: with one sentence for the user.
+    """
+    started_s = time.monotonic() if started_s is None else started_s
+    _check_address(settings)
+    _raise_open_files_limit()
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        listening = stack.enter_context(contextlib.closing(_bind(settings)))
+        port = int(listening.getsockname()[1])
+        data = stack.enter_context(open_data_directory(settings.store.data_dir))
+        control = stack.enter_context(contextlib.closing(_open(data, "control")))
+        logs = stack.enter_context(contextlib.closing(_open(data, "logs")))
+        documents, log_events = SqliteDocuments(control), SqliteLogEvents(logs)
+        blobs = FileBlobs(data.blobs)
+        functions, identities = Functions(documents), Identities(documents)
+
+        sandbox = await choose(settings.sandbox, data.run)
+        stack.push_async_callback(sandbox.close)
+        stream = await stack.enter_async_context(
+            FactStream(LogListener(documents=documents, log_events=log_events, clock=clock))
+        )
+        library = stack.enter_context(contextlib.closing(RuntimeLibrary(settings.store.cache_dir)))
+        runtimes = await _runtimes(settings, library)
+        node = LocalNode(
+            sandbox=sandbox,
+            has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network == "none",
+            runtimes=runtimes,
+            code=UnpackedCode(data.code, blobs),
+            run_directory=data.run,
+            clock=clock,
+            emit=stream.emit,
+            credentials=_execution_credentials(identities, data.secret, clock),
+        )
+        invoker = await stack.enter_async_context(_invoker(settings, node, clock))
+        lambda_ = lambda_service(
+            functions=functions,
+            blobs=blobs,
+            identities=identities,
+            invoker=invoker,
+            clock=clock,
+            secret=data.secret,
+            prepare=node.prepare,
+            retire=invoker.retire,
+            account_concurrency=settings.invoke.account_concurrency,
+            strict_roles=settings.server.auth == "iam",
+        )
+        stack.push_async_callback(lambda_.close)
+        endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"
+        server = Running(
+            endpoint_url=endpoint_url,
+            settings=settings,
+            sandbox=sandbox,
+            runtimes=runtimes,
+            started_in_s=0.0,
+            root_key_path=str(data.root_key) if settings.server.auth == "iam" else None,
+        )
+        dispatch = Dispatch(
+            apis={name: load_api(name) for name in SERVICES},
+            services={
+                "lambda": lambda_.operations,
+                "logs": logs_service(documents=documents, log_events=log_events, clock=clock),
+                "iam": iam_service(documents=documents, identities=identities, clock=clock),
+                "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
+            },
+            authentication=_authentication(settings, identities, data, clock),
+            own_paths=OwnPaths(
+                describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
+            ),
+            clock=clock,
+        )
+        http = HttpServer(dispatch, listening, drain_timeout_s=settings.server.drain_timeout_s)
+        await stack.enter_async_context(http)
+        node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
+        await lambda_.resume()
+        sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
+        stack.callback(sweeping.cancel)
+        yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
+
+
+def describe(server: Running, invoker: Invoker) -> dict[str, Any]:
+    """Return what the health answer says besides its status."""
+    return {
+        "version": __version__,
+        "endpoint": server.endpoint_url,
+        "region": server.settings.server.region,
+        "account": server.settings.server.account,
+        "auth": server.settings.server.auth,
+        "services": list(SERVICES),
+        "runtimes": server.runtimes.identifiers(),
+        "sandbox": {
+            "kind": server.sandbox.kind,
+            "enforcement": [dataclasses.asdict(promise) for promise in server.sandbox.enforcement],
+        },
+        "environments": invoker.environments(),
+        "running_invocations": invoker.running(),
+    }
+
+
+def start_block(server: Running) -> str:
+    """Return what a starting server prints."""
+    settings = server.settings
+    lines = [
+        f"Lambent {__version__} is running (started in {server.started_in_s:.2f} s).",
+        "",
+        f"  endpoint  {server.endpoint_url}",
+        f"  auth      {_auth_words(server)}",
+        f"  region    {settings.server.region}, account {settings.server.account}",
+        f"  data      {settings.store.data_dir}",
+        f"  runtimes  {', '.join(server.runtimes.identifiers()) or 'none found: install a Python interpreter'}",
+        f"  sandbox   {server.sandbox.kind}{_sandbox_warning(server)}",
+    ]
+    width = max(len(promise.promise) for promise in server.sandbox.enforcement)
+    for promise in server.sandbox.enforcement:
+        mark = "yes" if promise.enforced else "NO "
+        lines.append(f"            {mark} {promise.promise:<{width}}  {promise.how}")
+    return "\n".join(lines) + "\n"
+
+
+def _auth_words(server: Running) -> str:
+    if server.root_key_path is None:
+        return "open: any credentials are accepted"
+    return f"iam: signatures are verified; the root's access key is in {server.root_key_path}"
+
+
+def _sandbox_warning(server: Running) -> str:
+    return (
+        ""
+        if server.sandbox.kind == "namespaces"
+        else ": NO WALLS. Functions can do whatever this user can do."
+    )
+
+
+def _check_address(settings: Settings) -> None:
+    """Refuse to offer an open door to other machines."""
+    host = settings.server.host
+    if settings.server.auth == "open" and not _is_loopback(host):
+        raise SettingsError(
+            f"host = {host} would let anybody on the network run code here, because auth = open accepts any "
+            "credentials: use auth = iam, or a loopback address."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _bind(settings: Settings) -> Any:
+    host, port = settings.server.host, settings.server.port
+    try:
+        return bind(host, port)
+    except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise SettingsError(
+            f"Cannot listen on {host}:{port}: {reason}. Another port can be chosen with --port; 0 takes a free one."
+        ) from error
+
+
+def _open(data: DataDirectory, name: str) -> Database:
+    # Log events survive the death of the process; only a power cut may take the last of them.
+    path = data.control_database if name == "control" else data.logs_database
+    return Database(path, migrations=name, full_sync=name == "control")
+
+
+async def _runtimes(settings: Settings, library: RuntimeLibrary) -> Runtimes:
+    interpreters = await asyncio.to_thread(
+        find_interpreters,
+        search=settings.runtimes.runtime_search,
+        environ=os.environ,
+        cache_file=settings.store.cache_dir / "interpreters.json",
+    )
+    exact = settings.runtimes.exact_runtime
+    return Runtimes([Python(interpreters=interpreters, library=library, exact=exact)])
+
+
+def _invoker(settings: Settings, node: LocalNode, clock: Clock) -> Invoker:
+    async def start(version: FunctionVersion, cold_start_reason: str) -> Any:
+        return await node.start(version, cold_start_reason=cold_start_reason)
+
+    return Invoker(
+        start=start,
+        clock=clock,
+        account_concurrency=settings.invoke.account_concurrency,
+        idle_timeout_s=settings.invoke.idle_timeout_s,
+        drain_timeout_s=settings.server.drain_timeout_s,
+    )
+
+
+def _execution_credentials(
+    identities: Identities, secret: bytes, clock: Clock
+) -> Callable[[FunctionVersion], Awaitable[Credentials]]:
+    async def credentials(version: FunctionVersion) -> Credentials:
+        role = await identities.find_role(version.role)
+        session = Session(
+            account=version.role.split(":")[4] or version.key.account,
+            role_arn=version.role,
+            role_id=role.id if role else _unknown_role_id(version.role),
+            name=version.key.name,
+            expires_s=int(clock.now_s()) + _CREDENTIALS_VALID_S,
+        )
+        return seal(secret, session)
+
+    return credentials
+
+
+def _unknown_role_id(role_arn: str) -> str:
+    """A stable id for a role that open authentication accepted without its existing."""
+    return "AROA" + hashlib.sha256(role_arn.encode()).hexdigest()[:17].upper()
+
+
+def _authentication(
+    settings: Settings, identities: Identities, data: DataDirectory, clock: Clock
+) -> Authentication:
+    account = settings.server.account
+    if settings.server.auth == "open":
+        return OpenAuthentication(
+            keys=identities, secret=data.secret, account=account, region=settings.server.region
+        )
+    return IamAuthentication(
+        keys=identities, secret=data.secret, root=_root_key(data), account=account, clock=clock
+    )
+
+
+def _root_key(data: DataDirectory) -> RootKey:
+    """Read the root's access key, made at the first start with `auth = iam`."""
+    if not data.root_key.exists():
+        key = {
+            "AccessKeyId": "AKIA" + secrets.token_hex(8).upper(),
+            "SecretAccessKey": secrets.token_urlsafe(30),
+        }
+        write_private(data.root_key, json.dumps(key, indent=2).encode())
+    found = json.loads(data.root_key.read_text())
+    return RootKey(access_key_id=found["AccessKeyId"], secret_access_key=found["SecretAccessKey"])
+
+
+async def _sweep_logs(documents: SqliteDocuments, log_events: SqliteLogEvents, clock: Clock) -> None:
+    """Let log events go when their group's retention says so, for ever."""
+    while True:
+        try:
+            await expire_logs(documents=documents, log_events=log_events, clock=clock)
+        except Exception:
+            _log.exception("Expired log events could not be removed.")
+        await clock.sleep(_RETENTION_SWEEP_S)
+
+
+def _raise_open_files_limit() -> None:
+    """Every environment needs a handful of descriptors here."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,39 @@
+"""A call: one API request as a service sees it. Who asks, where, when, and under which request id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """The identity behind a call, as `sts.GetCallerIdentity` reports it."""
+
+    arn: str
+    """For instance ``arn:aws:iam::000000000000:root`` or an ``assumed-role`` ARN of STS."""
+    user_id: str
+    """The account id for root, ``AIDA…`` for a user, ``AROA…:session`` for an assumed role."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One authenticated API request, without its parameters."""
+
+    account: str
+    region: str
+    request_id: str
+    access_key_id: str
+    """Empty when an unsigned request was accepted."""
+    principal: Principal
+    endpoint_url: str
+    """How the caller reached this server, for links in answers; no trailing slash."""
+    at_s: float
+    """When the request arrived, in seconds since the epoch."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """The request's headers by lower-case name, for what AWS reads there outside an operation's model."""
+
+
+def root_principal(account: str) -> Principal:
+    """Return the account's root identity, which open authentication assumes."""
+    return Principal(arn=f"arn:aws:iam::{account}:root", user_id=account)

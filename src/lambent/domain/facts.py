@@ -1,0 +1,142 @@
+"""Facts: what happened in an execution environment, as typed records in the past tense.
+
+The invocation path emits them and goes on; logs, metrics, traces and bills listen (`lambent.telemetry`). They
+carry what AWS's Telemetry API events carry (aws-facts §9): the names of the fields are AWS's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from lambent.domain.function import FunctionKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The execution environment that a fact is about."""
+
+    environment_id: str
+    function: FunctionKey
+    version: str
+    memory_mb: int
+    architecture: str
+    log_group: str
+    log_stream: str
+    log_format: str
+    application_log_level: str | None = None
+    system_log_level: str | None = None
+    runtime_version: str
+    """AWS's words for it, for instance ``python:3.12.v36``."""
+    runtime_version_arn: str
+    initialization_type: str = "on-demand"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened."""
+
+    at_s: float
+    """Seconds since the epoch."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitStart(Fact):
+    """The runtime was started."""
+
+    phase: str
+    """``init``, or ``invoke`` when a failed init is repeated inside an invocation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitReport(Fact):
+    """The init phase ended."""
+
+    phase: str
+    status: str
+    """``success``, ``error`` or ``timeout``."""
+    error_type: str | None
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start(Fact):
+    """An invocation was handed to the environment."""
+
+    request_id: str
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One log event of the function: a line of its output, or one framed message.
+
+    The text may end with its newline or not; `lambent.domain.log_line.lines_of` gives every line one.
+    """
+
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output(Fact):
+    """The function wrote log lines."""
+
+    request_id: str | None
+    """None during init."""
+    lines: tuple[LogLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeDone(Fact):
+    """The runtime answered, failed or was stopped."""
+
+    request_id: str
+    status: str
+    """``success``, ``error``, ``failure`` or ``timeout``."""
+    error_type: str | None
+    duration_ms: float
+    produced_bytes: int
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Fact):
+    """The account of one invocation: what was measured and what it costs."""
+
+    request_id: str
+    status: str
+    error_type: str | None
+    duration_ms: float
+    billed_duration_ms: int
+    memory_size_mb: int
+    max_memory_used_mb: int
+    init_duration_ms: float | None
+    """Only on a cold start."""
+    cold_start_reason: str | None
+    """None when warm; ``first``, ``scale-out``, ``new-version``, ``retired`` or ``reset``."""
+    gb_seconds: Decimal
+    price_usd: Decimal
+    """Duration and request price of this invocation in us-east-1, before free tier."""
+    trace_id: str
+    error_message: str | None = None
+    """When the runtime died or could not start, AWS's sentence about it, for instance ``RequestId: … Error:
+    Runtime exited with error: exit status 1``; None for errors that the runtime itself reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogsDropped(Fact):
+    """Output was given up because a listener could not keep up."""
+
+    reason: str
+    dropped_records: int
+    dropped_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentStopped(Fact):
+    """An execution environment is gone."""
+
+    reason: str
+    """``idle``, ``reset``, ``replaced``, ``deleted`` or ``shutdown``."""

@@ -1,0 +1,143 @@
+"""A function and its versions: what is stored, and what an execution environment is made from.
+
+Members that the invocation path does not use (VpcConfig, TracingConfig, …) are kept word for word in
+`FunctionVersion.passive` under their AWS names and returned as they came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LATEST = "$LATEST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionKey:
+    """Which function: names are unique in an account and region."""
+
+    account: str
+    region: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """``account/region/name``, the key under which the store keeps it."""
+        return f"{self.account}/{self.region}/{self.name}"
+
+    @property
+    def arn(self) -> str:
+        """The unqualified function ARN."""
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}"
+
+    def qualified_arn(self, qualifier: str) -> str:
+        """The function ARN with a version or alias."""
+        return f"{self.arn}:{qualifier}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A deployment package: its blob, its size, and AWS's name for its content."""
+
+    blob: str
+    """SHA-256 of the zip in hex, the blob's name in the store."""
+    sha256: str
+    """The same hash in base64: ``CodeSha256``."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggingConfig:
+    """Where and how a function logs."""
+
+    group: str
+    format: str = "Text"
+    """``Text`` or ``JSON``."""
+    application_level: str | None = None
+    """TRACE … FATAL; only with JSON."""
+    system_level: str | None = None
+    """DEBUG, INFO or WARN; only with JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionVersion:
+    """Code and configuration of ``$LATEST`` or of a published version."""
+
+    key: FunctionKey
+    version: str = LATEST
+    code: Code
+    runtime: str
+    handler: str
+    role: str
+    logging: LoggingConfig
+    description: str = ""
+    memory_mb: int = 128
+    timeout_s: int = 3
+    environment: Mapping[str, str] | None = None
+    """None: never set; AWS then leaves the member out."""
+    ephemeral_storage_mb: int = 512
+    architecture: str = "x86_64"
+    package_type: str = "Zip"
+    passive: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Members by AWS name that are kept for the caller only."""
+    state: str = "Pending"
+    state_reason: str | None = None
+    state_reason_code: str | None = None
+    last_update_status: str | None = None
+    last_update_status_reason: str | None = None
+    last_update_status_reason_code: str | None = None
+    last_modified: str = ""
+    """``2026-01-02T03:04:05.678+0000``."""
+    revision_id: str = ""
+    """UUID; new on each change, also of state."""
+    configuration_id: str = ""
+    """UUID; new when code or configuration change, so that environments of the old ones are retired."""
+
+    @property
+    def arn(self) -> str:
+        """The ARN qualified with this version."""
+        return self.key.qualified_arn(self.version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function: its ``$LATEST`` version and what belongs to no version."""
+
+    key: FunctionKey
+    latest: FunctionVersion
+    serving: FunctionVersion | None = None
+    """While an update is in progress: the version that invocations still use."""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    reserved_concurrency: int | None = None
+    versions: Mapping[str, FunctionVersion] = field(default_factory=dict[str, FunctionVersion])
+    """Published versions by number; never changed, except in state."""
+    last_published: int = 0
+    """The number of the newest version ever published: numbers are not used twice."""
+    published_from: str = ""
+    """What `configuration_digest` was of ``$LATEST`` when it was last published."""
+
+    @property
+    def invocable(self) -> FunctionVersion:
+        """The version that an unqualified invocation runs now."""
+        return self.serving or self.latest
+
+
+class ActivationError(Exception):
+    """A version cannot be made ready to run; it becomes ``Failed`` with this reason.
+
+    Args:
+        reason: one sentence for the caller (``StateReason`` or ``LastUpdateStatusReason``).
+        reason_code: AWS's code for it, for instance ``InvalidRuntime`` (API page "FunctionConfiguration").
+    """
+
+    def __init__(self, reason: str, reason_code: str = "InternalError") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.reason_code = reason_code
+
+
+def runtime_version_arn(region: str, runtime: str) -> str:
+    """Return ``RuntimeVersionConfig.RuntimeVersionArn`` of a runtime identifier such as ``python3.12``."""
+    return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"

@@ -1,0 +1,37 @@
+"""An invocation and its outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lambent.domain.facts import Report
+from lambent.domain.function import FunctionVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One event on its way to one version of a function."""
+
+    request_id: str
+    version: FunctionVersion
+    invoked_arn: str
+    """The ARN as the caller named the function: unqualified, or with version or alias."""
+    payload: bytes
+    """JSON text, passed on as it came."""
+    client_context: str | None = None
+    """JSON text (decoded from the header's base64)."""
+    trace_id: str = ""
+    """The ``X-Amzn-Trace-Id`` value: ``Root=…;Parent=…;Sampled=0``."""
+    wants_log_tail: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an invocation came to. A failure of the user's function is an outcome, not an exception."""
+
+    payload: bytes
+    report: Report
+    function_error: str | None = None
+    """None, or ``Unhandled``."""
+    log_tail: bytes = b""
+    """The last 4,096 bytes of this invocation's log, when asked for."""

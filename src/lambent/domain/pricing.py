@@ -1,0 +1,49 @@
+"""The price list, as data, and what one invocation costs.
+
+Figures are AWS's list prices for us-east-1 in USD (AWS page "AWS Lambda pricing"; aws-facts §1), tier 1, before
+the free tier. Exact decimal arithmetic: a bill is not a float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+REQUEST_USD = Decimal("0.0000002")
+"""0.20 USD per million requests."""
+DURATION_USD_PER_GB_S = {"x86_64": Decimal("0.0000166667"), "arm64": Decimal("0.0000133334")}
+EPHEMERAL_STORAGE_USD_PER_GB_S = Decimal("0.0000000309")
+FREE_EPHEMERAL_STORAGE_MB = 512
+_MB_MS_PER_GB_S = Decimal(1024 * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """The account of one invocation."""
+
+    gb_seconds: Decimal
+    price_usd: Decimal
+
+
+@lru_cache(maxsize=4096)
+def price_of(
+    *, architecture: str, memory_mb: int, billed_duration_ms: int, ephemeral_storage_mb: int = FREE_EPHEMERAL_STORAGE_MB
+) -> Cost:
+    """Return what one on-demand invocation costs.
+
+    Args:
+        architecture: ``x86_64`` or ``arm64``.
+        memory_mb: the configured MemorySize.
+        billed_duration_ms: duration rounded up to whole milliseconds, init included on a cold start.
+        ephemeral_storage_mb: the configured size of /tmp; only what exceeds 512 MB is charged.
+    """
+    gb_seconds = Decimal(memory_mb * billed_duration_ms) / _MB_MS_PER_GB_S
+    storage_mb = max(0, ephemeral_storage_mb - FREE_EPHEMERAL_STORAGE_MB)
+    storage_gb_seconds = Decimal(storage_mb * billed_duration_ms) / _MB_MS_PER_GB_S
+    price = (
+        REQUEST_USD
+        + gb_seconds * DURATION_USD_PER_GB_S[architecture]
+        + storage_gb_seconds * EPHEMERAL_STORAGE_USD_PER_GB_S
+    )
+    return Cost(gb_seconds=gb_seconds, price_usd=price)

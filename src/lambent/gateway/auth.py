@@ -1,0 +1,155 @@
+"""Who asks: from a signed request to an account, a region and a principal.
+
+`open` authentication believes everybody and only reads who they say they are; `iam` verifies the signature
+(AWS page "Signature Version 4 signing process") against the access keys of users and of the account's root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qs
+
+from lambent.clock import Clock
+from lambent.domain.call import Principal, root_principal
+from lambent.domain.identity import AccessKey
+from lambent.domain.session import ASSUMED_ROLE_KEY_PREFIX, Session, unseal
+from lambent.errors import (
+    ExpiredTokenException,
+    MissingAuthenticationTokenException,
+    UnrecognizedClientException,
+)
+from lambent.wire.http import HttpRequest
+from lambent.wire.scope import credential_scope
+from lambent.wire.sigv4 import parse_authorization, verify
+
+_ACCOUNT_DIGITS = 12
+_INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks, and where."""
+
+    account: str
+    region: str
+    access_key_id: str
+    principal: Principal
+
+
+class AccessKeys(Protocol):
+    """Where access keys of users are looked up."""
+
+    async def find_access_key(self, access_key_id: str) -> AccessKey | None:
+        """Return the key, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootKey:
+    """The access key of the account's root, for `iam` authentication before there are users."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+class OpenAuthentication:
+    """Believes every caller: the access key id says who it is."""
+
+    def __init__(self, *, keys: AccessKeys, secret: bytes, account: str, region: str) -> None:
+        self._keys = keys
+        self._secret = secret
+        self._account = account
+        self._region = region
+
+    async def authenticate(self, request: HttpRequest) -> Caller:
+        """Return the caller; a request without credentials is the default account's root."""
+        scope = credential_scope(request)
+        if scope is None:
+            return self._root(self._account, self._region, "")
+        access_key_id, region, _ = scope
+        if len(access_key_id) == _ACCOUNT_DIGITS and access_key_id.isdigit():
+            return self._root(access_key_id, region, access_key_id)
+        if access_key_id.startswith(ASSUMED_ROLE_KEY_PREFIX):
+            found = unseal(self._secret, access_key_id, _session_token(request))
+            if found is not None:
+                return _of_session(found[0], region, access_key_id)
+        elif access_key_id.startswith("AKIA"):
+            key = await self._keys.find_access_key(access_key_id)
+            if key is not None:
+                return _of_key(key, region)
+        return self._root(self._account, region, access_key_id)
+
+    def _root(self, account: str, region: str, access_key_id: str) -> Caller:
+        return Caller(
+            account=account,
+            region=region or self._region,
+            access_key_id=access_key_id,
+            principal=root_principal(account),
+        )
+
+
+class IamAuthentication:
+    """Verifies signatures."""
+
+    def __init__(self, *, keys: AccessKeys, secret: bytes, root: RootKey, account: str, clock: Clock) -> None:
+        self._keys = keys
+        self._secret = secret
+        self._root = root
+        self._account = account
+        self._clock = clock
+
+    async def authenticate(self, request: HttpRequest) -> Caller:
+        """Return the caller that signed the request.
+
+        Raises:
+            MissingAuthenticationTokenException, IncompleteSignatureException, UnrecognizedClientException,
+            ExpiredTokenException, InvalidSignatureException, RequestExpired: as AWS answers.
+        """
+        authorization = parse_authorization(request)
+        if authorization is None:
+            raise MissingAuthenticationTokenException("Missing Authentication Token")
+        secret_access_key, caller = await self._find(
+            authorization.access_key_id, authorization.region, request
+        )
+        verify(request, authorization, secret_access_key, self._clock.now_s())
+        return caller
+
+    async def _find(self, access_key_id: str, region: str, request: HttpRequest) -> tuple[str, Caller]:
+        if access_key_id == self._root.access_key_id:
+            caller = Caller(
+                account=self._account,
+                region=region,
+                access_key_id=access_key_id,
+                principal=root_principal(self._account),
+            )
+            return self._root.secret_access_key, caller
+        if access_key_id.startswith(ASSUMED_ROLE_KEY_PREFIX):
+            found = unseal(self._secret, access_key_id, _session_token(request))
+            if found is None:
+                raise UnrecognizedClientException(_INVALID_TOKEN)
+            session, credentials = found
+            if session.expires_s <= self._clock.now_s():
+                raise ExpiredTokenException("The security token included in the request is expired")
+            return credentials.secret_access_key, _of_session(session, region, access_key_id)
+        key = await self._keys.find_access_key(access_key_id)
+        if key is None or key.status != "Active":
+            raise UnrecognizedClientException(_INVALID_TOKEN)
+        return key.secret, _of_key(key, region)
+
+
+def _of_session(session: Session, region: str, access_key_id: str) -> Caller:
+    principal = Principal(arn=session.arn, user_id=session.user_id)
+    return Caller(account=session.account, region=region, access_key_id=access_key_id, principal=principal)
+
+
+def _of_key(key: AccessKey, region: str) -> Caller:
+    principal = Principal(arn=key.user_arn, user_id=key.user_id)
+    return Caller(account=key.account, region=region, access_key_id=key.id, principal=principal)
+
+
+def _session_token(request: HttpRequest) -> str:
+    token = request.headers.get("x-amz-security-token")
+    if token is None and "X-Amz-Security-Token=" in request.query:
+        token = parse_qs(request.query).get("X-Amz-Security-Token", [""])[0]
+    return token or ""

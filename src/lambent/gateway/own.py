@@ -1,0 +1,65 @@
+"""Lambent's own paths, under ``/_lambent``: health, and the download of code that GetFunction links to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from lambent.clock import Clock
+from lambent.domain.code_link import verify_code_link
+from lambent.store import Blobs
+from lambent.wire.http import HttpRequest, HttpResponse
+
+_CODE_PREFIX = "/_lambent/code/"
+
+
+class OwnPaths:
+    """Answers ``/_lambent/…``."""
+
+    def __init__(
+        self, *, describe: Callable[[], Mapping[str, Any]], blobs: Blobs, secret: bytes, clock: Clock
+    ) -> None:
+        """Make it.
+
+        Args:
+            describe: the state of the server, for the health answer.
+            blobs: where code lies.
+            secret: what links are signed with.
+            clock: the time.
+        """
+        self._describe = describe
+        self._blobs = blobs
+        self._secret = secret
+        self._clock = clock
+
+    async def answer(self, request: HttpRequest) -> HttpResponse:
+        """Return the answer to one request."""
+        if request.method not in ("GET", "HEAD"):
+            return _json(405, {"message": f"{request.method} is not possible here."})
+        if request.path == "/_lambent/health":
+            return _json(200, {"status": "running", **self._describe()})
+        if request.path.startswith(_CODE_PREFIX):
+            return await self._code(request)
+        return _json(404, {"message": f"There is nothing at {request.path}."})
+
+    async def _code(self, request: HttpRequest) -> HttpResponse:
+        blob = request.path.removeprefix(_CODE_PREFIX)
+        query = parse_qs(request.query)
+        expires, signature = query.get("Expires", [""])[0], query.get("Signature", [""])[0]
+        if not verify_code_link(self._secret, blob, expires, signature, self._clock.now_s()):
+            return _json(403, {"message": "The link has expired or was changed."})
+        try:
+            content = await asyncio.to_thread(self._blobs.path(blob).read_bytes)
+        except (KeyError, OSError):
+            return _json(404, {"message": "The code is gone."})
+        return HttpResponse(status=200, headers=[("Content-Type", "application/zip")], body=content)
+
+
+def _json(status: int, content: Mapping[str, Any]) -> HttpResponse:
+    return HttpResponse(
+        status=status, headers=[("Content-Type", "application/json")], body=msgspec.json.encode(content)
+    )

@@ -1,0 +1,135 @@
+"""The story of one invocation, and the pools that it meets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Self
+
+from lambent.clock import Clock
+from lambent.domain.function import FunctionKey, FunctionVersion
+from lambent.domain.invocation import Invocation, Outcome
+from lambent.errors import ServiceException
+from lambent.invoke.counting import Counting
+from lambent.invoke.pool import Pool, StartEnvironment
+from lambent.runtimes import RuntimeUnavailable
+
+_log = logging.getLogger(__name__)
+_SWEEP_MAX_S = 10.0
+
+
+class Invoker:
+    """Runs invocations. Use as an async context manager: leaving it drains and then stops every environment."""
+
+    def __init__(
+        self,
+        *,
+        start: StartEnvironment,
+        clock: Clock,
+        account_concurrency: int,
+        idle_timeout_s: float,
+        drain_timeout_s: float,
+    ) -> None:
+        """Make an invoker without environments.
+
+        Args:
+            start: starts an environment.
+            clock: the time.
+            account_concurrency: concurrent executions of an account in a region.
+            idle_timeout_s: how long an environment may idle.
+            drain_timeout_s: how long leaving waits for running invocations.
+        """
+        self._start = start
+        self._clock = clock
+        self._counting = Counting(account_concurrency=account_concurrency)
+        self._idle_timeout_s = idle_timeout_s
+        self._drain_timeout_s = drain_timeout_s
+        self._pools: dict[str, Pool] = {}
+        self._seen: set[FunctionKey] = set()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._leaving: set[Pool] = set()
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def invoke(self, invocation: Invocation, *, reserved_concurrency: int | None = None) -> Outcome:
+        """Run an invocation in an execution environment of its version.
+
+        Args:
+            invocation: what to run.
+            reserved_concurrency: the function's ReservedConcurrentExecutions.
+
+        Raises:
+            TooManyRequestsException: a concurrency limit is reached.
+            ServiceException: no environment could be started.
+        """
+        with self._counting.admitted(invocation.version.key, reserved_concurrency):
+            self._is_idle.clear()
+            try:
+                return await self._run(invocation)
+            finally:
+                if self._counting.running() == 1:
+                    self._is_idle.set()
+
+    async def _run(self, invocation: Invocation) -> Outcome:
+        pool = self._pool_of(invocation.version)
+        try:
+            environment = await pool.acquire()
+        except Exception as error:
+            raise _start_failure(invocation.version, error) from error
+        try:
+            return await environment.invoke(invocation)
+        finally:
+            pool.release(environment)
+
+    def retire(self, key: FunctionKey) -> None:
+        """Let the environments of a function go as soon as they are idle: its code or configuration changed."""
+        for pool in [pool for pool in self._pools.values() if pool.version.key == key]:
+            pool.retire("replaced")
+            # A later invocation of the same configuration gets a new pool.
+            del self._pools[pool.version.configuration_id]
+            self._leaving = {other for other in self._leaving if not other.is_empty} | {pool}
+
+    def environments(self) -> int:
+        """Return how many environments live."""
+        return sum(pool.environments for pool in (*self._pools.values(), *self._leaving))
+
+    def running(self) -> int:
+        """Return how many invocations run."""
+        return self._counting.running()
+
+    async def __aenter__(self) -> Self:
+        self._sweeping = asyncio.create_task(self._sweep())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            async with asyncio.timeout(self._drain_timeout_s):
+                await self._is_idle.wait()
+        except TimeoutError:
+            _log.warning("Stopping with %d invocations still running.", self._counting.running())
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await asyncio.gather(*(pool.close("shutdown") for pool in (*self._pools.values(), *self._leaving)))
+
+    def _pool_of(self, version: FunctionVersion) -> Pool:
+        pool = self._pools.get(version.configuration_id)
+        if pool is None:
+            is_new_version = version.key in self._seen
+            self._seen.add(version.key)
+            pool = Pool(version, start=self._start, clock=self._clock, is_new_version=is_new_version)
+            self._pools[version.configuration_id] = pool
+        return pool
+
+    async def _sweep(self) -> None:
+        """Retire idle environments, for ever."""
+        while True:
+            await self._clock.sleep(min(_SWEEP_MAX_S, max(0.05, self._idle_timeout_s / 4)))
+            for pool in self._pools.values():
+                pool.retire_idle(older_than_s=self._idle_timeout_s, reason="idle")
+
+
+def _start_failure(version: FunctionVersion, error: Exception) -> ServiceException:
+    _log.error("No environment could be started for %s: %s", version.arn, error)
+    if isinstance(error, RuntimeUnavailable):
+        return ServiceException(str(error))
+    return ServiceException("The execution environment could not be started. The server's log says why.")

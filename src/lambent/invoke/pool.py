@@ -1,0 +1,194 @@
+"""The environments of one configuration of one function, and the invocations that wait for one.
+
+A pool is the sole owner of that state. It belongs to one event loop and is changed only between awaits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from lambent.clock import Clock
+from lambent.domain.function import FunctionVersion
+from lambent.domain.invocation import Invocation, Outcome
+from lambent.invoke.assignment import Assignment, assign
+
+
+class Environment(Protocol):
+    """What a pool needs of an execution environment. See `lambent.node.environment`."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether an invocation may be handed to it."""
+        ...
+
+    async def invoke(self, invocation: Invocation) -> Outcome:
+        """Run one invocation."""
+        ...
+
+    async def stop(self, reason: str) -> None:
+        """End it."""
+        ...
+
+
+StartEnvironment = Callable[[FunctionVersion, str], Awaitable[Environment]]
+"""Starts an environment of a version, for a cold start reason."""
+
+
+class Pool:
+    """Idle, busy and starting environments of one version's configuration."""
+
+    def __init__(
+        self, version: FunctionVersion, *, start: StartEnvironment, clock: Clock, is_new_version: bool
+    ) -> None:
+        """Make an empty pool.
+
+        Args:
+            version: what its environments run.
+            start: starts one.
+            clock: for idle times.
+            is_new_version: whether another configuration of this function ran before.
+        """
+        self.version = version
+        self._start = start
+        self._clock = clock
+        self._is_new_version = is_new_version
+        self._idle: list[tuple[Environment, float]] = []
+        self._busy: set[Environment] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._waiting: deque[asyncio.Future[Environment]] = deque()
+        self._has_started_any = False
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._retired_reason: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Pool {self.version.key.name}:{self.version.version} {len(self._busy)} busy, {len(self._idle)} idle, "
+            f"{len(self._starting)} starting, {len(self._waiting)} waiting>"
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing lives or waits here."""
+        return not (self._idle or self._busy or self._starting or self._waiting)
+
+    @property
+    def environments(self) -> int:
+        """How many environments live or start."""
+        return len(self._idle) + len(self._busy) + len(self._starting)
+
+    async def acquire(self) -> Environment:
+        """Return an environment for one invocation: an idle one, or the first that becomes ready.
+
+        Raises:
+            Exception: whatever kept the environment that this invocation asked for from starting.
+        """
+        while self._idle:
+            environment, _ = self._idle.pop()
+            if environment.is_usable:
+                self._busy.add(environment)
+                return environment
+            self._stop_soon(environment, "failed")
+        if assign(idle=0, waiting=len(self._waiting), starting=len(self._starting)) is Assignment.START:
+            self._start_one()
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self.release(place.result())
+            raise
+        finally:
+            if place in self._waiting:
+                self._waiting.remove(place)
+
+    def release(self, environment: Environment) -> None:
+        """Take an environment back after its invocation: the next waiting one gets it, or it idles."""
+        self._busy.discard(environment)
+        if self._retired_reason is not None and not self._waiting:
+            self._stop_soon(environment, self._retired_reason)
+            return
+        self._offer(environment)
+
+    def retire_idle(self, *, older_than_s: float, reason: str) -> None:
+        """Stop environments that have been idle for so long."""
+        now_s = self._clock.monotonic_s()
+        keep = [entry for entry in self._idle if now_s - entry[1] < older_than_s]
+        gone = [entry for entry in self._idle if now_s - entry[1] >= older_than_s]
+        self._idle = keep
+        for environment, _ in gone:
+            self._stop_soon(environment, reason)
+
+    def retire(self, reason: str) -> None:
+        """Stop every environment as soon as it is idle; there will be no new ones without a new invocation."""
+        self._retired_reason = reason
+        self.retire_idle(older_than_s=0.0, reason=reason)
+
+    async def close(self, reason: str) -> None:
+        """Stop everything, also what is running."""
+        self.retire(reason)
+        for task in list(self._starting):
+            task.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        for environment in list(self._busy):
+            self._stop_soon(environment, reason)
+        while self._stopping:
+            await asyncio.gather(*self._stopping, return_exceptions=True)
+
+    def _start_one(self) -> None:
+        reason = self._cold_start_reason()
+        self._has_started_any = True
+        task = asyncio.create_task(self._start_and_offer(reason))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    def _cold_start_reason(self) -> str:
+        if self._busy or self._starting:
+            return "scale-out"
+        if self._has_started_any:
+            return "retired"
+        return "new-version" if self._is_new_version else "first"
+
+    async def _start_and_offer(self, reason: str) -> None:
+        try:
+            environment = await self._start(self.version, reason)
+        except Exception as error:
+            self._is_started()
+            # One failed start fails one invocation: the others have starts of their own.
+            place = self._next_waiting()
+            if place is not None:
+                place.set_exception(error)
+            return
+        self._is_started()
+        self._offer(environment)
+
+    def _is_started(self) -> None:
+        """Count this start as over before anything else is decided: whoever comes next must not wait for it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._starting.discard(task)
+
+    def _offer(self, environment: Environment) -> None:
+        place = self._next_waiting()
+        if place is not None:
+            self._busy.add(environment)
+            place.set_result(environment)
+        elif self._retired_reason is not None or not environment.is_usable:
+            self._stop_soon(environment, self._retired_reason or "failed")
+        else:
+            self._idle.append((environment, self._clock.monotonic_s()))
+
+    def _next_waiting(self) -> asyncio.Future[Environment] | None:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                return place
+        return None
+
+    def _stop_soon(self, environment: Environment, reason: str) -> None:
+        task = asyncio.create_task(environment.stop(reason))
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)

@@ -1,0 +1,460 @@
+"""An execution environment: one runtime behind walls, one invocation at a time.
+
+Init → Ready ⇄ Invoke → Shutdown, as AWS's page "Understanding the Lambda execution environment lifecycle" has it.
+A runtime that times out, crashes or fails its init is *reset*: its processes are gone, /tmp stays, and the next
+invocation starts the runtime again as part of itself (AWS's "suppressed init").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from lambent.clock import Clock
+from lambent.domain.facts import (
+    EnvironmentStopped,
+    Fact,
+    InitReport,
+    InitStart,
+    LogLine,
+    Origin,
+    Output,
+    Report,
+    RuntimeDone,
+    Start,
+)
+from lambent.domain.function import FunctionVersion
+from lambent.domain.invocation import Invocation, Outcome
+from lambent.domain.limits import INIT_MAX_S, LOG_TAIL_MAX_BYTES, SYNC_RESPONSE_MAX_BYTES
+from lambent.domain.log_line import lines_of
+from lambent.domain.pricing import price_of
+from lambent.node.ending import Ending, RuntimeExit, TimedOut, ending_of, exit_reason
+from lambent.node.output import Output as LogPipe
+from lambent.node.runtime_api import Answer, Connection, RuntimeApi
+from lambent.sandbox import Sandbox, SandboxProcess, SandboxSpec
+
+_MB = 1024 * 1024
+
+
+class State(Enum):
+    """What an environment is doing."""
+
+    NEW = "new"
+    INIT = "init"
+    READY = "ready"
+    INVOKE = "invoke"
+    RESET = "reset"
+    SHUTDOWN = "shutdown"
+
+
+_MOVES = {
+    State.NEW: {State.INIT, State.SHUTDOWN},
+    State.INIT: {State.READY, State.INVOKE, State.RESET, State.SHUTDOWN},
+    State.READY: {State.INVOKE, State.RESET, State.SHUTDOWN},
+    State.INVOKE: {State.READY, State.RESET, State.SHUTDOWN},
+    State.RESET: {State.INIT, State.SHUTDOWN},
+    State.SHUTDOWN: set[State](),
+}
+
+
+class RuntimeEnded(Exception):
+    """The runtime ended, or its time was over, while somebody waited for it."""
+
+    def __init__(self, end: RuntimeExit | TimedOut) -> None:
+        super().__init__(str(end))
+        self.end = end
+
+
+class Listening(Protocol):
+    """Something that serves a listening socket until it is closed."""
+
+    def close(self) -> None:
+        """Stop serving."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every environment of a node is given."""
+
+    sandbox: Sandbox
+    clock: Clock
+    emit: Callable[[Fact], None]
+    serve_endpoint: Callable[[socket.socket], Awaitable[Listening]]
+    """Answers Lambent's own API on a socket that listens inside an environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one environment is made from."""
+
+    version: FunctionVersion
+    origin: Origin
+    spec: SandboxSpec
+    """Complete but for what belongs to one start of the runtime: name, inherited descriptors, addresses."""
+    run_directory: Path
+    speaks_over_socket: bool
+    cpu_share: float
+    """In vCPUs, from the end of init on: AWS does not throttle init either."""
+    cold_start_reason: str
+
+
+class Environment:
+    """One execution environment. Its owner is the pool; only `stop` may be called at any time."""
+
+    def __init__(self, plan: Plan, surroundings: Surroundings) -> None:
+        self._plan = plan
+        self._around = surroundings
+        self._loop = asyncio.get_running_loop()
+        self._state = State.NEW
+        self._starts = 0
+        self._process: SandboxProcess | None = None
+        self._api: RuntimeApi | None = None
+        self._pipe: LogPipe | None = None
+        self._serving: list[Listening] = []
+        self._exit_watch: asyncio.Task[None] | None = None
+        self._invocation: Invocation | None = None
+        self._tail: list[Fact] | None = None
+        self._init_duration_ms: float | None = None
+        self._measured_init_ms = 0.0
+        self._cold_start_reason: str | None = plan.cold_start_reason
+
+    def __repr__(self) -> str:
+        return f"<Environment {self._plan.origin.environment_id} {self._plan.version.key.name} {self._state.value}>"
+
+    @property
+    def state(self) -> State:
+        """What it is doing now."""
+        return self._state
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether an invocation may be handed to it."""
+        return self._state in (State.READY, State.RESET)
+
+    # The three verbs ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Run the init phase. A function that fails to load leaves the environment reset, which is no error.
+
+        Raises:
+            SandboxError: the walls could not be put up.
+        """
+        end = await self._run_init(phase="init", budget_s=INIT_MAX_S)
+        if end is None:
+            self._init_duration_ms = self._measured_init_ms
+            self._move(State.READY)
+        else:
+            await self._reset()
+
+    async def invoke(self, invocation: Invocation) -> Outcome:
+        """Run one invocation and return what it came to."""
+        self._invocation = invocation
+        self._tail = [] if invocation.wants_log_tail else None
+        started_s = self._around.clock.monotonic_s()
+        if self._state is State.RESET:
+            end = await self._run_init(phase="invoke", budget_s=invocation.version.timeout_s)
+            self._emit_start(invocation)
+            if end is not None:
+                return await self._conclude(invocation, started_s, end)
+        else:
+            self._emit_start(invocation)
+        self._move(State.INVOKE)
+        end = await self._exchange(invocation, started_s)
+        return await self._conclude(invocation, started_s, end)
+
+    async def stop(self, reason: str) -> None:
+        """End the environment and remove everything of it. May be repeated."""
+        if self._state is State.SHUTDOWN:
+            return
+        self._state = State.SHUTDOWN
+        await self._stop_runtime()
+        await asyncio.to_thread(shutil.rmtree, self._plan.run_directory, ignore_errors=True)
+        self._around.emit(
+            EnvironmentStopped(at_s=self._around.clock.now_s(), origin=self._plan.origin, reason=reason)
+        )
+
+    # Init --------------------------------------------------------------------------------------------------
+
+    async def _run_init(self, *, phase: str, budget_s: float) -> Answer | RuntimeExit | TimedOut | None:
+        """Start the runtime and wait until it asks for work. None: it did."""
+        self._move(State.INIT)
+        self._emit(InitStart(at_s=self._around.clock.now_s(), origin=self._plan.origin, phase=phase))
+        api = await self._start_runtime()
+        started_s = self._around.clock.monotonic_s()
+        timer = self._loop.call_later(budget_s, self._interrupt, TimedOut())
+        end: Answer | RuntimeExit | TimedOut | None
+        try:
+            end = await api.ready
+        except RuntimeEnded as ended:
+            end = ended.end
+        finally:
+            timer.cancel()
+        self._measured_init_ms = (self._around.clock.monotonic_s() - started_s) * 1000
+        if end is None and self._process is not None:
+            self._process.limit_cpu(self._plan.cpu_share)
+        status, error_type = _init_status(end)
+        self._emit(
+            InitReport(
+                at_s=self._around.clock.now_s(),
+                origin=self._plan.origin,
+                phase=phase,
+                status=status,
+                error_type=error_type,
+                duration_ms=self._measured_init_ms,
+            )
+        )
+        return end
+
+    async def _start_runtime(self) -> RuntimeApi:
+        around = self._around
+        self._starts += 1
+        self._pipe = LogPipe(now_s=around.clock.now_s, on_lines=self._on_lines)
+        self._api = RuntimeApi(response_max_bytes=SYNC_RESPONSE_MAX_BYTES, on_answer=self._pipe.drain)
+        ours, theirs = socket.socketpair()
+        try:
+            ours.setblocking(False)
+            self._process = await around.sandbox.start(self._spec_of_this_start(theirs))
+        except BaseException:
+            ours.close()
+            self._pipe.close()
+            raise
+        finally:
+            theirs.close()
+        await self._loop.create_unix_connection(lambda: Connection(self._live_api()), sock=ours)
+        await self._serve_inside(self._process.listeners)
+        self._exit_watch = asyncio.create_task(self._watch_exit(self._process, self._api))
+        return self._api
+
+    async def _serve_inside(self, listeners: tuple[socket.socket, ...]) -> None:
+        """Serve the Runtime API, and Lambent's own API where the environment cannot reach the host's loopback."""
+        if not listeners:
+            return
+        runtime_api, *endpoint = listeners
+        self._serving = [
+            await self._loop.create_server(lambda: Connection(self._live_api()), sock=runtime_api)
+        ]
+        for listener in endpoint:
+            self._serving.append(await self._around.serve_endpoint(listener))
+
+    def _live_api(self) -> RuntimeApi:
+        assert self._api is not None
+        return self._api
+
+    def _spec_of_this_start(self, theirs: socket.socket) -> SandboxSpec:
+        """Complete the plan's spec with what belongs to this start alone."""
+        assert self._pipe is not None
+        plan = self._plan
+        inherited = [(self._pipe.write_end, 1), (self._pipe.write_end, 2)]
+        environment = dict(plan.spec.environment)
+        if plan.speaks_over_socket:
+            inherited += [(theirs.fileno(), 3), (self._pipe.write_end, 4)]
+            environment |= {"_LAMBENT_RUNTIME_FD": "3", "_LAMBDA_TELEMETRY_LOG_FD": "4"}
+        return dataclasses.replace(
+            plan.spec,
+            name=f"{plan.spec.name}-{self._starts}",
+            environment=environment,
+            inherited=tuple(inherited),
+        )
+
+    async def _watch_exit(self, process: SandboxProcess, api: RuntimeApi) -> None:
+        status = await process.wait()
+        if api is self._api:
+            self._interrupt(
+                RuntimeExit(code=status.code, signal=status.signal, out_of_memory=process.out_of_memory())
+            )
+
+    def _interrupt(self, end: RuntimeExit | TimedOut) -> None:
+        """Wake whoever waits for the runtime; with nobody waiting, the environment is reset."""
+        if self._pipe is not None:
+            self._pipe.drain()
+        if (
+            self._api is not None
+            and not self._api.interrupt(RuntimeEnded(end))
+            and self._state is State.READY
+        ):
+            self._move(State.RESET)
+
+    # Invoke ------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, invocation: Invocation, started_s: float) -> Answer | RuntimeExit | TimedOut:
+        api = self._live_api()
+        left_s = max(0.0, invocation.version.timeout_s - (self._around.clock.monotonic_s() - started_s))
+        answered = api.exchange(
+            request_id=invocation.request_id,
+            next_response=_next_response(invocation, deadline_s=self._around.clock.now_s() + left_s),
+        )
+        timer = self._loop.call_later(left_s, self._interrupt, TimedOut())
+        try:
+            return await answered
+        except RuntimeEnded as ended:
+            return ended.end
+        finally:
+            timer.cancel()
+
+    async def _conclude(
+        self, invocation: Invocation, started_s: float, end: Answer | RuntimeExit | TimedOut
+    ) -> Outcome:
+        duration_ms = (self._around.clock.monotonic_s() - started_s) * 1000
+        if self._pipe is not None:
+            self._pipe.finish_line()
+        timeout_s = invocation.version.timeout_s
+        if isinstance(end, TimedOut):
+            duration_ms = timeout_s * 1000.0
+        ending = ending_of(end, request_id=invocation.request_id, timeout_s=timeout_s)
+        report = self._report(invocation, ending, duration_ms)
+        self._emit(_runtime_done(report, ending))
+        self._emit(report)
+        tail = _tail_text(self._tail) if self._tail is not None else b""
+        self._invocation, self._tail = None, None
+        self._init_duration_ms, self._cold_start_reason = None, None
+        if isinstance(end, Answer) and self._state is State.INVOKE:
+            self._move(State.READY)
+        else:
+            await self._reset()
+        return Outcome(
+            payload=ending.payload, report=report, function_error=ending.function_error, log_tail=tail
+        )
+
+    def _report(self, invocation: Invocation, ending: Ending, duration_ms: float) -> Report:
+        version = self._plan.version
+        billed_ms = max(1, math.ceil(duration_ms + (self._init_duration_ms or 0.0)))
+        cost = price_of(
+            architecture=version.architecture,
+            memory_mb=version.memory_mb,
+            billed_duration_ms=billed_ms,
+            ephemeral_storage_mb=version.ephemeral_storage_mb,
+        )
+        used_mb = math.ceil(self._process.peak_memory_bytes() / _MB) if self._process else 0
+        return Report(
+            at_s=self._around.clock.now_s(),
+            origin=self._plan.origin,
+            request_id=invocation.request_id,
+            status=ending.status,
+            error_type=ending.error_type,
+            error_message=ending.error_message,
+            duration_ms=duration_ms,
+            billed_duration_ms=billed_ms,
+            memory_size_mb=version.memory_mb,
+            max_memory_used_mb=min(used_mb, version.memory_mb),
+            init_duration_ms=self._init_duration_ms,
+            cold_start_reason=self._cold_start_reason,
+            gb_seconds=cost.gb_seconds,
+            price_usd=cost.price_usd,
+            trace_id=invocation.trace_id,
+        )
+
+    # State, output, ending ---------------------------------------------------------------------------------
+
+    def _move(self, to: State) -> None:
+        if to not in _MOVES[self._state]:
+            raise RuntimeError(f"{self!r} cannot move to {to.value}")
+        self._state = to
+
+    def _emit(self, fact: Fact) -> None:
+        if self._tail is not None:
+            self._tail.append(fact)
+        self._around.emit(fact)
+
+    def _emit_start(self, invocation: Invocation) -> None:
+        self._emit(
+            Start(
+                at_s=self._around.clock.now_s(),
+                origin=self._plan.origin,
+                request_id=invocation.request_id,
+                trace_id=invocation.trace_id,
+            )
+        )
+
+    def _on_lines(self, lines: tuple[LogLine, ...]) -> None:
+        request_id = self._invocation.request_id if self._invocation else None
+        self._emit(
+            Output(
+                at_s=self._around.clock.now_s(), origin=self._plan.origin, request_id=request_id, lines=lines
+            )
+        )
+
+    async def _reset(self) -> None:
+        """Take the runtime away; /tmp stays."""
+        if self._state is State.SHUTDOWN:
+            return
+        await self._stop_runtime()
+        # `stop` may have come in between.
+        if self.state in (State.INIT, State.INVOKE, State.READY):
+            self._move(State.RESET)
+        self._cold_start_reason = "reset"
+
+    async def _stop_runtime(self) -> None:
+        process, self._process = self._process, None
+        api, self._api = self._api, None
+        serving, self._serving = self._serving, []
+        if process is not None:
+            process.kill()
+        if api is not None:
+            api.close()
+        for server in serving:
+            server.close()
+        if process is not None:
+            await process.close()
+        if self._exit_watch is not None:
+            self._exit_watch.cancel()
+            self._exit_watch = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+
+def _init_status(end: Answer | RuntimeExit | TimedOut | None) -> tuple[str, str | None]:
+    if end is None:
+        return "success", None
+    if isinstance(end, TimedOut):
+        return "timeout", None
+    if isinstance(end, RuntimeExit):
+        return "error", exit_reason(end)[0]
+    return "error", end.error_type
+
+
+def _runtime_done(report: Report, ending: Ending) -> RuntimeDone:
+    return RuntimeDone(
+        at_s=report.at_s,
+        origin=report.origin,
+        request_id=report.request_id,
+        status=ending.status,
+        error_type=ending.error_type,
+        duration_ms=report.duration_ms,
+        produced_bytes=len(ending.payload),
+        trace_id=report.trace_id,
+    )
+
+
+def _tail_text(facts: list[Fact]) -> bytes:
+    text = "".join(line.text for fact in facts for line in lines_of(fact))
+    return text.encode("utf-8", "replace")[-LOG_TAIL_MAX_BYTES:]
+
+
+def _next_response(invocation: Invocation, *, deadline_s: float) -> bytes:
+    """The HTTP response that hands the runtime an invocation."""
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        f"Lambda-Runtime-Aws-Request-Id: {invocation.request_id}\r\n"
+        f"Lambda-Runtime-Deadline-Ms: {int(deadline_s * 1000)}\r\n"
+        f"Lambda-Runtime-Invoked-Function-Arn: {invocation.invoked_arn}\r\n"
+        f"Lambda-Runtime-Trace-Id: {invocation.trace_id}\r\n"
+        f"Content-Length: {len(invocation.payload)}\r\n"
+    )
+    if invocation.client_context:
+        head += f"Lambda-Runtime-Client-Context: {_one_line(invocation.client_context)}\r\n"
+    return head.encode("utf-8") + b"\r\n" + invocation.payload
+
+
+def _one_line(text: str) -> str:
+    # A line break inside JSON is white space; in a header it would be an injection.
+    return text.replace("\r", " ").replace("\n", " ").replace("\0", " ")

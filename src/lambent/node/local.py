@@ -1,0 +1,193 @@
+"""The node of this machine: from a function version to a running environment."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lambent.clock import Clock
+from lambent.domain.facts import Fact, Origin
+from lambent.domain.function import FunctionVersion, runtime_version_arn
+from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
+from lambent.domain.session import Credentials
+from lambent.node.environment import Environment, Listening, Plan, Surroundings
+from lambent.node.unpack import UnpackedCode
+from lambent.node.variables import variables
+from lambent.runtimes import Launch, Runtimes
+from lambent.sandbox import Mount, Sandbox, SandboxSpec
+
+_MB = 1024 * 1024
+TASK_ROOT = "/var/task"
+RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
+"""AWS's own address for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Lambent's own API as functions reach it."""
+
+    port: int
+    serve: Callable[[socket.socket], Awaitable[Listening]]
+    """Answers it on a socket that listens inside an environment."""
+
+
+class LocalNode:
+    """Starts execution environments on this machine."""
+
+    def __init__(
+        self,
+        *,
+        sandbox: Sandbox,
+        has_own_network: bool,
+        runtimes: Runtimes,
+        code: UnpackedCode,
+        run_directory: Path,
+        clock: Clock,
+        emit: Callable[[Fact], None],
+        credentials: Callable[[FunctionVersion], Awaitable[Credentials]],
+    ) -> None:
+        """Make the node.
+
+        Args:
+            sandbox: the walls; opened and closed by the caller.
+            has_own_network: whether environments have a network of their own, where Lambent listens for them.
+            runtimes: the languages of this machine.
+            code: unpacked deployment packages.
+            run_directory: where environments keep what dies with them.
+            clock: the time.
+            emit: takes the facts.
+            credentials: makes those of a function's execution role.
+        """
+        self._sandbox = sandbox
+        self._has_own_network = has_own_network
+        self._runtimes = runtimes
+        self._code = code
+        self._run_directory = run_directory
+        self._clock = clock
+        self._emit = emit
+        self._credentials = credentials
+        self._endpoint: Endpoint | None = None
+
+    def open_endpoint(self, endpoint: Endpoint) -> None:
+        """Say where Lambent's own API is, once it is served."""
+        self._endpoint = endpoint
+
+    async def prepare(self, version: FunctionVersion) -> None:
+        """Do what need not wait for the first invocation: unpack the code, prepare the runtime.
+
+        Raises:
+            RuntimeUnavailable: this machine cannot run it.
+            UnpackError: the package is damaged.
+        """
+        await self._runtimes.launch(version.runtime)
+        await self._code.directory(version.code)
+
+    async def start(self, version: FunctionVersion, *, cold_start_reason: str) -> Environment:
+        """Start an environment and return it after its init phase.
+
+        Args:
+            version: what it runs.
+            cold_start_reason: ``first``, ``scale-out``, ``new-version`` or ``retired``; for its first report.
+
+        Raises:
+            RuntimeUnavailable, UnpackError, SandboxError: it cannot be started; nothing is left behind.
+        """
+        assert self._endpoint is not None, "open_endpoint comes first"
+        launch = await self._runtimes.launch(version.runtime)
+        code_directory = await self._code.directory(version.code)
+        credentials = await self._credentials(version)
+        plan = self._plan(version, launch, code_directory, credentials, cold_start_reason)
+        surroundings = Surroundings(
+            sandbox=self._sandbox, clock=self._clock, emit=self._emit, serve_endpoint=self._endpoint.serve
+        )
+        environment = Environment(plan, surroundings)
+        try:
+            await environment.start()
+        except BaseException:
+            await asyncio.shield(environment.stop("failed"))
+            raise
+        return environment
+
+    def _plan(
+        self,
+        version: FunctionVersion,
+        launch: Launch,
+        code_directory: Path,
+        credentials: Credentials,
+        cold_start_reason: str,
+    ) -> Plan:
+        environment_id = secrets.token_hex(16)
+        origin = self._origin(version, launch, environment_id)
+        run_directory = self._run_directory / environment_id
+        tmp_directory = run_directory / "tmp"
+        tmp_directory.mkdir(parents=True)
+        tmp_directory.chmod(0o1777)
+        virtual = self._sandbox.task_paths_are_virtual
+        task_root = TASK_ROOT if virtual else str(code_directory)
+        environment = variables(
+            version,
+            runtime_environment=launch.environment if virtual else launch.host_environment,
+            credentials=credentials,
+            log_stream=origin.log_stream,
+            initialization_type=origin.initialization_type,
+            task_root=task_root,
+        )
+        spec = SandboxSpec(
+            name=environment_id,
+            command=launch.command if virtual else launch.host_command,
+            environment=environment | self._addresses(),
+            working_directory=task_root,
+            tmp_directory=str(tmp_directory),
+            memory_bytes=version.memory_mb * _MB,
+            mounts=(*(Mount(*mount) for mount in launch.mounts), Mount(str(code_directory), TASK_ROOT)),
+            hidden=launch.hidden,
+            max_processes=PROCESSES_MAX,
+            max_open_files=OPEN_FILES_MAX,
+            hostname="169.254.100.6",
+            listen=self._listen(),
+        )
+        return Plan(
+            version=version,
+            origin=origin,
+            spec=spec,
+            run_directory=run_directory,
+            speaks_over_socket=launch.speaks_over_socket,
+            cpu_share=version.memory_mb / MB_PER_VCPU,
+            cold_start_reason=cold_start_reason,
+        )
+
+    def _origin(self, version: FunctionVersion, launch: Launch, environment_id: str) -> Origin:
+        today = datetime.fromtimestamp(self._clock.now_s(), UTC).strftime("%Y/%m/%d")
+        is_own_group = version.logging.group != f"/aws/lambda/{version.key.name}"
+        name = version.key.name if is_own_group else ""
+        family, _, number = version.runtime.partition("3.")
+        return Origin(
+            environment_id=environment_id,
+            function=version.key,
+            version=version.version,
+            memory_mb=version.memory_mb,
+            architecture=version.architecture,
+            log_group=version.logging.group,
+            log_stream=f"{today}/{name}[{version.version}]{environment_id}",
+            log_format=version.logging.format,
+            application_log_level=version.logging.application_level,
+            system_log_level=version.logging.system_level,
+            runtime_version=f"{family}:{launch.version}" if number else version.runtime,
+            runtime_version_arn=runtime_version_arn(version.key.region, version.runtime),
+        )
+
+    def _listen(self) -> tuple[tuple[str, int], ...]:
+        assert self._endpoint is not None
+        return (RUNTIME_API_ADDRESS, ("127.0.0.1", self._endpoint.port)) if self._has_own_network else ()
+
+    def _addresses(self) -> dict[str, str]:
+        assert self._endpoint is not None
+        found = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._endpoint.port}"}
+        if self._has_own_network:
+            found["AWS_LAMBDA_RUNTIME_API"] = "{}:{}".format(*RUNTIME_API_ADDRESS)
+        return found

@@ -1,0 +1,319 @@
+"""The Runtime API (version 2018-06-01) of one execution environment.
+
+The one place where Lambda's control is inverted: the runtime *asks* for work (``GET …/next``) and *reports* the
+result. `RuntimeApi` turns this around into one awaitable exchange per invocation; nobody above sees HTTP. It is
+served on an inherited socket to our own runtimes and on TCP inside the environment to all others.
+
+Source: AWS page "Using the Lambda runtime API for custom runtimes"; state errors as in AWS's runtime interface
+emulator. A request is checked before the state moves: moves are irreversible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import httptools
+import msgspec
+
+VERSION_PATH = "/2018-06-01/runtime"
+_REQUEST_MAX_BYTES = 64 * 1024 * 1024
+"""A larger body than any answer may be: the connection is closed."""
+
+
+class RuntimeState(Enum):
+    """Where the runtime stands, by its own requests."""
+
+    STARTED = "Started"
+    INIT_ERROR = "InitError"
+    READY = "Ready"
+    RUNNING = "Running"
+    RESPONDED = "Responded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the runtime reported for an invocation, or for its init when that failed."""
+
+    body: bytes
+    is_error: bool
+    error_type: str | None = None
+    """The ``Lambda-Runtime-Function-Error-Type`` header, or the payload's ``errorType``."""
+    is_too_large: bool = False
+    """The body was over the response limit and is not kept."""
+
+
+class RuntimeApi:
+    """State of the conversation with one runtime."""
+
+    def __init__(self, *, response_max_bytes: int, on_answer: Callable[[], None]) -> None:
+        """Start the conversation.
+
+        Args:
+            response_max_bytes: a longer response is refused with 413.
+            on_answer: called before an answer is handed on, so that output written before it can be collected.
+        """
+        loop = asyncio.get_running_loop()
+        self.response_max_bytes = response_max_bytes
+        self.ready: asyncio.Future[Answer | None] = loop.create_future()
+        """Done when init is over: None, or the error that the runtime reported."""
+        self.state = RuntimeState.STARTED
+        self._on_answer = on_answer
+        self._parked: Connection | None = None
+        self._next_response: bytes | None = None
+        self._request_id = ""
+        self._answered: asyncio.Future[Answer] | None = None
+        self._connections: set[Connection] = set()
+
+    def exchange(self, *, request_id: str, next_response: bytes) -> asyncio.Future[Answer]:
+        """Give the runtime an invocation and return its answer to come.
+
+        Args:
+            request_id: the invocation's id.
+            next_response: the complete HTTP response to the runtime's ``next`` request.
+        """
+        assert self._answered is None or self._answered.done(), "one invocation at a time"
+        self._request_id = request_id
+        self._answered = asyncio.get_running_loop().create_future()
+        if self._parked is not None:
+            connection, self._parked = self._parked, None
+            self.state = RuntimeState.RUNNING
+            connection.write(next_response)
+        else:
+            self._next_response = next_response
+        return self._answered
+
+    def interrupt(self, reason: Exception) -> bool:
+        """Raise this to whoever waits for the runtime; False when nobody does."""
+        for waiting in (self._answered, self.ready):
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(reason)
+                return True
+        return False
+
+    def close(self) -> None:
+        """Drop the connections and any answer still awaited."""
+        for connection in list(self._connections):
+            connection.abort()
+        if self._answered is not None:
+            self._answered.cancel()
+        self.ready.cancel()
+
+    # Called by connections ---------------------------------------------------------------------------------
+
+    def connected(self, connection: Connection) -> None:
+        """A runtime process opened a connection."""
+        self._connections.add(connection)
+
+    def disconnected(self, connection: Connection) -> None:
+        """A connection is gone; its parked ``next`` with it."""
+        self._connections.discard(connection)
+        if self._parked is connection:
+            self._parked = None
+
+    def handle(self, connection: Connection, request: RuntimeRequest) -> None:
+        """Answer one request of the runtime."""
+        path = request.path.split("?", 1)[0].removeprefix(VERSION_PATH)
+        if path == request.path:
+            connection.refuse(404, "InvalidRequest", f"There is no {request.path} here")
+        elif request.method == "GET" and path == "/invocation/next":
+            self._next(connection)
+        elif request.method == "POST" and path == "/init/error":
+            self._init_error(connection, request)
+        elif request.method == "POST" and path.startswith("/invocation/") and path.count("/") == 3:
+            _, _, request_id, verb = path.split("/")
+            self._report(connection, request, request_id, verb)
+        else:
+            connection.refuse(404, "InvalidRequest", f"There is no {request.method} {request.path} here")
+
+    def _next(self, connection: Connection) -> None:
+        if self.state in (RuntimeState.RUNNING, RuntimeState.INIT_ERROR) or self._parked is not None:
+            connection.refuse(
+                403, "InvalidStateTransition", f"State transition from {self.state.value} to Ready failed"
+            )
+            return
+        self.state = RuntimeState.READY
+        if not self.ready.done():
+            self._on_answer()
+            self.ready.set_result(None)
+        if self._next_response is not None:
+            next_response, self._next_response = self._next_response, None
+            self.state = RuntimeState.RUNNING
+            connection.write(next_response)
+        else:
+            self._parked = connection
+
+    def _init_error(self, connection: Connection, request: RuntimeRequest) -> None:
+        if self.state is not RuntimeState.STARTED:
+            connection.refuse(
+                403, "InvalidStateTransition", f"State transition from {self.state.value} to InitError failed"
+            )
+            return
+        self.state = RuntimeState.INIT_ERROR
+        connection.accept()
+        self._on_answer()
+        if not self.ready.done():
+            self.ready.set_result(_answer_of(request, is_error=True))
+
+    def _report(self, connection: Connection, request: RuntimeRequest, request_id: str, verb: str) -> None:
+        if verb not in ("response", "error"):
+            connection.refuse(404, "InvalidRequest", f"There is no {request.path} here")
+        elif self.state is not RuntimeState.RUNNING:
+            connection.refuse(
+                403, "InvalidStateTransition", f"State transition from {self.state.value} to Responded failed"
+            )
+        elif request_id != self._request_id:
+            connection.refuse(400, "InvalidRequestID", "Invalid request ID")
+        else:
+            self._accept_report(connection, request, is_error=verb == "error")
+
+    def _accept_report(self, connection: Connection, request: RuntimeRequest, *, is_error: bool) -> None:
+        self.state = RuntimeState.RESPONDED
+        answer = _answer_of(request, is_error=is_error)
+        if request.is_too_large:
+            connection.refuse(
+                413,
+                "RequestEntityTooLarge",
+                f"Exceeded maximum allowed payload size ({self.response_max_bytes} bytes).",
+            )
+        else:
+            connection.accept()
+        self._on_answer()
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(answer)
+
+
+def _answer_of(request: RuntimeRequest, *, is_error: bool) -> Answer:
+    error_type = None
+    if is_error:
+        error_type = request.headers.get("lambda-runtime-function-error-type") or _error_type_in(request.body)
+    return Answer(
+        body=request.body, is_error=is_error, error_type=error_type, is_too_large=request.is_too_large
+    )
+
+
+def _error_type_in(body: bytes) -> str | None:
+    try:
+        payload: Any = msgspec.json.decode(body)
+        return str(payload["errorType"])
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeRequest:
+    """A request of the runtime."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    """By lower-case name."""
+    body: bytes
+    is_too_large: bool
+    """The body was over the limit and was thrown away."""
+
+
+_ACCEPTED_BODY = b'{"status":"OK"}\n'
+_ACCEPTED = (
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    % len(_ACCEPTED_BODY)
+) + _ACCEPTED_BODY
+_REASONS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 413: "Request Entity Too Large"}
+
+
+class Connection(asyncio.Protocol):
+    """One HTTP/1.1 connection of a runtime, parsed by httptools."""
+
+    def __init__(self, api: RuntimeApi) -> None:
+        self._api = api
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._reset()
+
+    def write(self, content: bytes) -> None:
+        """Send a complete response."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(content)
+
+    def accept(self) -> None:
+        """Answer 202."""
+        self.write(_ACCEPTED)
+
+    def refuse(self, status: int, error_type: str, message: str) -> None:
+        """Answer an error in the Runtime API's form."""
+        body = msgspec.json.encode({"errorMessage": message, "errorType": error_type})
+        head = (
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        self.write(head.encode() + body)
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.Protocol --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]  # uvloop's transports are not asyncio's classes
+        self._api.connected(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._api.disconnected(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.abort()
+        except httptools.HttpParserError:
+            self.refuse(400, "InvalidRequest", "The request is not HTTP/1.1")
+            self.abort()
+
+    # httptools ---------------------------------------------------------------------------------------------
+
+    def _reset(self) -> None:
+        self._path = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._size = 0
+        self._is_too_large = False
+
+    def on_message_begin(self) -> None:
+        self._reset()
+
+    def on_url(self, url: bytes) -> None:
+        self._path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size > self._api.response_max_bytes:
+            # Keep reading, so that the runtime gets its answer, but keep nothing.
+            self._is_too_large = True
+            self._body.clear()
+            if self._size > _REQUEST_MAX_BYTES:
+                self.abort()
+            return
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        request = RuntimeRequest(
+            method=self._parser.get_method().decode("latin-1"),
+            path=self._path.decode("latin-1"),
+            headers=self._headers,
+            body=b"".join(self._body),
+            is_too_large=self._is_too_large,
+        )
+        self._api.handle(self, request)

@@ -1,0 +1,59 @@
+"""The environment variables that a function finds (aws-facts §5.3; AWS page "Using environment variables")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lambent.domain.function import FunctionVersion
+from lambent.domain.session import Credentials
+
+_AWS_LANG = "en_US.UTF-8"
+
+
+def variables(
+    version: FunctionVersion,
+    *,
+    runtime_environment: Mapping[str, str],
+    credentials: Credentials,
+    log_stream: str,
+    initialization_type: str,
+    task_root: str,
+) -> dict[str, str]:
+    """Return the variables that do not depend on where the environment's sockets are.
+
+    The runtime's own defaults come first, then the user's, then those that AWS reserves.
+    """
+    found = {
+        "LANG": _AWS_LANG,
+        "LC_CTYPE": "C.UTF-8",
+        "TZ": ":UTC",
+        "SHLVL": "0",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+    }
+    found |= runtime_environment
+    found |= version.environment or {}
+    if not version.runtime.startswith("provided"):
+        found["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{version.runtime}"
+    if version.logging.format == "JSON":
+        found["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        found["AWS_LAMBDA_LOG_LEVEL"] = version.logging.application_level or "INFO"
+    region = version.key.region
+    return found | {
+        "AWS_LAMBDA_FUNCTION_NAME": version.key.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": version.logging.group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
+        "LAMBDA_TASK_ROOT": task_root,
+        "PWD": task_root,
+        "_HANDLER": version.handler,
+    }

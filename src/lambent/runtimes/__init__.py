@@ -1,0 +1,91 @@
+"""LANGUAGES: from a runtime identifier to what an execution environment has to start.
+
+`Runtimes` is the catalogue that the node asks. It knows identifiers, interpreters and search paths; it knows
+nothing of walls (`sandbox`) or of functions beyond the words in `Launch`. Python is here; Node.js, custom
+runtimes and images come as further files behind the same `Launch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class RuntimeUnavailable(Exception):
+    """This machine cannot run the runtime; the message says why, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How to start a runtime inside an execution environment."""
+
+    command: tuple[str, ...]
+    """With the paths as they are inside the walls."""
+    host_command: tuple[str, ...]
+    """The same with the host's paths, for a sandbox without walls."""
+    mounts: tuple[tuple[str, str], ...] = ()
+    """(host path, path inside), read-only."""
+    hidden: tuple[str, ...] = ()
+    """Directories inside that the function must find empty."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that the runtime needs inside the walls, beneath what the user configures."""
+    host_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The same for a sandbox without walls."""
+    speaks_over_socket: bool = True
+    """The Runtime API travels over an inherited socket (our own runtimes), not over TCP."""
+    version: str
+    """The version that really runs, for instance ``3.12.1``."""
+    is_exact: bool = True
+    """False when the nearest version stands in for a missing one."""
+
+
+class Language(Protocol):
+    """A family of runtime identifiers."""
+
+    def identifiers(self) -> Sequence[str]:
+        """Return the identifiers that this machine runs exactly, for the start block."""
+        ...
+
+    def serves(self, identifier: str) -> bool:
+        """Whether an identifier belongs to this family."""
+        ...
+
+    async def launch(self, identifier: str) -> Launch:
+        """Prepare the runtime, if that has not been done, and return how to start it.
+
+        Raises:
+            RuntimeUnavailable: there is nothing here to run it with.
+        """
+        ...
+
+
+class Runtimes:
+    """All languages of this machine."""
+
+    def __init__(self, languages: Sequence[Language]) -> None:
+        self._languages = tuple(languages)
+        self._launches: dict[str, Launch] = {}
+        self._lock = asyncio.Lock()
+
+    def identifiers(self) -> list[str]:
+        """Return every identifier that runs exactly here."""
+        return [identifier for language in self._languages for identifier in language.identifiers()]
+
+    async def launch(self, identifier: str) -> Launch:
+        """Return how to start a runtime; remembered after the first time.
+
+        Raises:
+            RuntimeUnavailable: no language here serves it.
+        """
+        known = self._launches.get(identifier)
+        if known is not None:
+            return known
+        async with self._lock:
+            for language in self._languages:
+                if language.serves(identifier):
+                    launch = await language.launch(identifier)
+                    self._launches[identifier] = launch
+                    return launch
+        raise RuntimeUnavailable(f"Lambent does not run {identifier} functions yet.")

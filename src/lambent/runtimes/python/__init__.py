@@ -1,0 +1,101 @@
+"""Python, 3.8 and newer: which interpreter runs a ``python3.X`` function, and how its environment starts it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lambent.runtimes import Launch, RuntimeUnavailable
+from lambent.runtimes.python.interpreters import Interpreter
+from lambent.runtimes.python.library import RuntimeLibrary
+
+_log = logging.getLogger(__name__)
+_IDENTIFIER = re.compile(r"python3\.(\d+)")
+
+# AWS's values (recorded from Python 3.13); user variables may replace those that AWS lets them replace.
+_ENVIRONMENT = {
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": (
+        "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
+    ),
+    "PYTHONPATH": "/var/runtime",
+    "LAMBDA_RUNTIME_DIR": "/var/runtime",
+}
+
+
+class Python:
+    """The language `python3.X`. See `lambent.runtimes.Language`."""
+
+    def __init__(self, *, interpreters: Sequence[Interpreter], library: RuntimeLibrary, exact: bool) -> None:
+        self._interpreters = tuple(interpreters)
+        self._library = library
+        self._exact = exact
+
+    def identifiers(self) -> list[str]:
+        minors = sorted({interpreter.version[1] for interpreter in self._interpreters})
+        return [f"python3.{minor}" for minor in minors]
+
+    def serves(self, identifier: str) -> bool:
+        return _IDENTIFIER.fullmatch(identifier) is not None
+
+    async def launch(self, identifier: str) -> Launch:
+        wanted = int(identifier.rpartition(".")[2])
+        interpreter = nearest(self._interpreters, wanted)
+        if interpreter is None:
+            raise RuntimeUnavailable("No Python interpreter was found on this machine.")
+        is_exact = interpreter.version[1] == wanted
+        if not is_exact and self._exact:
+            raise RuntimeUnavailable(
+                f"No interpreter for {identifier} was found on this machine, and exact_runtime forbids another one."
+            )
+        if not is_exact:
+            _log.warning(
+                "%s is not installed here; Python %s runs it instead.", identifier, interpreter.version_text
+            )
+        directory = await self._library.directory(interpreter)
+        return _launch(interpreter, directory, is_exact=is_exact)
+
+
+def nearest(interpreters: Sequence[Interpreter], minor: int) -> Interpreter | None:
+    """Return the interpreter whose minor version is nearest, newer before older, newest patch first.
+
+    Installations named first by the user win over others of the same version.
+    """
+
+    def distance(interpreter: Interpreter) -> tuple[int, bool, int]:
+        difference = interpreter.version[1] - minor
+        return abs(difference), difference < 0, -interpreter.version[2]
+
+    return min(interpreters, key=distance, default=None)
+
+
+def _launch(interpreter: Interpreter, directory: Path, *, is_exact: bool) -> Launch:
+    name = f"python3.{interpreter.version[1]}"
+    is_system = interpreter.prefix == "/usr"
+    # The system's own interpreter cannot be moved: its libraries are spread over /usr, which is there anyway.
+    prefix = "/usr" if is_system else "/var/lang"
+    mounts = [(str(directory), "/var/runtime")]
+    if not is_system:
+        mounts.insert(0, (interpreter.prefix, prefix))
+    return Launch(
+        command=(f"{prefix}/bin/{name}", "-u", "/var/runtime/bootstrap.py"),
+        host_command=(interpreter.executable, "-u", str(directory / "bootstrap.py")),
+        mounts=tuple(mounts),
+        hidden=_site_directories(interpreter, prefix),
+        environment=_ENVIRONMENT,
+        host_environment={"PYTHONPATH": str(directory), "LAMBDA_RUNTIME_DIR": str(directory)},
+        version=interpreter.version_text,
+        is_exact=is_exact,
+    )
+
+
+def _site_directories(interpreter: Interpreter, prefix: str) -> tuple[str, ...]:
+    """Where the host keeps installed packages: hidden, because AWS does not have them either."""
+    minor = interpreter.version[1]
+    places = {f"{interpreter.library}/site-packages": f"{prefix}/lib/python3.{minor}/site-packages"}
+    if interpreter.prefix == "/usr":
+        for place in ("/usr/lib/python3/dist-packages", f"/usr/local/lib/python3.{minor}/dist-packages"):
+            places[place] = place
+    return tuple(inside for outside, inside in places.items() if Path(outside).is_dir())

@@ -1,0 +1,280 @@
+"""Lambda's Python runtime: loads the handler and speaks the Runtime API, inside the execution environment.
+
+It runs under the function's own interpreter, Python 3.8 or newer, before and beside user code, so it imports
+only the standard library and as little of it as it can. What it answers (error payloads, log lines, exit codes)
+follows AWS's Python runtime interface client; how it speaks differs: the Runtime API travels over an inherited
+socket, and the response of one invocation leaves in the same write as the request for the next.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+import lambda_context
+import lambda_log
+
+VERSION_PATH = "/2018-06-01/runtime"
+INIT_ERROR_EXIT_STATUS = 1
+
+
+class Fault(Exception):
+    """A failure that the runtime itself describes, with AWS's `Runtime.*` error type."""
+
+    def __init__(self, error_type, message, stack_trace=None):
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+        self.stack_trace = stack_trace or []
+
+
+class Channel:
+    """HTTP/1.1 over the inherited socket: the few forms of it that the Runtime API uses."""
+
+    def __init__(self, descriptor):
+        self._descriptor = descriptor
+        self._buffer = b""
+
+    def send(self, *requests):
+        """Send requests in one write where the kernel allows it. A request is (method, path, headers, body)."""
+        parts = []
+        for method, path, headers, body in requests:
+            head = "%s %s%s HTTP/1.1\r\nHost: runtime\r\nContent-Length: %d\r\n" % (
+                method,
+                VERSION_PATH,
+                path,
+                len(body),
+            )
+            head += "".join("%s: %s\r\n" % item for item in headers)
+            parts.append(head.encode("latin-1", "replace") + b"\r\n")
+            parts.append(body)
+        rest = memoryview(b"".join(parts))
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def receive(self):
+        """Return (status, headers by lower-case name, body) of the next response."""
+        end = self._buffer.find(b"\r\n\r\n")
+        while end < 0:
+            self._fill(65536)
+            end = self._buffer.find(b"\r\n\r\n")
+        lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        start, length = end + 4, int(headers.get("content-length", 0))
+        while len(self._buffer) < start + length:
+            self._fill(start + length - len(self._buffer))
+        body = self._buffer[start : start + length]
+        self._buffer = self._buffer[start + length :]
+        return int(lines[0].split(" ", 2)[1]), headers, body
+
+    def _fill(self, wanted):
+        chunk = os.read(self._descriptor, max(wanted, 65536))
+        if not chunk:
+            # The platform has gone: there is nobody to report to.
+            os._exit(0)
+        self._buffer += chunk
+
+
+def load_handler(handler):
+    """Import the handler's module and return the function, as AWS's runtime does.
+
+    Raises:
+        Fault: the name is malformed, the import failed, or the function is missing.
+    """
+    import importlib
+
+    try:
+        module_name, function_name = handler.rsplit(".", 1)
+    except ValueError as error:
+        raise Fault("Runtime.MalformedHandlerName", "Bad handler '%s': %s" % (handler, error)) from None
+    try:
+        if module_name.split(".")[0] in sys.builtin_module_names:
+            raise Fault(
+                "Runtime.BuiltInModuleConflict",
+                "Cannot use built-in module %s as a handler module" % module_name,
+            )
+        module = importlib.import_module(module_name.replace("/", "."))
+    except ImportError as error:
+        raise Fault(
+            "Runtime.ImportModuleError", "Unable to import module '%s': %s" % (module_name, error)
+        ) from None
+    except SyntaxError as error:
+        trace = ['  File "%s" Line %s\n    %s' % (error.filename, error.lineno, error.text)]
+        raise Fault(
+            "Runtime.UserCodeSyntaxError", "Syntax error in module '%s': %s" % (module_name, error), trace
+        ) from None
+    try:
+        return getattr(module, function_name)
+    except AttributeError:
+        raise Fault(
+            "Runtime.HandlerNotFound", "Handler '%s' missing on module '%s'" % (function_name, module_name)
+        ) from None
+
+
+_decimals_seen = False
+
+
+def _encode_other(value):
+    # boto3's DynamoDB resource returns Decimals; AWS's runtime writes them as JSON numbers, digit by digit.
+    decimal = sys.modules.get("decimal")
+    if decimal is not None and isinstance(value, decimal.Decimal):
+        if value.is_nan():
+            return float("nan")
+        global _decimals_seen
+        _decimals_seen = True
+        return "\x00decimal:%s\x00" % value
+    raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+
+
+def _ascii_only():
+    # AWS's runtime escapes non-ASCII characters up to Python 3.11 and writes them as they are from 3.12 on.
+    minor = os.environ.get("AWS_EXECUTION_ENV", "").partition("AWS_Lambda_python3.")[2]
+    return minor.isdigit() and int(minor) < 12
+
+
+_encoder = json.JSONEncoder(ensure_ascii=_ascii_only(), default=_encode_other)
+
+
+def to_json(value):
+    """Encode a result as JSON text."""
+    global _decimals_seen
+    _decimals_seen = False
+    text = _encoder.encode(value)
+    if _decimals_seen:
+        import re
+
+        text = re.sub(r'"\\u0000decimal:([^"\\]*)\\u0000"', r"\1", text)
+    return text
+
+
+def marshal(result):
+    """Return (body, content type) of a handler's result.
+
+    Raises:
+        Fault: the result is not JSON serialisable.
+    """
+    if isinstance(result, bytes):
+        return result, "application/unknown"
+    try:
+        return to_json(result).encode("utf-8"), "application/json"
+    except Exception as error:
+        raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error) from None
+
+
+def _stack_of(error):
+    """The traceback in AWS's form: without the runtime's own frames and without column marks."""
+    frames = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(error.__traceback__)]
+    for index, frame in enumerate(frames):
+        if "/bootstrap.py" not in frame[0]:
+            return frames[index:]
+    return frames
+
+
+def describe(error, request_id):
+    """Return AWS's error payload for an exception."""
+    if isinstance(error, Fault):
+        message, error_type, stack = error.message, error.error_type, error.stack_trace
+    else:
+        message, error_type = str(error), type(error).__name__
+        stack = traceback.format_list(
+            [traceback.FrameSummary(f, n, m, line=c) for f, n, m, c in _stack_of(error)]
+        )
+    return {"errorMessage": message, "errorType": error_type, "requestId": request_id, "stackTrace": stack}
+
+
+def _xray_cause(error):
+    """The X-Ray form of an exception, which AWS's runtime sends in a header."""
+    frames = [] if isinstance(error, Fault) else _stack_of(error)
+    name = "LambdaValidationError" if isinstance(error, Fault) else type(error).__name__
+    stack = [{"label": m, "path": f, "line": n} for f, n, m, _ in frames]
+    exceptions = [{"message": str(error), "type": name, "stack": stack}]
+    return {
+        "working_directory": os.getcwd(),
+        "exceptions": exceptions,
+        "paths": sorted({f[0] for f in frames}),
+    }
+
+
+def _error_headers(payload, error):
+    cause = json.dumps(_xray_cause(error))
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Lambda-Runtime-Function-Error-Type", payload["errorType"].replace("\n", " ").replace("\r", " ")),
+    ]
+    if len(cause) < 16384:
+        headers.append(("Lambda-Runtime-Function-XRay-Error-Cause", cause))
+    return headers
+
+
+def fail_init(channel, error):
+    """Report that the function could not be loaded, and exit as AWS's runtime does."""
+    payload = describe(error, "")
+    lambda_log.write_error(payload, to_json)
+    channel.send(("POST", "/init/error", _error_headers(payload, error), to_json(payload).encode("utf-8")))
+    channel.receive()
+    sys.exit(INIT_ERROR_EXIT_STATUS)
+
+
+def run_one(handler, headers, body):
+    """Run the handler for one event and return the request that answers it."""
+    request_id = headers["lambda-runtime-aws-request-id"]
+    lambda_log.current.request_id = request_id
+    lambda_log.current.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
+    trace_id = headers.get("lambda-runtime-trace-id")
+    if trace_id:
+        os.environ["_X_AMZN_TRACE_ID"] = trace_id
+    else:
+        os.environ.pop("_X_AMZN_TRACE_ID", None)
+    try:
+        context = lambda_context.from_headers(headers, Fault)
+        try:
+            event = json.loads(body)
+        except Exception as error:
+            raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from None
+        result, content_type = marshal(handler(event, context))
+    except Exception as error:
+        payload = describe(error, request_id)
+        lambda_log.write_error(payload, to_json)
+        path = "/invocation/%s/error" % request_id
+        return ("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8"))
+    return ("POST", "/invocation/%s/response" % request_id, [("Content-Type", content_type)], result)
+
+
+def serve(channel, handler):
+    """Answer invocations until the platform closes the socket."""
+    next_request = ("GET", "/invocation/next", [], b"")
+    channel.send(next_request)
+    while True:
+        _, headers, body = channel.receive()
+        answer = run_one(handler, headers, body)
+        channel.send(answer, next_request)
+        channel.receive()
+
+
+def _search_paths():
+    """`sys.path` in AWS's order: the function's code, layers, then the runtime's own."""
+    task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
+    layers = os.environ.get("LAMBENT_LAYER_ROOT", "/opt")
+    site = "python%d.%d/site-packages" % sys.version_info[:2]
+    return [task_root, "%s/python/lib/%s" % (layers, site), "%s/python" % layers]
+
+
+def main():
+    """Load the function and serve it."""
+    descriptor = int(os.environ.pop("_LAMBENT_RUNTIME_FD"))
+    os.set_inheritable(descriptor, False)
+    channel = Channel(descriptor)
+    sys.path[:0] = _search_paths()
+    lambda_log.install()
+    try:
+        handler = load_handler(os.environ["_HANDLER"])
+    except Exception as error:
+        fail_init(channel, error)
+    serve(channel, handler)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Walls: run a command where it can reach only what it was given.
+
+This room knows Linux and knows nothing of Lambda: it starts a command with these files, these sockets, this
+much memory and CPU, says how it ended, and leaves nothing behind. What the command means is the business of
+the node, its only user. This file is the door; its docstrings are the contract, and
+``tests/contract/test_sandbox.py`` runs one suite against both implementations:
+
+- ``namespaces`` (`lambent.sandbox.namespaces`): the kernel's own walls, as root or as an ordinary user;
+- ``process`` (`lambent.sandbox.process`): the same behaviour without walls, for machines that refuse
+  namespaces.
+
+`lambent.sandbox.probe.choose` takes one of them. The small program that forks (`lambent.sandbox.spawner`)
+imports this file too, so it stays free of heavy imports.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class SandboxError(Exception):
+    """A sandbox could not be started. Nothing of it is left behind.
+
+    Args:
+        step: the step that failed, for instance ``pivot_root`` or ``execute``.
+        reason: why, in words (usually the kernel's error and the path that it concerns).
+    """
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file or directory of the host that is visible inside: read-only, no set-user-id, no devices."""
+
+    source: str
+    """Absolute path on the host."""
+    target: str
+    """Absolute path inside; missing parents are made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSpec:
+    """What to run, what it sees and what it may use."""
+
+    name: str
+    """Unique among the living sandboxes of this server; ``[a-z0-9-]``, at most 64 characters."""
+    command: tuple[str, ...]
+    """Program (absolute path, as seen from inside) and arguments."""
+    environment: Mapping[str, str]
+    """The whole environment of the command; nothing is added."""
+    working_directory: str
+    """As seen from inside."""
+    tmp_directory: str
+    """Host directory that becomes ``/tmp`` inside, writable. It outlives the sandbox; the caller removes it.
+    Without walls the command is expected to find it by its host path."""
+    memory_bytes: int
+    """Limit of everything in the sandbox together, swap included."""
+    mounts: tuple[Mount, ...] = ()
+    """Made in this order; a later target may lie inside an earlier one if the directory exists there."""
+    hidden: tuple[str, ...] = ()
+    """Directories inside that are covered by an empty read-only one; those that do not exist are skipped."""
+    cpu_share: float = 0.0
+    """CPU time per wall time, in vCPUs; 0 means no limit (for now: see `SandboxProcess.limit_cpu`)."""
+    max_processes: int = 1024
+    """Processes and threads together."""
+    max_open_files: int = 1024
+    hostname: str = "localhost"
+    inherited: tuple[tuple[int, int], ...] = ()
+    """Pairs of (descriptor in the caller, its number inside). The caller keeps its own descriptors. 0, 1 and
+    2 are ``/dev/null`` unless given; every other descriptor is closed."""
+    listen: tuple[tuple[str, int], ...] = ()
+    """IPv4 addresses and TCP ports to listen on inside the sandbox's own network; port 0 picks a free one.
+    Where the network is the host's, each becomes ``127.0.0.1`` with a free port."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How the command ended: one of the two is given."""
+
+    code: int | None = None
+    """The exit code, when it exited."""
+    signal: int | None = None
+    """The signal that killed it (9 also when the whole sandbox was killed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """One promise about sandboxes, and whether this machine lets us keep it."""
+
+    promise: str
+    """For instance ``memory limit``."""
+    enforced: bool
+    how: str
+    """By what, or why not, in a few words."""
+
+
+class SandboxProcess(Protocol):
+    """A command that was started, with everything that it starts in turn."""
+
+    @property
+    def listeners(self) -> tuple[socket.socket, ...]:
+        """Listening, non-blocking sockets in the order of `SandboxSpec.listen`. `close` closes them."""
+        ...
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where the command reaches them, in the same order."""
+        ...
+
+    async def wait(self) -> ExitStatus:
+        """Return how the command ended, once everything in the sandbox is gone.
+
+        Any number of tasks may wait, also after the end.
+        """
+        ...
+
+    def kill(self) -> None:
+        """Kill everything inside at once (SIGKILL). Never raises; may be repeated."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask the command to end (SIGTERM to it alone). Never raises; may be repeated."""
+        ...
+
+    def limit_cpu(self, share: float) -> None:
+        """Set the CPU share, in vCPUs (0: no limit). Does nothing where the promise is not enforced."""
+        ...
+
+    def peak_memory_bytes(self) -> int:
+        """Return the most memory used so far by everything inside; file cache is not counted where it can be
+        told.
+
+        The last value stays available after `close`.
+        """
+        ...
+
+    def out_of_memory(self) -> bool:
+        """Return whether the kernel has killed something inside because the memory limit was reached."""
+        ...
+
+    async def close(self) -> None:
+        """Kill, reap and remove everything but the tmp directory. May be repeated."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Something that starts commands inside walls (or says which walls it lacks)."""
+
+    @property
+    def kind(self) -> str:
+        """``namespaces`` or ``process``."""
+        ...
+
+    @property
+    def enforcement(self) -> tuple[Enforcement, ...]:
+        """Every promise and whether it is kept here. Complete after `open`."""
+        ...
+
+    @property
+    def task_paths_are_virtual(self) -> bool:
+        """Whether `Mount.target` exists inside. If not, no mounts are made and commands use host paths."""
+        ...
+
+    async def open(self) -> None:
+        """Start the spawner, the small program that forks every sandbox.
+
+        Raises:
+            SandboxError: the machine does not allow it.
+        """
+        ...
+
+    async def start(self, spec: SandboxSpec) -> SandboxProcess:
+        """Start a command; return when it has been executed.
+
+        Cancelling is safe: nothing is left behind. A spawner that died is started again.
+
+        Raises:
+            SandboxError: with the step that failed; nothing is left behind.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Kill every sandbox and stop the spawner. May be repeated."""
+        ...

@@ -1,0 +1,241 @@
+"""One command, from the hand-over of its report socket until nothing of it is left. Shared by both kinds of
+sandbox.
+
+The state moves forward only: launching, then started, then ended; or launching, then ended with a failure. A
+task follows the reports and then the pidfds of the launching processes. The pidfd of a sandbox's process 1
+becomes readable only when its whole process namespace is gone, which is what "ended" means here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lambent.sandbox import ExitStatus, SandboxError
+from lambent.sandbox.cgroup import SandboxCgroup
+from lambent.sandbox.control import Spawner, readable
+from lambent.sandbox.order import Order, parse_report, receive, send_order
+
+_log = logging.getLogger(__name__)
+_REMOVE_ATTEMPTS = 500
+_REMOVE_PAUSE_S = 0.002
+
+
+class LaunchedProcess:
+    """The `SandboxProcess` of both kinds."""
+
+    def __init__(self, *, cgroup: SandboxCgroup, kill_signal: signal.Signals) -> None:
+        """Prepare.
+
+        Args:
+            cgroup: the sandbox's control groups (possibly none).
+            kill_signal: what the launching processes are sent when everything is to die.
+        """
+        self.listeners: tuple[socket.socket, ...] = ()
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        self._cgroup = cgroup
+        self._kill_signal = kill_signal
+        self._launchers: list[int] = []  # pidfds of the launching processes
+        self._command = -1  # pidfd of the command
+        self._is_doomed = False
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._failure = SandboxError("launch", "the launching process ended without a word")
+        self._status = ExitStatus(signal=int(signal.SIGKILL))
+        self._peak_bytes = 0
+        self._was_out_of_memory = False
+        self._follower: asyncio.Task[None] | None = None
+
+    async def launch(self, spawner: Spawner, order: Order, descriptors: Sequence[int]) -> None:
+        """Let the spawner fork, and return when the command has been executed.
+
+        Raises:
+            SandboxError: with the step that failed. The caller closes this process then, as after a
+            cancellation.
+        """
+        channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel.setblocking(False)
+        try:
+            with theirs:
+                send_order(channel, order, descriptors)
+                await spawner.hand_over(theirs)
+        except OSError as error:
+            channel.close()
+            raise SandboxError("order", error.strerror or str(error)) from error
+        except BaseException:
+            channel.close()
+            raise
+        self._follower = asyncio.create_task(self._follow(channel))
+        await asyncio.shield(self._started)
+
+    async def wait(self) -> ExitStatus:
+        """See `SandboxProcess.wait`."""
+        if self._follower is not None:
+            await asyncio.shield(self._follower)
+        return self._status
+
+    def kill(self) -> None:
+        """See `SandboxProcess.kill`."""
+        self._is_doomed = True
+        if self._kill_signal != signal.SIGKILL:
+            _send(self._command, signal.SIGKILL)
+        for launcher in self._launchers:
+            _send(launcher, self._kill_signal)
+
+    def terminate(self) -> None:
+        """See `SandboxProcess.terminate`."""
+        _send(self._command, signal.SIGTERM)
+
+    def limit_cpu(self, share: float) -> None:
+        """See `SandboxProcess.limit_cpu`."""
+        with contextlib.suppress(FileNotFoundError):  # ended meanwhile
+            self._cgroup.limit_cpu(share)
+
+    def peak_memory_bytes(self) -> int:
+        """See `SandboxProcess.peak_memory_bytes`."""
+        charged = self._cgroup.peak_memory_bytes()
+        current = _resident_peak_bytes(self._command) if charged is None else charged
+        self._peak_bytes = max(self._peak_bytes, current)
+        return self._peak_bytes
+
+    def out_of_memory(self) -> bool:
+        """See `SandboxProcess.out_of_memory`."""
+        self._was_out_of_memory = self._was_out_of_memory or self._cgroup.oom_kills() > 0
+        return self._was_out_of_memory
+
+    async def close(self) -> None:
+        """See `SandboxProcess.close`."""
+        self.kill()
+        for listener in self.listeners:
+            listener.close()
+        if self._follower is not None:
+            await asyncio.shield(self._follower)
+
+    def on_end(self, callback: Callable[[LaunchedProcess], object]) -> None:
+        """Call this when everything is gone (at once, if it is)."""
+        if self._follower is None:
+            callback(self)
+        else:
+            self._follower.add_done_callback(lambda _: callback(self))
+
+    async def _follow(self, channel: socket.socket) -> None:
+        """Take reports until every sender is gone, then wait for the end and clear up."""
+        try:
+            with channel:
+                while message := await self._next_report(channel):
+                    self._note(*message)
+            for launcher in self._launchers:
+                await readable(launcher)
+            self.peak_memory_bytes()
+            self.out_of_memory()
+            await self._remove_cgroup()
+        finally:
+            for descriptor in (*self._launchers, self._command):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._launchers, self._command = [], -1
+            if not self._started.done():
+                self._started.set_exception(self._failure)
+                self._started.exception()  # a cancelled start never asks; that is no reason to complain
+
+    async def _remove_cgroup(self) -> None:
+        """Remove the groups; on version 1 a group stays busy for a moment after its last process."""
+        for attempt in range(_REMOVE_ATTEMPTS):
+            if self._cgroup.remove():
+                return
+            await asyncio.sleep(_REMOVE_PAUSE_S if attempt else 0)
+        _log.warning("a control group could not be removed; the next start of a server will")
+
+    @staticmethod
+    async def _next_report(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+        while True:
+            try:
+                message, descriptors = receive(channel)
+            except BlockingIOError:
+                await readable(channel.fileno())
+            except ConnectionResetError:
+                continue  # the other side has left something unread; reports before that are still there
+            else:
+                return (parse_report(message), descriptors) if message else None
+
+    def _note(self, members: dict[str, Any], descriptors: list[int]) -> None:
+        match members["event"]:
+            case "launching" | "enclosed":
+                self._launchers += descriptors
+            case "listening":
+                self._take_listeners(members["addresses"], descriptors)
+            case "started":
+                self._command = descriptors[0]
+                self._started.set_result(None)
+            case "exited":
+                self._status = exit_status(members["status"])
+                self._peak_bytes = max(self._peak_bytes, members["peak_bytes"] if self._is_uncharged else 0)
+            case "failed":
+                self._failure = SandboxError(members["step"], members["reason"])
+            case event:
+                raise AssertionError(f"unknown report {event!r}")
+        if self._is_doomed:
+            self.kill()
+
+    @property
+    def _is_uncharged(self) -> bool:
+        return self._cgroup.peak_memory_bytes() is None
+
+    def _take_listeners(self, addresses: list[tuple[str, int]], descriptors: list[int]) -> None:
+        listeners = tuple(socket.socket(fileno=descriptor) for descriptor in descriptors)
+        for listener in listeners:
+            listener.setblocking(False)
+            if self._is_doomed:
+                listener.close()
+        self.listeners = listeners
+        self.addresses = tuple((host, port) for host, port in addresses)
+
+
+def exit_status(wait_status: int) -> ExitStatus:
+    """Return the meaning of a raw wait status (wait(2))."""
+    if os.WIFSIGNALED(wait_status):
+        return ExitStatus(signal=os.WTERMSIG(wait_status))
+    return ExitStatus(code=os.WEXITSTATUS(wait_status))
+
+
+def _send(pidfd: int, number: signal.Signals) -> None:
+    try:
+        if pidfd >= 0:
+            signal.pidfd_send_signal(pidfd, number)
+    except OSError:
+        pass  # already gone
+
+
+def _resident_peak_bytes(pidfd: int) -> int:
+    """Return the sum of the peak resident sizes of a process and its descendants; 0 when it is gone."""
+    if pidfd < 0:
+        return 0
+    info = _fields(Path(f"/proc/self/fdinfo/{pidfd}"))
+    pids, total_bytes = [int(info.get("Pid", "-1"))], 0
+    while pids:
+        pid = pids.pop()
+        if pid > 0:
+            total_bytes += int(_fields(Path(f"/proc/{pid}/status")).get("VmHWM", "0 kB").split()[0]) * 1024
+            pids += _children(pid)
+    return total_bytes
+
+
+def _fields(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

@@ -1,0 +1,95 @@
+"""What both kinds of sandbox do alike: keep a spawner, start commands through it, close what lives.
+
+The abstract half of `lambent.sandbox.namespaces` and `lambent.sandbox.process`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec
+from lambent.sandbox.control import Spawner
+from lambent.sandbox.launched import LaunchedProcess
+from lambent.sandbox.order import CgroupOrder, Order
+
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_START_TIMEOUT_S = 30.0
+
+
+class Launching(ABC):
+    """A sandbox whose commands are forked by a spawner."""
+
+    def __init__(self, *, mode: str, network: str, root: str) -> None:
+        """Prepare; `mode` is the spawner's, `network` and `root` are those of `Order`."""
+        self._network = network
+        self._root = root
+        self._spawner = Spawner(mode)
+        self._is_open = False
+        self._opening = asyncio.Lock()
+        self._living: set[LaunchedProcess] = set()
+
+    async def open(self) -> None:
+        """See `Sandbox.open`."""
+        self._is_open = True
+        await self._ensure_spawner()
+
+    async def _ensure_spawner(self) -> None:
+        async with self._opening:
+            if not self._spawner.is_running:
+                await self._spawner.close()
+                await self._spawner.open()
+
+    async def start(self, spec: SandboxSpec) -> SandboxProcess:
+        """See `Sandbox.start`."""
+        if not _NAME.fullmatch(spec.name):
+            raise SandboxError("name", f"{spec.name!r} is not made of 1 to 64 of a-z, 0-9 and -")
+        if not self._is_open:
+            raise SandboxError("spawner", "the sandbox is not open")
+        await self._ensure_spawner()
+        process = self._process(spec)
+        self._living.add(process)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await process.launch(self._spawner, self._order(spec), [fd for fd, _ in spec.inherited])
+        except TimeoutError as error:
+            await process.close()
+            raise SandboxError("launch", f"not started after {_START_TIMEOUT_S:g} s") from error
+        except BaseException:
+            await process.close()
+            raise
+        finally:
+            process.on_end(self._living.discard)
+        return process
+
+    async def close(self) -> None:
+        """See `Sandbox.close`."""
+        self._is_open = False
+        for process in self._living:
+            process.kill()
+        await asyncio.gather(*(process.close() for process in self._living))
+        async with self._opening:
+            await self._spawner.close()
+
+    def _order(self, spec: SandboxSpec) -> Order:
+        numbered = tuple((position, inside) for position, (_, inside) in enumerate(spec.inherited))
+        return Order(
+            spec=replace(spec, environment=dict(spec.environment), inherited=numbered),
+            network=self._network,
+            root=self._root,
+            cgroups=self._cgroup_orders(spec),
+            memory_is_limited=self._memory_is_limited(),
+        )
+
+    def _memory_is_limited(self) -> bool:
+        return False
+
+    @abstractmethod
+    def _cgroup_orders(self, spec: SandboxSpec) -> tuple[CgroupOrder, ...]:
+        """Return the control groups to make."""
+
+    @abstractmethod
+    def _process(self, spec: SandboxSpec) -> LaunchedProcess:
+        """Return the process to launch."""

@@ -1,0 +1,211 @@
+"""The kernel calls that Python does not offer, one function each.
+
+Every function raises `OSError` with the call's errno and the path it concerns. Nothing here decides anything.
+Used by the programs that build sandboxes; the asyncio side has no need of it. Kernel 5.12 is the oldest that
+has all of them (``mount_setattr``; see the man pages of section 2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from lambent.sandbox import syscalls
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+_CLONE_PIDFD = 0x00001000
+_SIGCHLD = 17
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+_MNT_DETACH = 2
+
+MOUNT_ATTR_RDONLY = 1
+MOUNT_ATTR_NOSUID = 2
+MOUNT_ATTR_NODEV = 4
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+
+_RESOLVE_IN_ROOT = 0x10
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_SECCOMP = 22
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+_CAPABILITY_VERSION_3 = 0x20080522
+_CLOSE_RANGE_CLOEXEC = 4
+
+_SIOCSIFADDR = 0x8916
+_SIOCSIFFLAGS = 0x8914
+_SIOCSIFNETMASK = 0x891C
+_IFF_UP = 1
+
+# PyDLL keeps the interpreter's lock during the call: the child of `clone_process` must find it as it left it.
+_libc = ctypes.PyDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class _SockFprog(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def unshare(flags: int) -> None:
+    """Move this process (for pid namespaces: its future children) into new namespaces."""
+    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def clone_process(flags: int) -> tuple[int, int]:
+    """Fork into new namespaces; return (pid, pidfd) in the parent and (0, -1) in the child.
+
+    Unlike `os.fork` the parent stays outside a new user namespace and can write its id maps. Only for
+    processes with one thread: the interpreter does not notice the fork, which is harmless just then.
+    """
+    pidfd = ctypes.c_int(-1)
+    arguments = (ctypes.c_ulong(flags | _CLONE_PIDFD | _SIGCHLD), None, ctypes.byref(pidfd), None, None)
+    pid = _check(_libc.syscall(ctypes.c_long(_number("clone")), *arguments), "clone")
+    return (pid, pidfd.value) if pid else (0, -1)
+
+
+def mount(
+    source: str | None, target: str, filesystem: str | None, flags: int, options: str | None = None
+) -> None:
+    """Attach a filesystem, or bind a directory or file."""
+    arguments = (_bytes(source), _bytes(target), _bytes(filesystem), ctypes.c_ulong(flags), _bytes(options))
+    _check(_libc.mount(*arguments), f"mount {target}")
+
+
+def open_in_root(root: int, path: str) -> int:
+    """Return an O_PATH descriptor of a path, resolved as if `root` (a descriptor) were the root directory."""
+    how = struct.pack("QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
+    arguments = (ctypes.c_int(root), _bytes(path), how, ctypes.c_size_t(len(how)))
+    return _check(_libc.syscall(ctypes.c_long(_number("openat2")), *arguments), f"open {path}")
+
+
+def detach(target: str) -> None:
+    """Unmount now for every new user, later for those that are still inside."""
+    _check(_libc.umount2(_bytes(target), _MNT_DETACH), f"umount {target}")
+
+
+def set_mount_attributes(target: str, attributes: int, *, recursive: bool = True) -> None:
+    """Add attributes to a mount and, if recursive, to every mount below it."""
+    record = struct.pack("QQQQ", attributes, 0, 0, 0)
+    flags = ctypes.c_uint(_AT_RECURSIVE if recursive else 0)
+    number = ctypes.c_long(_number("mount_setattr"))
+    result = _libc.syscall(number, _AT_FDCWD, _bytes(target), flags, record, ctypes.c_size_t(len(record)))
+    _check(result, f"mount_setattr {target}")
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """Make a mount the root of this mount namespace."""
+    _check(
+        _libc.syscall(ctypes.c_long(_number("pivot_root")), _bytes(new_root), _bytes(put_old)), "pivot_root"
+    )
+
+
+def set_hostname(name: str) -> None:
+    """Name the machine in this UTS namespace."""
+    encoded = name.encode()
+    _check(_libc.sethostname(encoded, ctypes.c_size_t(len(encoded))), "sethostname")
+
+
+def die_with_parent(with_signal: int = 9) -> None:
+    """Ask for SIGKILL (or another signal) when the thread that forked this process ends."""
+    _prctl(_PR_SET_PDEATHSIG, with_signal)
+
+
+def become_subreaper() -> None:
+    """Adopt orphaned descendants, as process 1 does."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def forbid_inspection() -> None:
+    """Give this process's files in /proc to root and refuse ptrace, also to processes of the same user."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def forbid_new_privileges() -> None:
+    """Make set-user-id and file capabilities ineffective for this process and its children, for ever."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def empty_bounding_set() -> None:
+    """Drop every capability from the bounding set."""
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="ascii"))
+    for capability in range(last + 1):
+        _prctl(_PR_CAPBSET_DROP, capability)
+
+
+def drop_capabilities() -> None:
+    """Empty the effective, permitted and inheritable sets."""
+    header = struct.pack("II", _CAPABILITY_VERSION_3, 0)
+    number = ctypes.c_long(_number("capset"))
+    _check(_libc.syscall(number, header, struct.pack("IIIIII", 0, 0, 0, 0, 0, 0)), "capset")
+
+
+def filter_system_calls(program: bytes) -> None:
+    """Load a seccomp program (`lambent.sandbox.seccomp`) for this process and its children."""
+    record = _SockFprog(len(program) // 8, program)
+    result = _libc.prctl(
+        _PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(record), None, None
+    )
+    _check(result, "prctl PR_SET_SECCOMP")
+
+
+def close_all_on_exec() -> None:
+    """Mark every descriptor of this process close-on-exec."""
+    number = ctypes.c_long(_number("close_range"))
+    flags = ctypes.c_uint(_CLOSE_RANGE_CLOEXEC)
+    _check(_libc.syscall(number, ctypes.c_uint(0), ctypes.c_uint(0xFFFFFFFF), flags), "close_range")
+
+
+def raise_loopback(addresses: Iterable[str]) -> None:
+    """Bring ``lo`` up and give it these further IPv4 addresses, each as a network of one host."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
+        for position, address in enumerate(addresses):
+            label = f"lo:{position}".encode()
+            fcntl.ioctl(control, _SIOCSIFADDR, _address_request(label, address))
+            fcntl.ioctl(control, _SIOCSIFNETMASK, _address_request(label, "255.255.255.255"))
+
+
+def _address_request(label: bytes, address: str) -> bytes:
+    return struct.pack("16sHH4s8x", label, socket.AF_INET, 0, socket.inet_aton(address))
+
+
+def _number(name: str) -> int:
+    return syscalls.numbers()[name]
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else os.fsencode(text)
+
+
+def _prctl(option: int, argument: int) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(argument), None, None, None), f"prctl {option}")
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result

@@ -1,0 +1,114 @@
+"""The sandbox behind the kernel's walls: namespaces, control groups, no capabilities, a system call filter.
+
+The asyncio side of it. What is built, in which order and why, is in `lambent.sandbox.walls`; this file knows
+what the machine allows (control groups, root or not) and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from lambent.sandbox import Enforcement, SandboxSpec
+from lambent.sandbox.cgroup import (
+    CONTROLLERS,
+    Hierarchy,
+    SandboxCgroup,
+    discover,
+    forget,
+    has_controller,
+    orders,
+    server_name,
+)
+from lambent.sandbox.launched import LaunchedProcess
+from lambent.sandbox.launching import Launching
+from lambent.sandbox.order import CgroupOrder
+
+_WITHOUT_CGROUP: Mapping[str, str] = {
+    "memory": "no memory control group here: each process's data segment is limited, not their sum",
+    "cpu": "no cpu control group here: not limited",
+    "pids": "RLIMIT_NPROC of the sandbox's own user",
+}
+
+
+class NamespaceSandbox(Launching):
+    """See `lambent.sandbox.Sandbox`."""
+
+    kind = "namespaces"
+    task_paths_are_virtual = True
+
+    def __init__(self, *, network: str, run_dir: Path) -> None:
+        """Prepare.
+
+        Args:
+            network: ``none`` or ``host``, as in the settings.
+            run_dir: directory of this server's passing things; an empty directory is made in it.
+        """
+        super().__init__(mode="walls", network=network, root=str(run_dir.absolute() / "root"))
+        self._hierarchies: tuple[Hierarchy, ...] = ()
+
+    @property
+    def enforcement(self) -> tuple[Enforcement, ...]:
+        """See `Sandbox.enforcement`."""
+        own = (
+            "user namespace"
+            if self._spawner.is_root
+            else "user namespace with the server's own uid and groups"
+        )
+        has_network = self._network == "none"
+        network = "network namespace with a loopback only" if has_network else "network = host was asked for"
+        return (
+            Enforcement("files of the host are out of reach", True, "mount namespace with a read-only root"),
+            Enforcement("processes of the host are out of reach", True, "process namespace"),
+            Enforcement("network of the host is out of reach", has_network, network),
+            Enforcement("no privileges", True, f"{own}, no capabilities, no_new_privs"),
+            Enforcement("system calls are filtered", True, "seccomp allow-list"),
+            self._limit("memory limit", "memory", enforced_without=False),
+            self._limit("CPU limit", "cpu", enforced_without=False),
+            self._limit("process limit", "pids", enforced_without=True),
+            Enforcement("size of /tmp", False, "not limited; it is a directory of the host's disk"),
+            Enforcement("open files limit", True, "RLIMIT_NOFILE"),
+            Enforcement("nothing outlives its sandbox", True, "process namespace"),
+        )
+
+    def _limit(self, promise: str, controller: str, *, enforced_without: bool) -> Enforcement:
+        for hierarchy in self._hierarchies:
+            if controller in hierarchy.controllers:
+                return Enforcement(promise, True, f"{controller} control group, version {hierarchy.version}")
+        return Enforcement(promise, enforced_without, _WITHOUT_CGROUP[controller])
+
+    async def open(self) -> None:
+        """See `Sandbox.open`."""
+        self._prepare()
+        await super().open()
+
+    def _prepare(self) -> None:
+        Path(self._root).mkdir(parents=True, exist_ok=True)
+        if not self._hierarchies:
+            self._hierarchies = discover(server_name(os.getpid()))
+
+    async def close(self) -> None:
+        """See `Sandbox.close`."""
+        await super().close()
+        forget(self._hierarchies)
+        self._hierarchies = ()
+
+    def _cgroup_orders(self, spec: SandboxSpec) -> tuple[CgroupOrder, ...]:
+        return orders(
+            self._hierarchies,
+            spec.name,
+            memory_bytes=spec.memory_bytes,
+            max_processes=spec.max_processes,
+            cpu_share=spec.cpu_share,
+        )
+
+    def _memory_is_limited(self) -> bool:
+        return has_controller(self._hierarchies, "memory")
+
+    def _process(self, spec: SandboxSpec) -> LaunchedProcess:
+        return LaunchedProcess(cgroup=SandboxCgroup(self._hierarchies, spec.name), kill_signal=signal.SIGKILL)
+
+
+assert set(_WITHOUT_CGROUP) == set(CONTROLLERS)

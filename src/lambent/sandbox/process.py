@@ -1,0 +1,53 @@
+"""The sandbox without walls, for machines that refuse namespaces.
+
+The same door and the same behaviour as `lambent.sandbox.namespaces`, except that the command sees the host:
+its files, processes, memory and network. `enforcement` says so for each promise. Commands are forked by the
+same spawner, which keeps forks out of the server and lets nothing survive it.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from lambent.sandbox import Enforcement, SandboxSpec
+from lambent.sandbox.cgroup import SandboxCgroup
+from lambent.sandbox.launched import LaunchedProcess
+from lambent.sandbox.launching import Launching
+from lambent.sandbox.order import CgroupOrder
+
+
+class ProcessSandbox(Launching):
+    """See `lambent.sandbox.Sandbox`."""
+
+    kind = "process"
+    task_paths_are_virtual = False
+
+    def __init__(self, *, reason: str = "the process sandbox has no walls") -> None:
+        """Prepare; `reason` is why there are no walls, for `enforcement`."""
+        super().__init__(mode="plain", network="host", root="/")
+        self._reason = reason
+
+    @property
+    def enforcement(self) -> tuple[Enforcement, ...]:
+        """See `Sandbox.enforcement`."""
+        return (
+            Enforcement("files of the host are out of reach", False, self._reason),
+            Enforcement("processes of the host are out of reach", False, self._reason),
+            Enforcement("network of the host is out of reach", False, self._reason),
+            Enforcement("no privileges", False, "the command runs as the server's user"),
+            Enforcement("system calls are filtered", False, self._reason),
+            Enforcement("memory limit", False, "not limited; the peak is measured"),
+            Enforcement("CPU limit", False, "not limited"),
+            Enforcement("process limit", False, "not limited"),
+            Enforcement("size of /tmp", False, "not limited"),
+            Enforcement("open files limit", True, "RLIMIT_NOFILE"),
+            Enforcement("nothing outlives its sandbox", True, "a monitor adopts and kills descendants"),
+        )
+
+    def _cgroup_orders(self, spec: SandboxSpec) -> tuple[CgroupOrder, ...]:
+        del spec
+        return ()
+
+    def _process(self, spec: SandboxSpec) -> LaunchedProcess:
+        del spec
+        return LaunchedProcess(cgroup=SandboxCgroup((), ""), kill_signal=signal.SIGTERM)

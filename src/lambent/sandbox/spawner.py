@@ -1,0 +1,120 @@
+"""The spawner: a small program with one thread that forks every sandbox, so that the server never has to
+fork.
+
+Started by `lambent.sandbox.control` as ``python -I -S -c ...`` with a control socket; imports the standard
+library and this room only. With walls it is process 1 of a process namespace of its own: when it dies, for
+whatever reason, the kernel kills everything below it, so nothing survives a ``kill -9`` of the server, whose
+end of the control socket closes then. It never blocks on a child and never sees an order (see
+`lambent.sandbox.order`).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from lambent.sandbox import linux, plain, seccomp, walls
+from lambent.sandbox.order import StepFailedError, receive, receive_order, report, step
+
+_CAP_SYS_ADMIN = 1 << 21
+
+
+def main() -> NoReturn:
+    """Run as the program: ``argv[1]`` is the control socket's descriptor, ``argv[2]`` is ``walls`` or
+    ``plain``."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    linux.die_with_parent()
+    try:
+        if sys.argv[2] == "walls":
+            _serve_behind_walls(control)
+        else:
+            _ready(control, is_root=False)
+            _serve(control, None)
+    except StepFailedError as error:
+        control.send(json.dumps({"event": "failed", "step": error.step, "reason": error.reason}).encode())
+        os._exit(1)
+
+
+def _serve_behind_walls(control: socket.socket) -> NoReturn:
+    """Enter the namespaces that a spawner needs and serve as their process 1."""
+    is_root = has_admin_capability(Path("/proc/self/status").read_text(encoding="ascii"))
+    ids = walls.choose_ids(Path("/proc/self/uid_map").read_text(encoding="ascii"), is_root=is_root)
+    with step("seccomp_program"):
+        program = seccomp.program()
+    with step("spawner_namespaces"):
+        _enter_namespaces(is_root=is_root)
+        linux.die_with_parent()  # again: the new capabilities have cleared it
+    with step("spawner_fork"):
+        pid = os.fork()
+    if pid:
+        control.close()
+        os._exit(0 if os.waitpid(pid, 0)[1] == 0 else 1)
+    with step("spawner_proc"):
+        linux.die_with_parent()
+        linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    _ready(control, is_root=is_root)
+    _serve(control, walls.Enclosure(ids, program))
+
+
+def has_admin_capability(status: str) -> bool:
+    """Return whether a ``/proc/<pid>/status`` shows CAP_SYS_ADMIN as effective."""
+    line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) & _CAP_SYS_ADMIN)
+
+
+def _enter_namespaces(*, is_root: bool) -> None:
+    user, group = os.geteuid(), os.getegid()
+    linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID | (0 if is_root else linux.CLONE_NEWUSER))
+    if is_root:
+        # The host's later mounts still appear here; ours stay here.
+        linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)
+    else:
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
+
+
+def _ready(control: socket.socket, *, is_root: bool) -> None:
+    control.send(json.dumps({"event": "ready", "is_root": is_root}).encode())
+
+
+def _serve(control: socket.socket, enclosure: walls.Enclosure | None) -> NoReturn:
+    """Fork a launching process for every report socket that arrives, until the server is gone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps; pidfds tell the server
+    gc.collect()
+    gc.freeze()
+    while True:
+        message, descriptors = receive(control)
+        if not message:
+            os._exit(0)
+        if os.fork() == 0:
+            control.close()
+            _launch(socket.socket(fileno=descriptors[0]), enclosure)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _launch(channel: socket.socket, enclosure: walls.Enclosure | None) -> NoReturn:
+    """Be the child: say who we are, read the order and follow it."""
+    try:
+        with step("order"):
+            walls.default_signals()
+            os.umask(0o022)
+            pidfd = os.pidfd_open(os.getpid())
+            report(channel, "launching", [pidfd])
+            os.close(pidfd)
+            order, inherited = receive_order(channel)
+        if enclosure is None:
+            plain.launch(channel, order, inherited)
+        walls.launch(channel, order, inherited, enclosure)
+    except StepFailedError as error:
+        report(channel, "failed", step=error.step, reason=error.reason)
+    finally:
+        os._exit(1)

@@ -1,0 +1,237 @@
+"""The launch of a command inside the kernel's walls, as ordered steps.
+
+Two processes of ours take part. The *builder*, forked by the spawner with all its rights, makes the control
+groups, the namespaces, the network and the file tree, and then clones *process 1* into a user and a process
+namespace that are new: from there on every mount is locked, because the mount namespace that process 1 gets
+belongs to the new user namespace. The builder writes the id maps and exits; process 1 gives up every right,
+executes the command as process 2, reaps, reports how the command ended, and exits, whereupon the kernel kills
+whatever is left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from lambent.sandbox import cgroup, command, linux, mounts, network
+from lambent.sandbox.order import Order, StepFailedError, report, step
+
+_IDS = 1000
+PREFERRED_HOST_ID = 1_879_048_192
+"""First of the thousand host ids that stand behind a sandbox's: in a range that no distribution hands out
+(systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists who uses which)."""
+_MIN_DATA_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class IdMap:
+    """Which ids of the builder's namespace stand behind the ids inside."""
+
+    user_ids: str
+    group_ids: str
+    is_private: bool
+    """Whether the ids belong to sandboxes alone; else they are those of whoever started the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """What is the same for every sandbox of a spawner."""
+
+    ids: IdMap
+    program: bytes
+    """The seccomp filter."""
+
+
+def choose_ids(own_map: str, *, is_root: bool) -> IdMap:
+    """Return the id maps of sandboxes.
+
+    Args:
+        own_map: the content of ``/proc/self/uid_map``.
+        is_root: whether we may map other ids than our own.
+    """
+    extents = [
+        (int(first), int(count)) for first, _, count in (line.split() for line in own_map.splitlines())
+    ]
+    if is_root:
+        for first, count in extents:
+            if first <= PREFERRED_HOST_ID and first + count >= PREFERRED_HOST_ID + _IDS:
+                line = f"0 {PREFERRED_HOST_ID} {_IDS}"
+                return IdMap(line, line, True)
+        first, count = max(extents, key=lambda extent: extent[1])
+        if count >= 4 * _IDS:
+            line = f"0 {first + count - _IDS} {_IDS}"
+            return IdMap(line, line, True)
+    return IdMap(f"{mounts.USER_ID} 0 1", f"{mounts.GROUP_ID} 0 1", False)
+
+
+def launch(channel: socket.socket, order: Order, inherited: Sequence[int], enclosure: Enclosure) -> NoReturn:
+    """Be the builder.
+
+    Args:
+        channel: the report socket.
+        order: what to build and to run.
+        inherited: descriptors for the command.
+        enclosure: what all sandboxes share.
+    """
+    ids = enclosure.ids
+    entry = _CgroupEntry(order)
+    try:
+        _build(channel, order, ids)
+    finally:
+        failure = entry.join()
+    if failure:
+        raise StepFailedError("cgroup", failure)
+    with step("cgroup_namespace"):
+        # After the entry: the groups that the sandbox is in become the root of what it can see.
+        linux.unshare(linux.CLONE_NEWCGROUP)
+    _enclose(channel, order, inherited, enclosure)
+
+
+def _build(channel: socket.socket, order: Order, ids: IdMap) -> None:
+    """Make the namespaces, the network and the file tree, in this process."""
+    with step("namespaces"):
+        flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+        linux.unshare(flags | (linux.CLONE_NEWNET if order.network == "none" else 0))
+    with step("hostname"):
+        linux.set_hostname(order.spec.hostname)
+    _listen(channel, order)
+    with step("tmp_owner"):
+        if ids.is_private:
+            first = int(ids.user_ids.split()[1])
+            os.chown(order.spec.tmp_directory, first + mounts.USER_ID, first + mounts.GROUP_ID)
+    mounts.build(order)
+
+
+def _enclose(
+    channel: socket.socket, order: Order, inherited: Sequence[int], enclosure: Enclosure
+) -> NoReturn:
+    """Clone process 1 into what was built, give it its ids, and leave."""
+    ids = enclosure.ids
+    with step("victim"):
+        command.prefer_as_victim()
+    with step("clone"):
+        ready, release = os.pipe2(os.O_CLOEXEC)
+        pid, pidfd = linux.clone_process(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+    if pid == 0:
+        os.close(release)
+        _guarded_init(channel, order, inherited, ready, enclosure)
+    with step("id_maps"):
+        Path(f"/proc/{pid}/uid_map").write_text(ids.user_ids, encoding="ascii")
+        Path(f"/proc/{pid}/gid_map").write_text(ids.group_ids, encoding="ascii")
+    # The asyncio side holds process 1's pidfd before process 1 moves: until the release it dies with us.
+    report(channel, "enclosed", [pidfd])
+    os.write(release, b"!")
+    os._exit(0)
+
+
+class _CgroupEntry:
+    """A child that makes the control groups and moves this process into them meanwhile.
+
+    On version 1, entering a group takes the kernel up to 15 ms when nobody has entered one for a moment, all of
+    it waiting. The child inherits the report socket, so that the asyncio side, which removes the groups when
+    that socket ends, cannot come before us.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._pid = 0
+        if order.cgroups:
+            self._reason, failed = os.pipe2(os.O_CLOEXEC)
+            self._pid = os.fork()
+            if self._pid == 0:
+                _enter(order, os.getppid(), failed)
+            os.close(failed)
+
+    def join(self) -> str:
+        """Wait for the child; return why it failed, or nothing."""
+        if not self._pid:
+            return ""
+        reason = os.read(self._reason, 4096)
+        os.close(self._reason)
+        os.waitpid(self._pid, 0)
+        return reason.decode(errors="replace")
+
+
+def _enter(order: Order, builder: int, failed: int) -> NoReturn:
+    try:
+        linux.die_with_parent()
+        for group in order.cgroups:
+            cgroup.make_and_enter(group, builder)
+    except OSError as error:
+        os.write(failed, f"{error.strerror} ({error.filename})".encode())
+    finally:
+        os._exit(0)
+
+
+def _listen(channel: socket.socket, order: Order) -> None:
+    addresses: Sequence[tuple[str, int]] = order.spec.listen
+    with step("network"):
+        if order.network == "none":
+            network.raise_own_loopback(addresses)
+        else:
+            addresses = network.on_host(addresses)
+    with step("listen"):
+        listeners = network.listen(addresses)
+        names = [listener.getsockname() for listener in listeners]
+        report(channel, "listening", [listener.fileno() for listener in listeners], addresses=names)
+        for listener in listeners:
+            listener.close()
+
+
+def _guarded_init(
+    channel: socket.socket, order: Order, inherited: Sequence[int], ready: int, enclosure: Enclosure
+) -> NoReturn:
+    try:
+        _init(channel, order, inherited, ready, enclosure)
+    except StepFailedError as error:
+        report(channel, "failed", step=error.step, reason=error.reason)
+    finally:
+        os._exit(1)
+
+
+def _init(
+    channel: socket.socket, order: Order, inherited: Sequence[int], ready: int, enclosure: Enclosure
+) -> None:
+    """Be process 1: give up every right, then run the command."""
+    if not os.read(ready, 1):
+        os._exit(1)  # the builder is gone
+    os.close(ready)
+    with step("inner_proc"):
+        mounts.mount_inner_proc()
+    with step("namespace_limit"):
+        # A second lock behind seccomp's: no user namespace can be made inside, whoever asks.
+        Path("/proc/sys/user/max_user_namespaces").write_text("0", encoding="ascii")
+    with step("limits"):
+        data_bytes = None if order.memory_is_limited else max(order.spec.memory_bytes, _MIN_DATA_BYTES)
+        command.limit_resources(order.spec, processes=True, data_bytes=data_bytes)
+    with step("privileges"):
+        linux.empty_bounding_set()
+        if enclosure.ids.is_private:
+            os.setgroups([])
+        os.setresgid(mounts.GROUP_ID, mounts.GROUP_ID, mounts.GROUP_ID)
+        os.setresuid(mounts.USER_ID, mounts.USER_ID, mounts.USER_ID)
+        linux.drop_capabilities()
+        linux.forbid_new_privileges()
+        # The command has the same uid: without this it could read our memory and the descriptors in it.
+        linux.forbid_inspection()
+    with step("seccomp"):
+        linux.filter_system_calls(enclosure.program)
+    pid = command.start(channel, order.spec, inherited, before=_nothing)
+    status, peak_bytes = command.reap_until_end(pid)
+    report(channel, "exited", status=status, peak_bytes=peak_bytes)
+    os._exit(0)
+
+
+def _nothing() -> None:
+    """Do nothing more: the walls are already there."""
+
+
+def default_signals() -> None:
+    """Take the signal settings that process 1 needs: its children are to be waited for, nothing interrupts
+    it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

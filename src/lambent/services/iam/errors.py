@@ -1,0 +1,45 @@
+"""Errors that only IAM has, named after its shapes; the model knows their codes (``NoSuchEntity``, …)."""
+
+from __future__ import annotations
+
+from lambent.errors import ServiceError
+
+
+class ConcurrentModificationException(ServiceError):
+    """Several requests changed the same entity at the same time."""
+
+    status = 409
+
+
+class DeleteConflictException(ServiceError):
+    """The entity still has or is something that must go first."""
+
+    status = 409
+
+
+class EntityAlreadyExistsException(ServiceError):
+    """The name is taken."""
+
+    status = 409
+
+
+class InvalidInputException(ServiceError):
+    """A parameter has an unacceptable value."""
+
+
+class NoSuchEntityException(ServiceError):
+    """There is no such entity."""
+
+    status = 404
+
+
+class PolicyNotAttachableException(ServiceError):
+    """The policy belongs to a service-linked role and to nobody else."""
+
+
+class UnmodifiableEntityException(ServiceError):
+    """Only the linked service may change its role."""
+
+
+class ValidationError(ServiceError):
+    """A parameter is malformed (query protocol's word)."""

@@ -1,0 +1,130 @@
+"""Invoke: from the caller's parameters to an `Invocation`, and from its `Outcome` to the answer."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from lambent.domain.call import Call
+from lambent.domain.function import FunctionVersion
+from lambent.domain.invocation import Invocation, Outcome
+from lambent.domain.trace import Trace, trace_of
+from lambent.errors import InvalidParameterValueException, NotImplemented_
+from lambent.services import Members
+from lambent.services.lambda_.names import not_found, resolve
+from lambent.services.lambda_.payloads import check_payload_json, check_payload_size, decode_client_context
+from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.states import check_invocable
+from lambent.services.lambda_.versions import invocable_version
+
+RESPONSE_HEADERS = "ResponseHeaders"
+"""The member of a result whose texts become response headers; no model knows it."""
+TRACE_HEADER = "X-Amzn-Trace-Id"
+_EMPTY_EVENT = b"{}"
+
+
+class Invoker(Protocol):
+    """The path to an execution environment, as `lambent.invoke` offers it."""
+
+    async def invoke(self, invocation: Invocation, *, reserved_concurrency: int | None = None) -> Outcome:
+        """Run one invocation to its end.
+
+        Args:
+            invocation: what to run.
+            reserved_concurrency: the function's ReservedConcurrentExecutions.
+
+        Raises:
+            TooManyRequestsException: no concurrency is left.
+            ServiceError: the version cannot be run.
+        """
+        ...
+
+
+class InvocationOperations:
+    """The operations that run functions."""
+
+    def __init__(self, *, records: Records, invoker: Invoker) -> None:
+        self._records = records
+        self._invoker = invoker
+
+    async def invoke(self, call: Call, parameters: Members) -> Members:
+        """Run a function and wait for its result (API page Invoke).
+
+        A failure of the function is an answer with ``FunctionError``. The answer also says what the invocation
+        cost, in headers of our own (``x-lambent-…``).
+
+        Raises:
+            ResourceNotFoundException: no such function or version.
+            RequestTooLargeException: the payload is over the limit of the invocation type.
+            InvalidRequestContentException: payload or client context are not JSON.
+            ResourceConflictException: the function is pending or failed.
+            TooManyRequestsException: no concurrency is left.
+        """
+        target = resolve(call, parameters["FunctionName"], parameters.get("Qualifier"), operation="Invoke")
+        invocation_type = parameters.get("InvocationType", "RequestResponse")
+        payload = parameters.get("Payload") or _EMPTY_EVENT
+        check_payload_size(payload, invocation_type)
+        function = await self._records.get(target.key)
+        if function is None:
+            raise not_found(target.arn)
+        version = invocable_version(function, target)
+        header = parameters.get("ClientContext")
+        client_context = decode_client_context(header) if header else None
+        await check_payload_json(payload)
+        check_invocable(version)
+        _refuse_unserved(parameters, version)
+        if invocation_type == "DryRun":
+            return {"StatusCode": 204}
+        if invocation_type == "Event":
+            raise NotImplemented_("Asynchronous invocation (InvocationType Event) is not served yet.")
+        trace = trace_of(call.headers.get(TRACE_HEADER.lower(), ""), at_s=call.at_s)
+        outcome = await self._invoker.invoke(
+            Invocation(
+                request_id=call.request_id,
+                version=version,
+                invoked_arn=target.arn,
+                payload=payload,
+                client_context=client_context,
+                trace_id=str(trace),
+                wants_log_tail=parameters.get("LogType") == "Tail",
+            ),
+            reserved_concurrency=function.reserved_concurrency,
+        )
+        return _answer(parameters, version, outcome, trace)
+
+
+def _refuse_unserved(parameters: Members, version: FunctionVersion) -> None:
+    if "TenantId" in parameters:
+        raise InvalidParameterValueException(
+            "The invoked function is not enabled with tenancy configuration."
+        )
+    if "DurableExecutionName" in parameters and "DurableConfig" not in version.passive:
+        raise InvalidParameterValueException(
+            "The invoked function is not enabled with durable configuration."
+        )
+
+
+def _answer(
+    parameters: Members, version: FunctionVersion, outcome: Outcome, trace: Trace
+) -> Mapping[str, Any]:
+    report = outcome.report
+    headers = {
+        TRACE_HEADER: trace.for_caller,
+        "x-lambent-billed-duration-ms": str(report.billed_duration_ms),
+        "x-lambent-gb-seconds": f"{report.gb_seconds:f}",
+        "x-lambent-price-usd": f"{report.price_usd:f}",
+    }
+    if report.cold_start_reason is not None:
+        headers["x-lambent-cold-start-reason"] = report.cold_start_reason
+    result: dict[str, Any] = {
+        "StatusCode": 200,
+        "ExecutedVersion": version.version,
+        "Payload": outcome.payload,
+        RESPONSE_HEADERS: headers,
+    }
+    if outcome.function_error is not None:
+        result["FunctionError"] = outcome.function_error
+    if parameters.get("LogType") == "Tail":
+        result["LogResult"] = base64.b64encode(outcome.log_tail).decode()
+    return result

@@ -1,0 +1,126 @@
+"""How callers name functions: a name, ``name:qualifier``, a partial ARN or a full ARN.
+
+`resolve` turns any of the four, with the explicit qualifier if there is one, into a `FunctionKey` and a
+qualifier, or raises the error that AWS answers. Whether the function exists is not asked here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lambent.domain.call import Call
+from lambent.domain.function import LATEST, FunctionKey
+from lambent.domain.limits import FUNCTION_NAME_MAX
+from lambent.errors import (
+    AccessDeniedException,
+    InvalidParameterValueException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+
+# The model's pattern for FunctionName, with names for its parts. AWS prints the pattern as it stands there.
+PATTERN_TEXT = (
+    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?"
+    r"(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?"
+)
+_PARTS = re.compile(
+    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?"
+    r"((?P<region>(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d):)?"
+    r"((?P<account>\d{12}):)?(function:)?"
+    r"(?P<name>[a-zA-Z0-9-_.]+)(:(?P<qualifier>\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A function as a caller named it."""
+
+    key: FunctionKey
+    qualifier: str | None
+    """None: unqualified; else ``$LATEST``, a version number or an alias name."""
+
+    @property
+    def arn(self) -> str:
+        """The ARN, qualified when the caller gave a qualifier."""
+        return self.key.qualified_arn(self.qualifier) if self.qualifier else self.key.arn
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether ``$LATEST`` is meant."""
+        return self.qualifier in (None, LATEST)
+
+
+def resolve(call: Call, function_name: str, qualifier: str | None = None, *, operation: str) -> Target:
+    """Take a FunctionName parameter apart.
+
+    Args:
+        call: whose account and region the function must be in.
+        function_name: one of the four forms; the model's pattern has been checked.
+        qualifier: the Qualifier parameter.
+        operation: its AWS name, for the text of an access error.
+
+    Raises:
+        ResourceNotFoundException: the ARN names another region.
+        AccessDeniedException: the ARN names another account.
+        InvalidParameterValueException: both qualifiers are given and differ.
+    """
+    parts = _parts(function_name)
+    if parts["region"] and parts["region"] != call.region:
+        raise ResourceNotFoundException(
+            f"Functions from '{parts['region']}' are not reachable in this region ('{call.region}')"
+        )
+    key = FunctionKey(account=parts["account"] or call.account, region=call.region, name=parts["name"])
+    derived = parts["qualifier"] or None
+    target = Target(key=key, qualifier=qualifier or derived)
+    if key.account != call.account:
+        if operation == "CreateFunction":
+            raise AccessDeniedException  # AWS gives no text here
+        # No resource-based policies yet: nobody is let in from another account.
+        raise AccessDeniedException(
+            f"User: {call.principal.arn} is not authorized to perform: lambda:{operation} on resource: "
+            f"{target.arn} because no resource-based policy allows the lambda:{operation} action"
+        )
+    if qualifier and derived and qualifier != derived:
+        raise InvalidParameterValueException(
+            "The derived qualifier from the function name does not match the specified qualifier."
+        )
+    return target
+
+
+def resolve_new(call: Call, function_name: str) -> FunctionKey:
+    """Take apart the FunctionName of CreateFunction, which has no qualifier and whose name has a length.
+
+    Raises:
+        InvalidParameterValueException: the name itself is longer than 64 characters.
+        ValidationException: a qualifier is part of it.
+        ResourceNotFoundException: the ARN names another region.
+        AccessDeniedException: the ARN names another account.
+    """
+    parts = _parts(function_name)
+    if parts["qualifier"]:
+        raise ValidationException(
+            f"1 validation error detected: Value '{function_name}' at 'functionName' failed to satisfy "
+            f"constraint: Member must satisfy regular expression pattern: {PATTERN_TEXT}"
+        )
+    if len(parts["name"]) > FUNCTION_NAME_MAX:
+        raise InvalidParameterValueException(
+            f"1 validation error detected: Value '{parts['name']}' at 'functionName' failed to satisfy "
+            f"constraint: Member must have length less than or equal to {FUNCTION_NAME_MAX}"
+        )
+    return resolve(call, function_name, operation="CreateFunction").key
+
+
+def not_found(arn: str) -> ResourceNotFoundException:
+    """Return the error for a function, version or alias that does not exist."""
+    return ResourceNotFoundException(f"Function not found: {arn}")
+
+
+def _parts(function_name: str) -> dict[str, str]:
+    match = _PARTS.fullmatch(function_name)
+    if match is None:
+        raise ValidationException(
+            f"1 validation error detected: Value '{function_name}' at 'functionName' failed to satisfy "
+            f"constraint: Member must satisfy regular expression pattern: {PATTERN_TEXT}"
+        )
+    return match.groupdict(default="")

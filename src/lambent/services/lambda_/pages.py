@@ -1,0 +1,50 @@
+"""Where a page of a list ended: markers that mean nothing to the caller and everything to the next call."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from lambent.domain.function import LATEST, FunctionVersion
+from lambent.errors import InvalidParameterValueException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The last version that a page showed."""
+
+    name: str
+    number: int = 0
+    """0 stands for ``$LATEST``, which comes before the published versions."""
+
+
+def number_of(version: FunctionVersion) -> int:
+    """Return the number of a published version, 0 for ``$LATEST``."""
+    return 0 if version.version == LATEST else int(version.version)
+
+
+def place_of(version: FunctionVersion) -> Place:
+    """Return the place of a version in a list."""
+    return Place(name=version.key.name, number=number_of(version))
+
+
+def encode_marker(place: Place) -> str:
+    """Return ``NextMarker`` for a page that ended here."""
+    return base64.urlsafe_b64encode(f"{place.number}:{place.name}".encode()).decode()
+
+
+def decode_marker(marker: str) -> Place:
+    """Return the place that a ``Marker`` stands for.
+
+    Raises:
+        InvalidParameterValueException: it is not one of ours.
+    """
+    try:
+        number, separator, name = base64.urlsafe_b64decode(marker.encode()).decode().partition(":")
+        place = Place(name=name, number=int(number))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidParameterValueException("Invalid pagination marker.") from error
+    if not separator or place.number < 0:
+        raise InvalidParameterValueException("Invalid pagination marker.")
+    return place

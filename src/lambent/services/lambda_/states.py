@@ -1,0 +1,107 @@
+"""The states of a function's versions and their legal moves. Pure.
+
+A new version is ``Pending`` until it is activated, then ``Active`` or ``Failed``. A changed ``$LATEST`` stays
+``Active`` with ``LastUpdateStatus`` ``InProgress`` until the change is in effect; until then, and after a
+change that failed, invocations are served by what was there before (AWS page "Lambda function states").
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from lambent.domain.function import ActivationError, Function, FunctionVersion
+from lambent.errors import PreconditionFailedException, ResourceConflictException
+
+
+def check_updatable(function: Function, revision_id: str | None) -> None:
+    """Refuse a change to ``$LATEST`` while it is being created or changed, or when the caller's view is old.
+
+    Raises:
+        ResourceConflictException: an activation is in progress.
+        PreconditionFailedException: the revision id is not the current one.
+    """
+    latest = function.latest
+    if latest.state == "Pending":
+        raise ResourceConflictException(
+            f"The operation cannot be performed at this time. The resource {function.key.arn} is currently in "
+            f"the following state: 'Pending'. StateReasonCode: '{latest.state_reason_code}'"
+        )
+    if latest.last_update_status == "InProgress":
+        raise ResourceConflictException(
+            "The operation cannot be performed at this time. An update is in progress for resource: "
+            f"{function.key.arn}"
+        )
+    if revision_id and revision_id != latest.revision_id:
+        raise PreconditionFailedException(
+            "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API "
+            "to retrieve the latest Revision Id"
+        )
+
+
+def check_invocable(version: FunctionVersion) -> None:
+    """Refuse to invoke a version that is not active.
+
+    Raises:
+        ResourceConflictException: it is pending or failed.
+    """
+    if version.state != "Active":
+        raise ResourceConflictException(
+            "The operation cannot be performed at this time. The function is currently in the following "
+            f"state: {version.state}"
+        )
+
+
+def with_update(function: Function, latest: FunctionVersion) -> Function:
+    """Return the function with a changed ``$LATEST`` that is not in effect yet."""
+    serving = function.serving or (function.latest if function.latest.state == "Active" else None)
+    return replace(function, latest=latest, serving=serving)
+
+
+def pending_versions(function: Function) -> list[FunctionVersion]:
+    """Return the versions whose activation has not come to an end."""
+    return [
+        version
+        for version in (function.latest, *function.versions.values())
+        if version.state == "Pending" or version.last_update_status == "InProgress"
+    ]
+
+
+def with_activated(
+    function: Function, activated: FunctionVersion, error: ActivationError | None = None
+) -> Function:
+    """Return the function after the activation of one of its versions has ended, well or with an error.
+
+    A version that was replaced or deleted meanwhile is left alone: the same function is returned.
+    """
+    current = current_version(function, activated.version)
+    if current is None or current.configuration_id != activated.configuration_id:
+        return function
+    if not (current.state == "Pending" or current.last_update_status == "InProgress"):
+        return function
+    after = _settled(current, error)
+    if current.version != function.latest.version:
+        return replace(function, versions={**function.versions, current.version: after})
+    # After a failed update the version before keeps serving; after a failed creation there is none.
+    return replace(function, latest=after, serving=function.serving if error else None)
+
+
+def current_version(function: Function, version: str) -> FunctionVersion | None:
+    """Return ``$LATEST`` or a published version as it is stored, or None."""
+    return function.latest if version == function.latest.version else function.versions.get(version)
+
+
+def _settled(version: FunctionVersion, error: ActivationError | None) -> FunctionVersion:
+    is_update = version.last_update_status == "InProgress"
+    ended = replace(
+        version,
+        revision_id=str(uuid.uuid4()),
+        last_update_status="Failed" if error else "Successful",
+        last_update_status_reason=error.reason if error else None,
+        last_update_status_reason_code=error.reason_code if error else None,
+    )
+    if error is None:
+        return replace(ended, state="Active", state_reason=None, state_reason_code=None)
+    if is_update:
+        return ended
+    return replace(ended, state="Failed", state_reason=error.reason, state_reason_code=error.reason_code)

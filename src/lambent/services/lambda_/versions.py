@@ -1,0 +1,184 @@
+"""Published versions: immutable copies of ``$LATEST`` under a number.
+
+The pure moves (publish, find, remove) are used by the other families too; the operations are at the end.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from lambent.domain.call import Call
+from lambent.domain.function import Function, FunctionVersion
+from lambent.domain.limits import LIST_FUNCTIONS_MAX
+from lambent.errors import InvalidParameterValueException, NotImplemented_
+from lambent.services import Members
+from lambent.services.lambda_.activations import Activations
+from lambent.services.lambda_.configuration import (
+    CREATING,
+    configuration_digest,
+    configuration_of,
+    summary_of,
+)
+from lambent.services.lambda_.names import Target, not_found, resolve
+from lambent.services.lambda_.pages import decode_marker, encode_marker, number_of, place_of
+from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.states import check_updatable, current_version
+
+
+def version_named(function: Function, target: Target) -> FunctionVersion:
+    """Return the version that a qualifier means.
+
+    Raises:
+        ResourceNotFoundException: there is none of that number or alias.
+    """
+    if target.is_latest:
+        return function.latest
+    assert target.qualifier is not None
+    version = function.versions.get(target.qualifier)
+    if version is None:
+        raise not_found(target.arn)
+    return version
+
+
+def invocable_version(function: Function, target: Target) -> FunctionVersion:
+    """Return the version that an invocation runs: while ``$LATEST`` is being changed, what it was before.
+
+    Raises:
+        ResourceNotFoundException: there is none of that number or alias.
+    """
+    return function.invocable if target.is_latest else version_named(function, target)
+
+
+def all_versions(function: Function) -> list[FunctionVersion]:
+    """Return ``$LATEST`` and the published versions in the order of their numbers."""
+    return [function.latest, *sorted(function.versions.values(), key=number_of)]
+
+
+def with_published(function: Function, *, description: str | None = None) -> Function:
+    """Return the function with ``$LATEST`` published; the same function when nothing has changed since.
+
+    A version published from an active ``$LATEST`` is active at once; otherwise it has an activation of its
+    own. Either way ``last_published`` is the number of the version that the caller is shown.
+    """
+    latest = function.latest
+    digest = configuration_digest(latest)
+    if digest == function.published_from and str(function.last_published) in function.versions:
+        return function
+    number = function.last_published + 1
+    is_ready = latest.state == "Active" and latest.last_update_status == "Successful"
+    version = replace(
+        latest,
+        version=str(number),
+        description=latest.description if description is None else description,
+        revision_id=str(uuid.uuid4()),
+        configuration_id=str(uuid.uuid4()),
+        state="Active" if is_ready else "Pending",
+        state_reason=None if is_ready else CREATING,
+        state_reason_code=None if is_ready else "Creating",
+        last_update_status="Successful" if is_ready else None,
+        last_update_status_reason=None,
+        last_update_status_reason_code=None,
+    )
+    return replace(
+        function,
+        latest=replace(latest, revision_id=str(uuid.uuid4())) if is_ready else latest,
+        versions={**function.versions, version.version: version},
+        last_published=number,
+        published_from=digest,
+    )
+
+
+def published_version(function: Function) -> FunctionVersion:
+    """Return the version that was published last."""
+    return function.versions[str(function.last_published)]
+
+
+def without_version(function: Function, *, qualifier: str) -> Function:
+    """Return the function without one of its published versions; removing what is not there is no error.
+
+    Raises:
+        InvalidParameterValueException: ``$LATEST`` or an alias is named.
+    """
+    if qualifier == function.latest.version:
+        raise InvalidParameterValueException(
+            "$LATEST version cannot be deleted without deleting the function."
+        )
+    if not qualifier.isdecimal():
+        raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
+    if current_version(function, qualifier) is None:
+        return function
+    kept = {number: version for number, version in function.versions.items() if number != qualifier}
+    return replace(function, versions=kept)
+
+
+def refuse_publish_to(parameters: Mapping[str, Any]) -> None:
+    """Refuse ``$LATEST.PUBLISHED``, which exists on Lambda Managed Instances only.
+
+    Raises:
+        NotImplemented_: it is asked for.
+    """
+    if "PublishTo" in parameters:
+        raise NotImplemented_("PublishTo is not served: there are no Lambda Managed Instances.")
+
+
+class VersionOperations:
+    """The operations on published versions."""
+
+    def __init__(self, *, records: Records, activations: Activations) -> None:
+        self._records = records
+        self._activations = activations
+
+    async def publish_version(self, call: Call, parameters: Members) -> Members:
+        """Publish ``$LATEST`` under the next number (API page PublishVersion).
+
+        Raises:
+            ResourceNotFoundException: no such function.
+            ResourceConflictException: it is being created or updated.
+            PreconditionFailedException: the revision id is not the current one.
+            InvalidParameterValueException: the code hash given is not that of ``$LATEST``.
+        """
+        target = resolve(call, parameters["FunctionName"], operation="PublishVersion")
+        refuse_publish_to(parameters)
+        changed = await self._records.change(target.key, partial(_publish, parameters=parameters))
+        if changed is None:
+            raise not_found(target.key.arn)
+        self._activations.begin(changed[1])
+        return configuration_of(published_version(changed[1]), is_qualified=True)
+
+    async def list_versions_by_function(self, call: Call, parameters: Members) -> Members:
+        """Return a function's versions, ``$LATEST`` first, at most 50 a page (API page ListVersionsByFunction).
+
+        Raises:
+            ResourceNotFoundException: no such function.
+            InvalidParameterValueException: the marker is not one of ours.
+        """
+        target = resolve(call, parameters["FunctionName"], operation="ListVersionsByFunction")
+        function = await self._records.get(target.key)
+        if function is None:
+            raise not_found(target.key.arn)
+        versions = all_versions(function)
+        if marker := parameters.get("Marker"):
+            place = decode_marker(marker)
+            versions = [version for version in versions if number_of(version) > place.number]
+        limit = min(parameters.get("MaxItems") or LIST_FUNCTIONS_MAX, LIST_FUNCTIONS_MAX)
+        page = versions[:limit]
+        result: dict[str, Any] = {"Versions": [summary_of(version, is_qualified=True) for version in page]}
+        if len(versions) > limit:
+            result["NextMarker"] = encode_marker(place_of(page[-1]))
+        return result
+
+
+def _publish(function: Function, *, parameters: Members) -> Function:
+    check_updatable(function, parameters.get("RevisionId"))
+    current = function.latest.code.sha256
+    given = parameters.get("CodeSha256")
+    if given and given != current:
+        raise InvalidParameterValueException(
+            f"CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({current}). "
+            "Please try again with the CodeSHA256 in $LATEST."
+        )
+    return with_published(function, description=parameters.get("Description"))

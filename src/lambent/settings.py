@@ -1,0 +1,254 @@
+"""Every knob of Lambent, in one place.
+
+A setting is a field of one of the frozen dataclasses below. Its value comes from, in this order: the command
+line flag, the environment variable ``LAMBENT_<FIELD>``, the section of ``lambent.toml`` named after the group,
+the default. It is read once, by `load`; rooms are handed their group and never look at the environment
+themselves. ``docs/reference/settings.md`` is generated from this file (``python -m lambent.settings``).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast
+
+
+class SettingsError(Exception):
+    """A setting has a value that it cannot have. The message is one sentence for the user."""
+
+
+def _setting(default: Any, doc: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
+    return field(default=default, metadata={"doc": doc, "choices": choices, "minimum": minimum})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """The front door."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on. Anything but loopback needs `auth = iam`.")
+    port: int = _setting(4566, "TCP port to listen on; 0 picks a free one.", minimum=0)
+    auth: str = _setting(
+        "open",
+        "`open` accepts any credentials (loopback only); `iam` verifies signatures against users' access keys.",
+        choices=("open", "iam"),
+    )
+    region: str = _setting("us-east-1", "Region of requests that do not name one in their credential scope.")
+    account: str = _setting("000000000000", "Account of requests whose access key id does not choose one.")
+    drain_timeout_s: float = _setting(
+        30.0, "How long a stopping server waits for running invocations, in seconds.", minimum=0
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Where things are kept."""
+
+    data_dir: Path = _setting(
+        Path("~/.lambent"), "Directory of everything that survives a restart: functions, code, logs, users."
+    )
+    cache_dir: Path = _setting(
+        Path("~/.cache/lambent"), "Directory of what can be made again: prepared runtimes. May be shared."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """The walls around execution environments."""
+
+    sandbox: str = _setting(
+        "auto",
+        "`namespaces` isolates with the kernel's namespaces; `process` has no walls; `auto` takes the best "
+        "that this machine allows and says which.",
+        choices=("auto", "namespaces", "process"),
+    )
+    network: str = _setting(
+        "none",
+        "`none`: functions reach Lambent's own endpoint and nothing else. `host`: functions share the "
+        "machine's network, its loopback included (no wall).",
+        choices=("none", "host"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSettings:
+    """Languages."""
+
+    runtime_search: str = _setting(
+        "", "Further interpreters to offer, as paths separated by `:`; searched before PATH, pyenv and uv."
+    )
+    exact_runtime: bool = _setting(
+        False,
+        "Refuse to run a function when its exact runtime version is missing, instead of the nearest one.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeSettings:
+    """Execution environments and their number."""
+
+    idle_timeout_s: float = _setting(
+        600.0, "An environment that has been idle for this many seconds is retired.", minimum=0
+    )
+    account_concurrency: int = _setting(
+        1000, "Concurrent executions of one account in one region, as AWS's quota of that name.", minimum=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All groups."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    runtimes: RuntimeSettings = field(default_factory=RuntimeSettings)
+    invoke: InvokeSettings = field(default_factory=InvokeSettings)
+
+
+def load(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    toml: Path | None = None,
+) -> Settings:
+    """Read the settings once.
+
+    Args:
+        flags: values from the command line by field name; None means "not given".
+        environ: the process environment (default: `os.environ`).
+        toml: the configuration file; by default ``$LAMBENT_CONFIG``, else ``lambent.toml`` in the working
+            directory if there is one.
+
+    Raises:
+        SettingsError: a value has the wrong type or is out of range, or the file has an unknown key.
+    """
+    environ = os.environ if environ is None else environ
+    if toml is None and environ.get("LAMBENT_CONFIG"):
+        toml = Path(environ["LAMBENT_CONFIG"])
+        if not toml.is_file():
+            raise SettingsError(f"LAMBENT_CONFIG names {toml}, which is not a file.")
+    document = _read_toml(toml or Path("lambent.toml"))
+    groups: dict[str, Any] = {}
+    for group in fields(Settings):
+        section = document.pop(group.name, {})
+        if not isinstance(section, dict):
+            raise SettingsError(f"[{group.name}] in the configuration file must be a table.")
+        groups[group.name] = _load_group(group.name, cast("dict[str, Any]", section), environ, flags or {})
+    return Settings(**groups)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as TOML: {error}") from error
+    # Other tables (for instance a project's functions) belong to the commands that read them.
+    return document
+
+
+def _load_group(
+    name: str, section: dict[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]
+) -> Any:
+    group_class = GROUPS[name]
+    known = {f.name: f for f in fields(group_class)}
+    if unknown := sorted(section.keys() - known.keys()):
+        raise SettingsError(f"[{name}] in the configuration file has no setting {unknown[0]!r}.")
+    values: dict[str, Any] = {}
+    for setting in known.values():
+        variable = f"LAMBENT_{setting.name.upper()}"
+        if flags.get(setting.name) is not None:
+            raw, source = flags[setting.name], f"--{setting.name.replace('_', '-')}"
+        elif variable in environ:
+            raw, source = environ[variable], variable
+        elif setting.name in section:
+            raw, source = section[setting.name], f"{setting.name} in [{name}]"
+        else:
+            raw, source = setting.default, "default"
+        values[setting.name] = _convert(setting, raw, source)
+    return group_class(**values)
+
+
+def _convert(setting: Field[Any], raw: Any, source: str) -> Any:
+    wanted: type[Any] = type(setting.default)  # pyright: ignore[reportUnknownVariableType]
+    try:
+        value = _as_type(raw, wanted)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{source} must be {_type_words(wanted)}, not {raw!r}.") from error
+    choices = setting.metadata["choices"]
+    if choices and value not in choices:
+        raise SettingsError(f"{source} must be one of {', '.join(choices)}, not {value!r}.")
+    minimum = setting.metadata["minimum"]
+    if minimum is not None and value < minimum:
+        raise SettingsError(f"{source} must be at least {minimum:g}, not {value:g}.")
+    return value
+
+
+def _as_type(raw: Any, wanted: type) -> Any:
+    if wanted is bool:
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if isinstance(raw, bool):
+            return raw
+        if str(raw).lower() not in words:
+            raise ValueError(raw)
+        return words[str(raw).lower()]
+    if isinstance(raw, bool):
+        raise TypeError(raw)
+    if issubclass(wanted, Path):
+        return Path(str(raw)).expanduser().absolute()
+    return wanted(raw)
+
+
+def _type_words(wanted: type) -> str:
+    return {bool: "true or false", int: "a whole number", float: "a number"}.get(wanted, "text")
+
+
+GROUPS: Mapping[str, type[Any]] = types.MappingProxyType(
+    {f.name: typing.get_type_hints(Settings)[f.name] for f in fields(Settings)}
+)
+
+
+def reference() -> str:
+    """Return the reference page of all settings, as Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated by `python -m lambent.settings`; a test keeps it true. A value comes from the command line flag,",
+        "else the environment variable, else `lambent.toml` in the working directory (or the file that",
+        "`LAMBENT_CONFIG` names), else the default.",
+    ]
+    for name, group in GROUPS.items():
+        lines += [
+            "",
+            f"## [{name}]",
+            "",
+            str(group.__doc__),
+            "",
+            "| setting | variable | default | meaning |",
+            "|---|---|---|---|",
+        ]
+        for setting in fields(group):
+            default = "" if setting.default is MISSING else str(setting.default)
+            lines.append(
+                f"| `{setting.name}` | `LAMBENT_{setting.name.upper()}` | `{default or ' '}` | {setting.metadata['doc']} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")  # noqa: T201

@@ -1,0 +1,85 @@
+"""Functions, kept as documents and remembered decoded.
+
+The one place that knows how a `Function` is written down. Reading is a dictionary look-up after the first time;
+this holds while one process owns the documents, as the embedded store does.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from lambent.domain.function import Function, FunctionKey
+from lambent.store import Delete, Documents, Put
+
+KIND = "function"
+_REMEMBERED_MAX = 20_000
+
+
+class Functions:
+    """Typed access to stored functions."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._remembered: OrderedDict[FunctionKey, tuple[int, Function]] = OrderedDict()
+
+    async def get(self, key: FunctionKey) -> Function | None:
+        """Return the function, or None."""
+        found = await self.get_with_revision(key)
+        return found[1] if found else None
+
+    async def get_with_revision(self, key: FunctionKey) -> tuple[int, Function] | None:
+        """Return the function with the revision that `put` may expect, or None."""
+        remembered = self._remembered.get(key)
+        if remembered is not None:
+            self._remembered.move_to_end(key)
+            return remembered
+        document = await self._documents.get(KIND, key.path)
+        if document is None:
+            return None
+        return self._remember(key, document.revision, msgspec.json.decode(document.body, type=Function))
+
+    async def put(self, function: Function, *, expect_revision: int | None = None) -> int:
+        """Keep the function durably and return its new revision.
+
+        Raises:
+            RevisionConflict: it is not at the expected revision (0: it exists already).
+        """
+        body = msgspec.json.encode(function)
+        (revision,) = await self._documents.apply(
+            Put(kind=KIND, key=function.key.path, body=body, expect_revision=expect_revision)
+        )
+        self._remember(function.key, revision, function)
+        return revision
+
+    async def delete(self, key: FunctionKey) -> None:
+        """Forget the function."""
+        await self._documents.apply(Delete(kind=KIND, key=key.path))
+        self._remembered.pop(key, None)
+
+    async def list(self, account: str, region: str, *, after: str = "", limit: int = 50) -> list[Function]:
+        """Return functions of an account and region in name order, after the given name."""
+        prefix = f"{account}/{region}/"
+        documents = await self._documents.list(
+            KIND, prefix=prefix, after=prefix + after if after else "", limit=limit
+        )
+        return [msgspec.json.decode(document.body, type=Function) for document in documents]
+
+    async def all(self) -> list[Function]:
+        """Return every function of every account; for start-up work."""
+        functions: list[Function] = []
+        after = ""
+        while documents := await self._documents.list(KIND, after=after, limit=1000):
+            functions += [msgspec.json.decode(document.body, type=Function) for document in documents]
+            after = documents[-1].key
+        return functions
+
+    def _remember(self, key: FunctionKey, revision: int, function: Function) -> tuple[int, Function]:
+        # Two writers may finish in either order here; the higher revision is the later one.
+        known = self._remembered.get(key)
+        if known is None or known[0] <= revision:
+            self._remembered[key] = known = (revision, function)
+        while len(self._remembered) > _REMEMBERED_MAX:
+            self._remembered.popitem(last=False)
+        return known

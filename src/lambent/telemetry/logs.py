@@ -1,0 +1,66 @@
+"""The listener that writes functions' logs: facts become events of CloudWatch log streams.
+
+The lines are those of `lambent.domain.log_line`; the group (``/aws/lambda/name`` unless configured otherwise)
+is made by the first line that is written to it, as at AWS, and made again after it was deleted. A batch of
+facts becomes one append: the events of an execution environment go into the store as one chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lambent.clock import Clock
+from lambent.domain.facts import Fact, Origin
+from lambent.domain.log_line import lines_of
+from lambent.store import Documents, LogEvent, LogEvents, StreamKey
+from lambent.store.log_groups import LogGroupKey, LogGroups
+
+
+class LogListener:
+    """Writes the log lines of facts into log streams; a `lambent.telemetry.stream.Listener`."""
+
+    def __init__(self, *, documents: Documents, log_events: LogEvents, clock: Clock) -> None:
+        """Make the listener.
+
+        Args:
+            documents: where log groups are kept.
+            log_events: where events go.
+            clock: tells when events were ingested.
+        """
+        self._groups = LogGroups(documents)
+        self._log_events = log_events
+        self._clock = clock
+
+    async def consume(self, facts: Sequence[Fact]) -> None:
+        """Write the lines of a batch of facts; returns when they are durable."""
+        written = _events_by_origin(facts)
+        if not written:
+            return
+        now_ms = int(self._clock.now_s() * 1000)
+        keys: dict[LogGroupKey, str] = {}
+        batches: list[tuple[StreamKey, Sequence[LogEvent]]] = []
+        for origin, events in written:
+            group = _group_of(origin)
+            if group not in keys:
+                keys[group] = (await self._groups.ensure(group, now_ms=now_ms)).events_key
+            batches.append((StreamKey(group=keys[group], stream=origin.log_stream), events))
+        await self._log_events.append(batches, ingestion_ms=now_ms)
+
+
+def _events_by_origin(facts: Iterable[Fact]) -> list[tuple[Origin, list[LogEvent]]]:
+    # By identity: an environment's facts share one origin, and hashing it for every fact would cost more than
+    # the rest of this function.
+    found: dict[int, tuple[Origin, list[LogEvent]]] = {}
+    for fact in facts:
+        lines = lines_of(fact)
+        if lines:
+            origin = fact.origin
+            entry = found.get(id(origin))
+            if entry is None:
+                entry = found[id(origin)] = (origin, [])
+            entry[1].extend([LogEvent(int(line.at_s * 1000), line.text) for line in lines])
+    return list(found.values())
+
+
+def _group_of(origin: Origin) -> LogGroupKey:
+    return LogGroupKey(account=origin.function.account, region=origin.function.region, name=origin.log_group)

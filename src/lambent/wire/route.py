@@ -1,0 +1,136 @@
+"""Which operation of which service a request asks for.
+
+By the credential scope first, because it names the service; a request without credentials is routed where
+``X-Amz-Target``, ``Action`` or the path decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from lambent.errors import InvalidAction, UnknownOperationException
+from lambent.wire.http import HttpRequest
+from lambent.wire.model import Api, Operation
+from lambent.wire.paths import PathTable
+from lambent.wire.scope import credential_scope
+
+_FORM = "application/x-www-form-urlencoded"
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The operation that a request asks for, and the decoded labels of its path."""
+
+    operation: Operation
+    path_params: dict[str, str]
+
+
+class Router:
+    """The one table of all APIs that are served; built once, then only read."""
+
+    def __init__(self, apis: Sequence[Api]) -> None:
+        self._by_signing_name: dict[str, list[Api]] = {}
+        for api in apis:
+            self._by_signing_name.setdefault(api.signing_name, []).append(api)
+        self._apis = list(apis)
+        self._by_target_prefix = {api.target_prefix: api for api in apis if api.target_prefix}
+        self._paths = {id(api): _path_table(api) for api in apis if api.protocol.startswith("rest-")}
+
+    def route(self, request: HttpRequest) -> Route:
+        """Return the route of a request.
+
+        Raises:
+            UnknownOperationException: no operation of any service matches.
+            InvalidAction: a service of the query protocol is known, the action is not.
+        """
+        scope = credential_scope(request)
+        if scope is None:
+            return self._route_among(self._apis, request)
+        apis = self._by_signing_name.get(scope[2])
+        if apis is None:
+            served = ", ".join(sorted(self._by_signing_name))
+            raise UnknownOperationException(
+                f"Unable to determine the service of this request: its credential scope names "
+                f"{_short(scope[2])!r}, which is not served here (served: {served})."
+            )
+        return self._route_among(apis, request)
+
+    def api_of(self, request: HttpRequest) -> Api | None:
+        """Return the API that a request is meant for, even if its operation is unknown.
+
+        Errors about a request that found no route are written in that API's protocol.
+        """
+        if (scope := credential_scope(request)) is not None and (apis := self._by_signing_name.get(scope[2])):
+            return apis[0]
+        if prefix := request.headers.get("x-amz-target", "").partition(".")[0]:
+            return self._by_target_prefix.get(prefix)
+        if "Action" in (form := _form(request)):
+            return next(
+                (api for api in self._apis if _is_query(api) and form["Action"] in api.operations), None
+            )
+        return None
+
+    def _route_among(self, apis: list[Api], request: HttpRequest) -> Route:
+        for api in apis:
+            if (table := self._paths.get(id(api))) is not None:
+                found = table.find(request.method, request.path, request.query)
+                if found is not None:
+                    return Route(operation=found[0], path_params=found[1])
+        if (target := request.headers.get("x-amz-target")) is not None:
+            return self._route_target(apis, target)
+        form = _form(request)
+        if (action := form.get("Action")) is not None:
+            return _route_action(apis, action, form.get("Version"))
+        raise UnknownOperationException(
+            f"Unable to determine the operation of {request.method} {_short(request.path)}: no path of "
+            f"{_names(apis)} matches, and the request has neither X-Amz-Target nor Action."
+        )
+
+    def _route_target(self, apis: list[Api], target: str) -> Route:
+        prefix, _, name = target.rpartition(".")
+        api = self._by_target_prefix.get(prefix)
+        operation = api.operations.get(name) if api is not None and api in apis else None
+        if operation is None:
+            raise UnknownOperationException(
+                f"Unable to determine the operation: {_names(apis)} has no target {_short(target)!r}."
+            )
+        return Route(operation=operation, path_params={})
+
+
+def _path_table(api: Api) -> PathTable[Operation]:
+    return PathTable(
+        (operation.traits.method, operation.traits.uri, operation) for operation in api.operations.values()
+    )
+
+
+def _is_query(api: Api) -> bool:
+    return api.protocol == "query"
+
+
+def _route_action(apis: list[Api], action: str, version: str | None) -> Route:
+    for api in apis:
+        if _is_query(api) and (version is None or version == api.api_version) and action in api.operations:
+            return Route(operation=api.operations[action], path_params={})
+    wanted = version if version is not None else "NO_VERSION_SPECIFIED"
+    raise InvalidAction(f"Could not find operation {_short(action)} for version {_short(wanted)}")
+
+
+def _form(request: HttpRequest) -> dict[str, str]:
+    """Return what a query-protocol request may be known by, from the query string and the form."""
+    pairs: list[tuple[str, str]] = []
+    if "Action=" in request.query:
+        pairs += parse_qsl(request.query)
+    if request.headers.get("content-type", "").startswith(_FORM):
+        pairs += parse_qsl(request.body.decode("utf-8", "replace"))
+    return {name: value for name, value in pairs if name in ("Action", "Version")}
+
+
+def _names(apis: list[Api]) -> str:
+    return ", ".join(api.service for api in apis)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"

@@ -1,0 +1,148 @@
+"""Promises of the invoker: limits are kept, old configurations leave, stopping drains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from samples import KEY, VERSION, invocation, report
+
+from lambent.domain.function import FunctionVersion
+from lambent.domain.invocation import Invocation, Outcome
+from lambent.errors import ServiceException, TooManyRequestsException
+from lambent.invoke.invoker import Invoker
+from lambent.runtimes import RuntimeUnavailable
+from lambent.testing import ManualClock
+
+
+class GatedEnvironment:
+    """An environment whose invocations end when the test says so."""
+
+    is_usable = True
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def invoke(self, invocation: Invocation) -> Outcome:
+        self._house.running += 1
+        await self._house.gate.wait()
+        self._house.running -= 1
+        return Outcome(payload=b"null", report=report(invocation))
+
+    async def stop(self, reason: str) -> None:
+        self._house.stopped.append(reason)
+
+
+class House:
+    """What the environments of a test share."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.running = 0
+        self.started: list[str] = []
+        self.stopped: list[str] = []
+        self.error: Exception | None = None
+        self.clock = ManualClock()
+
+    async def start(self, version: FunctionVersion, reason: str) -> GatedEnvironment:
+        if self.error is not None:
+            raise self.error
+        self.started.append(reason)
+        return GatedEnvironment(self)
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def with_invoker(story: Callable[[Invoker, House], Awaitable[None]], **limits: Any) -> House:
+    """Run a story with an invoker; leaving it drains."""
+    house: list[House] = []
+
+    async def run() -> None:
+        house.append(House())
+        options: dict[str, Any] = {"account_concurrency": 10, "idle_timeout_s": 60.0, "drain_timeout_s": 5.0}
+        async with Invoker(start=house[0].start, clock=house[0].clock, **options | limits) as invoker:
+            await story(invoker, house[0])
+
+    asyncio.run(run())
+    return house[0]
+
+
+def test_invocations_beyond_the_account_limit_are_throttled_with_its_reason() -> None:
+    async def story(invoker: Invoker, house: House) -> None:
+        running = [asyncio.create_task(invoker.invoke(invocation())) for _ in range(3)]
+        await settle()
+        with pytest.raises(TooManyRequestsException) as refused:
+            await invoker.invoke(invocation())
+        assert refused.value.members["Reason"] == "ConcurrentInvocationLimitExceeded"
+        assert refused.value.message == "Rate Exceeded."
+        house.gate.set()
+        await asyncio.gather(*running)
+        await invoker.invoke(invocation())
+
+    with_invoker(story, account_concurrency=3)
+
+
+def test_invocations_beyond_the_reserved_concurrency_are_throttled_with_its_reason() -> None:
+    async def story(invoker: Invoker, house: House) -> None:
+        house.gate.set()
+        with pytest.raises(TooManyRequestsException) as refused:
+            await invoker.invoke(invocation(), reserved_concurrency=0)
+        assert refused.value.members["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+    with_invoker(story)
+
+
+def test_leaving_waits_for_running_invocations_and_then_stops_every_environment() -> None:
+    outcomes: list[asyncio.Task[Outcome]] = []
+
+    async def story(invoker: Invoker, house: House) -> None:
+        outcomes.append(asyncio.create_task(invoker.invoke(invocation())))
+        await settle()
+        asyncio.get_running_loop().call_soon(house.gate.set)
+
+    house = with_invoker(story)
+    assert outcomes[0].result().payload == b"null"
+    assert house.stopped == ["shutdown"]
+
+
+def test_a_changed_configuration_runs_in_new_environments_and_the_old_ones_leave() -> None:
+    async def story(invoker: Invoker, house: House) -> None:
+        house.gate.set()
+        await invoker.invoke(invocation())
+        invoker.retire(KEY)
+        await settle()
+        assert house.stopped == ["replaced"]
+        await invoker.invoke(invocation(version=replace(VERSION, configuration_id="two")))
+        assert house.started == ["first", "new-version"]
+
+    with_invoker(story)
+
+
+def test_an_idle_environment_is_retired_when_its_time_has_come() -> None:
+    async def story(invoker: Invoker, house: House) -> None:
+        house.gate.set()
+        await invoker.invoke(invocation())
+        await settle()
+        await house.clock.advance(100)
+        await settle()
+        assert house.stopped == ["idle"]
+        assert invoker.environments() == 0
+
+    with_invoker(story)
+
+
+def test_an_environment_that_cannot_be_started_is_an_answer_and_not_a_crash() -> None:
+    async def story(invoker: Invoker, house: House) -> None:
+        house.error = RuntimeUnavailable("No Python interpreter was found on this machine.")
+        with pytest.raises(ServiceException, match="No Python interpreter"):
+            await invoker.invoke(invocation())
+        assert invoker.running() == 0
+
+    with_invoker(story)

@@ -1,0 +1,191 @@
+"""Promises of a pool: one invocation at a time, last used first reused, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from samples import VERSION, report
+
+from lambent.domain.function import FunctionVersion
+from lambent.domain.invocation import Invocation, Outcome
+from lambent.invoke.pool import Pool
+from lambent.testing import ManualClock
+
+
+class FakeEnvironment:
+    """An environment that runs nothing."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.is_usable = True
+        self.stopped: str | None = None
+
+    async def invoke(self, invocation: Invocation) -> Outcome:
+        return Outcome(payload=b"null", report=report(invocation))
+
+    async def stop(self, reason: str) -> None:
+        self.stopped = reason
+
+
+class Starter:
+    """Starts fake environments when told to."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self.environments: list[FakeEnvironment] = []
+        self.gate = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self, version: FunctionVersion, reason: str) -> FakeEnvironment:
+        self.reasons.append(reason)
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        self.environments.append(FakeEnvironment(len(self.environments) + 1))
+        return self.environments[-1]
+
+
+def in_pool(story: Callable[[Pool, Starter, ManualClock], Awaitable[None]], **options: Any) -> None:
+    """Run a story with an empty pool."""
+
+    async def run() -> None:
+        starter, clock = Starter(), ManualClock()
+        await story(Pool(VERSION, start=starter, clock=clock, is_new_version=False, **options), starter, clock)
+
+    asyncio.run(run())
+
+
+def test_the_first_invocation_starts_an_environment_and_the_second_reuses_it() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        first = await pool.acquire()
+        pool.release(first)
+        assert await pool.acquire() is first
+        assert starter.reasons == ["first"]
+
+    in_pool(story)
+
+
+def test_parallel_invocations_get_environments_of_their_own() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        acquired = await asyncio.gather(*(pool.acquire() for _ in range(5)))
+        assert len(set(acquired)) == 5
+        assert starter.reasons == ["first", *["scale-out"] * 4]
+
+    in_pool(story)
+
+
+def test_a_waiting_invocation_takes_whatever_is_ready_first() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        busy = await pool.acquire()
+        starter.gate.clear()
+        waiting = asyncio.create_task(pool.acquire())
+        await asyncio.sleep(0)
+        pool.release(busy)
+        assert await waiting is busy
+        starter.gate.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        # The start that is no longer needed warms the next invocation.
+        assert repr(pool) == "<Pool f:$LATEST 1 busy, 1 idle, 0 starting, 0 waiting>"
+
+    in_pool(story)
+
+
+def test_the_environment_used_last_is_reused_first() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        one, two = await asyncio.gather(pool.acquire(), pool.acquire())
+        pool.release(one)
+        pool.release(two)
+        assert await pool.acquire() is two
+
+    in_pool(story)
+
+
+def test_a_start_that_fails_fails_one_invocation_and_no_other() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        starter.error = RuntimeError("no walls today")
+        with pytest.raises(RuntimeError, match="no walls today"):
+            await pool.acquire()
+        starter.error = None
+        assert await pool.acquire() is starter.environments[0]
+
+    in_pool(story)
+
+
+def test_an_idle_environment_is_retired_after_its_time_and_the_next_start_says_so() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        pool.release(await pool.acquire())
+        await clock.advance(59)
+        pool.retire_idle(older_than_s=60, reason="idle")
+        assert starter.environments[0].stopped is None
+        await clock.advance(1)
+        pool.retire_idle(older_than_s=60, reason="idle")
+        await asyncio.sleep(0)
+        assert starter.environments[0].stopped == "idle"
+        await pool.acquire()
+        assert starter.reasons == ["first", "retired"]
+
+    in_pool(story)
+
+
+def test_a_retired_pool_stops_busy_environments_when_they_are_done() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        busy, idle = await asyncio.gather(pool.acquire(), pool.acquire())
+        pool.release(idle)
+        pool.retire("replaced")
+        await asyncio.sleep(0)
+        assert [environment.stopped for environment in starter.environments].count("replaced") == 1
+        pool.release(busy)
+        await asyncio.sleep(0)
+        assert [environment.stopped for environment in starter.environments] == ["replaced", "replaced"]
+        assert pool.is_empty
+
+    in_pool(story)
+
+
+def test_an_environment_that_broke_while_idle_is_not_handed_out() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        pool.release(await pool.acquire())
+        starter.environments[0].is_usable = False
+        assert await pool.acquire() is starter.environments[1]
+
+    in_pool(story)
+
+
+def test_an_invocation_that_is_given_up_leaves_its_environment_to_others() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        waiting = asyncio.create_task(pool.acquire())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        starter.gate.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert repr(pool) == "<Pool f:$LATEST 0 busy, 1 idle, 0 starting, 0 waiting>"
+
+    in_pool(story)
+
+
+def test_a_later_configuration_of_a_function_starts_cold_as_a_new_version() -> None:
+    async def run() -> None:
+        starter = Starter()
+        starter.gate.set()
+        version = replace(VERSION, configuration_id="other")
+        await Pool(version, start=starter, clock=ManualClock(), is_new_version=True).acquire()
+        assert starter.reasons == ["new-version"]
+
+    asyncio.run(run())
+
+

@@ -1,0 +1,180 @@
+"""What a configuration may not be, in AWS's words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lambent.errors import InvalidParameterValueException, ResourceNotFoundException, ServiceError
+from lambent.services.lambda_.errors import CodeSigningConfigNotFoundException
+from lambent.services.lambda_.rules import check_configuration, check_creation, check_environment, check_tags
+from lambent.services.lambda_.runtimes import ACCEPTED, BLOCKED, check_runtime
+from unit.services.lambda_.world import creation
+
+LAYER = "arn:aws:lambda:us-east-1:111111111111:layer:shared"
+ENVIRONMENT_PREFIX = (
+    "Lambda was unable to configure your environment variables because the environment variables you have "
+    "provided "
+)
+
+
+def refusal(**parameters: Any) -> str:
+    with pytest.raises(InvalidParameterValueException) as caught:
+        check_configuration(parameters, region="us-east-1")
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("parameters", "maximum"),
+    [
+        ({"MemorySize": 10_240}, None),
+        ({"MemorySize": 10_241}, 10_240),
+        ({"Timeout": 900}, None),
+        ({"Timeout": 901}, 900),
+        ({"EphemeralStorage": {"Size": 10_240}}, None),
+        ({"EphemeralStorage": {"Size": 10_241}}, 10_240),
+    ],
+)
+def test_quantities_end_at_the_limits_of_ordinary_functions(
+    parameters: dict[str, Any], maximum: int | None
+) -> None:
+    if maximum is None:
+        check_configuration(parameters, region="us-east-1")
+    else:
+        assert refusal(**parameters) == (
+            f"'{next(iter(parameters))}' value failed to satisfy constraint: "
+            f"Member must have value less than or equal to {maximum}"
+        )
+
+
+def test_an_environment_of_4096_bytes_as_json_is_the_largest() -> None:
+    fits = {"LARGE_VAR": "x" * (4096 - len('{"LARGE_VAR":""}'))}
+    check_environment(fits)
+    for variables in ({"LARGE_VAR": fits["LARGE_VAR"] + "x"}, {"SMALL_VAR": "ok", **fits}):
+        with pytest.raises(InvalidParameterValueException) as caught:
+            check_environment(variables)
+        measured = json.dumps(variables, separators=(",", ":"))
+        assert caught.value.message == (
+            f"{ENVIRONMENT_PREFIX}exceeded the 4KB limit. String measured: {measured}"
+        )
+
+
+def test_reserved_keys_are_named_in_the_order_given() -> None:
+    variables = {"AWS_REGION": "x", "MINE": "y", "_HANDLER": "z", "TZ": "UTC", "PATH": "/bin"}
+    assert refusal(Environment={"Variables": variables}) == (
+        f"{ENVIRONMENT_PREFIX}contains reserved keys that are currently not supported for modification. "
+        "Reserved keys used in this request: AWS_REGION, _HANDLER"
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([f"{LAYER}{n}:1" for n in range(6)], "Cannot reference more than 5 layers."),
+        ([f"{LAYER}:1"], f"Layer version {LAYER}:1 does not exist."),
+        (
+            [f"{LAYER}:1", f"{LAYER}:2", f"{LAYER}:3"],
+            "Two different versions of the same layer are not allowed to be referenced in the same function. "
+            f"{LAYER}:1 and {LAYER}:2 are versions of the same layer.",
+        ),
+        (
+            [f"{LAYER}:1".replace("us-east-1", "eu-west-1")],
+            "Layers are not in the same region as the function. "
+            "Layers are expected to be in region us-east-1.",
+        ),
+    ],
+)
+def test_layers_that_cannot_be_used_are_refused(layers: list[str], message: str) -> None:
+    assert refusal(Layers=layers) == message
+
+
+def test_no_layers_are_no_fault() -> None:
+    check_configuration({"Layers": []}, region="us-east-1")
+
+
+@pytest.mark.parametrize("runtime", ACCEPTED)
+def test_a_current_runtime_is_accepted(runtime: str) -> None:
+    check_runtime(runtime)
+
+
+@pytest.mark.parametrize("runtime", sorted(BLOCKED))
+def test_a_blocked_runtime_is_no_longer_supported(runtime: str) -> None:
+    assert refusal(Runtime=runtime) == (
+        f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda "
+        "functions. We recommend you use a supported runtime while creating or updating functions."
+    )
+
+
+@pytest.mark.parametrize("runtime", ["cobol85", "PYTHON3.12", ""])
+def test_an_unknown_runtime_is_answered_with_the_known_ones(runtime: str) -> None:
+    message = refusal(Runtime=runtime)
+    assert message.startswith(
+        f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: ["
+    )
+    assert message.endswith("] or be a valid ARN")
+    assert "python3.13" in message
+
+
+@pytest.mark.parametrize("missing", ["Runtime", "Handler"])
+def test_a_zip_function_needs_runtime_and_handler(missing: str) -> None:
+    parameters = creation()
+    del parameters[missing]
+    with pytest.raises(InvalidParameterValueException) as caught:
+        check_creation(parameters)
+    assert caught.value.message == (
+        "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+    )
+
+
+@pytest.mark.parametrize("parameters", [{"PackageType": "Image"}, {"Code": {"ImageUri": "repo:latest"}}])
+def test_container_images_are_refused_clearly(parameters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterValueException, match="Container images are not served yet"):
+        check_creation(creation(**parameters))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error"),
+    [
+        (
+            {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
+            InvalidParameterValueException("Tenant isolation is not served yet."),
+        ),
+        (
+            {
+                "CapacityProviderConfig": {
+                    "LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn:x"}
+                }
+            },
+            ResourceNotFoundException("Capacity provider not found: arn:x"),
+        ),
+    ],
+)
+def test_what_is_not_served_is_refused_instead_of_pretended(
+    parameters: dict[str, Any], error: ServiceError
+) -> None:
+    with pytest.raises(type(error)) as caught:
+        check_configuration(parameters, region="us-east-1")
+    assert caught.value.message == error.message
+
+
+def test_a_code_signing_configuration_cannot_be_found() -> None:
+    with pytest.raises(CodeSigningConfigNotFoundException) as caught:
+        check_creation(creation(CodeSigningConfigArn="arn:csc"))
+    assert caught.value.message == (
+        "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
+        "arn:csc."
+    )
+
+
+def test_fifty_tags_are_the_most() -> None:
+    check_tags({f"{n}_key": "v" for n in range(50)})
+    with pytest.raises(InvalidParameterValueException) as caught:
+        check_tags({f"{n}_key": "v" for n in range(51)})
+    assert caught.value.message == "Number of tags exceeds resource tag limit."
+
+
+def test_tags_of_aws_are_its_own() -> None:
+    with pytest.raises(InvalidParameterValueException, match="not allowed for external use"):
+        check_tags({"aws:cloudformation:stack-name": "x"})
