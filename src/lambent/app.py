@@ -220,8 +220,11 @@ def start_block(server: Running) -> str:
         f"  region    {settings.server.region}, account {settings.server.account}",
         f"  data      {settings.store.data_dir}",
         f"  runtimes  {', '.join(server.runtimes.identifiers()) or 'none found: install a Python interpreter'}",
-        f"  sandbox   {server.sandbox.kind}{_sandbox_warning(server)}",
     ]
+    if stand_ins := server.runtimes.stand_ins():
+        words = ", ".join(f"{name} (runs on {version})" for name, version in stand_ins.items())
+        lines.append(f"            not installed: {words}")
+    lines.append(f"  sandbox   {server.sandbox.kind}{_sandbox_warning(server)}")
     width = max(len(promise.promise) for promise in server.sandbox.enforcement)
     for promise in server.sandbox.enforcement:
         mark = "yes" if promise.enforced else "NO "

@@ -90,9 +90,25 @@ async def read_all(descriptor: int) -> bytes:
     return await asyncio.to_thread(read)
 
 
+def read_or_nothing(path: Path) -> str:
+    """A file of /proc; nothing if its process has just ended."""
+    try:
+        return path.read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def children(pid: int) -> set[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+    """Every living child of a process. Zombies are dead: the kernel is about to remove them."""
+    found = {
+        int(child)
+        for path in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in read_or_nothing(path).split()
+    }
+    states = {
+        child: read_or_nothing(Path(f"/proc/{child}/stat")).rpartition(")")[2].split()[:1] for child in found
+    }
+    return {child for child, state in states.items() if state not in ([], ["Z"], ["X"])}
 
 
 def descendants(pid: int) -> set[int]:

@@ -73,7 +73,7 @@ def ending_of(end: Answer | RuntimeExit | TimedOut, *, request_id: str, timeout_
         message = f"RequestId: {request_id} Error: {reason}"
         return Ending(
             payload=_payload(error_type, message),
-            status="failure",
+            status="error",
             error_type=error_type,
             error_message=message,
         )

@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import math
 import shutil
+import signal
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -268,9 +269,10 @@ class Environment:
     async def _watch_exit(self, process: SandboxProcess, api: RuntimeApi) -> None:
         status = await process.wait()
         if api is self._api:
-            self._interrupt(
-                RuntimeExit(code=status.code, signal=status.signal, out_of_memory=process.out_of_memory())
-            )
+            # A child that ran out of memory is the function's affair as long as the runtime goes on.
+            was_killed = status.signal == signal.SIGKILL
+            out_of_memory = was_killed and process.out_of_memory()
+            self._interrupt(RuntimeExit(code=status.code, signal=status.signal, out_of_memory=out_of_memory))
 
     def _interrupt(self, end: RuntimeExit | TimedOut) -> None:
         """Wake whoever waits for the runtime; with nobody waiting, the environment is reset."""
@@ -399,6 +401,7 @@ class Environment:
         if process is not None:
             process.kill()
         if api is not None:
+            api.interrupt(RuntimeEnded(RuntimeExit(code=None, signal=signal.SIGKILL)))
             api.close()
         for server in serving:
             server.close()

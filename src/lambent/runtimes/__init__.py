@@ -48,6 +48,10 @@ class Language(Protocol):
         """Return the identifiers that this machine runs exactly, for the start block."""
         ...
 
+    def stand_ins(self) -> Mapping[str, str]:
+        """Return what runs instead of identifiers that are missing: identifier → version, for the start block."""
+        ...
+
     def serves(self, identifier: str) -> bool:
         """Whether an identifier belongs to this family."""
         ...
@@ -72,6 +76,12 @@ class Runtimes:
     def identifiers(self) -> list[str]:
         """Return every identifier that runs exactly here."""
         return [identifier for language in self._languages for identifier in language.identifiers()]
+
+    def stand_ins(self) -> dict[str, str]:
+        """Return what runs instead of identifiers that are missing here."""
+        return {
+            name: version for language in self._languages for name, version in language.stand_ins().items()
+        }
 
     async def launch(self, identifier: str) -> Launch:
         """Return how to start a runtime; remembered after the first time.

@@ -31,18 +31,20 @@ _REMOVE_PAUSE_S = 0.002
 class LaunchedProcess:
     """The `SandboxProcess` of both kinds."""
 
-    def __init__(self, *, cgroup: SandboxCgroup, kill_signal: signal.Signals) -> None:
+    def __init__(self, *, cgroup: SandboxCgroup, has_builder: bool) -> None:
         """Prepare.
 
         Args:
             cgroup: the sandbox's control groups (possibly none).
-            kill_signal: what the launching processes are sent when everything is to die.
+            has_builder: whether the forked process is a builder, which leaves by itself once process 1 is there
+                (`lambent.sandbox.walls`), and not a monitor, which stays (`lambent.sandbox.plain`).
         """
         self.listeners: tuple[socket.socket, ...] = ()
         self.addresses: tuple[tuple[str, int], ...] = ()
         self._cgroup = cgroup
-        self._kill_signal = kill_signal
-        self._launchers: list[int] = []  # pidfds of the launching processes
+        self._has_builder = has_builder
+        self._launchers: list[int] = []  # pidfds of the forked process and of process 1
+        self._process_1 = -1  # the latter
         self._command = -1  # pidfd of the command
         self._is_doomed = False
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -83,10 +85,19 @@ class LaunchedProcess:
     def kill(self) -> None:
         """See `SandboxProcess.kill`."""
         self._is_doomed = True
-        if self._kill_signal != signal.SIGKILL:
-            _send(self._command, signal.SIGKILL)
+        if self._has_builder:
+            # The builder is left to finish, which takes milliseconds: it has a child, and groups half made.
+            _send(self._process_1, signal.SIGKILL)
+            return
+        _send(self._command, signal.SIGKILL)
+        for monitor in self._launchers:
+            _send(monitor, signal.SIGTERM)
+
+    def abandon(self) -> None:
+        """Kill the launching processes too, because they take too long."""
+        self.kill()
         for launcher in self._launchers:
-            _send(launcher, self._kill_signal)
+            _send(launcher, signal.SIGKILL)
 
     def terminate(self) -> None:
         """See `SandboxProcess.terminate`."""
@@ -139,7 +150,7 @@ class LaunchedProcess:
             for descriptor in (*self._launchers, self._command):
                 if descriptor >= 0:
                     os.close(descriptor)
-            self._launchers, self._command = [], -1
+            self._launchers, self._process_1, self._command = [], -1, -1
             if not self._started.done():
                 self._started.set_exception(self._failure)
                 self._started.exception()  # a cancelled start never asks; that is no reason to complain
@@ -166,8 +177,11 @@ class LaunchedProcess:
 
     def _note(self, members: dict[str, Any], descriptors: list[int]) -> None:
         match members["event"]:
-            case "launching" | "enclosed":
+            case "launching":
                 self._launchers += descriptors
+            case "enclosed":
+                self._launchers += descriptors
+                self._process_1 = descriptors[0]
             case "listening":
                 self._take_listeners(members["addresses"], descriptors)
             case "started":

@@ -55,6 +55,7 @@ class Launching(ABC):
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await process.launch(self._spawner, self._order(spec), [fd for fd, _ in spec.inherited])
         except TimeoutError as error:
+            process.abandon()
             await process.close()
             raise SandboxError("launch", f"not started after {_START_TIMEOUT_S:g} s") from error
         except BaseException:

@@ -7,7 +7,6 @@ what the machine allows (control groups, root or not) and says so.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -108,7 +107,7 @@ class NamespaceSandbox(Launching):
         return has_controller(self._hierarchies, "memory")
 
     def _process(self, spec: SandboxSpec) -> LaunchedProcess:
-        return LaunchedProcess(cgroup=SandboxCgroup(self._hierarchies, spec.name), kill_signal=signal.SIGKILL)
+        return LaunchedProcess(cgroup=SandboxCgroup(self._hierarchies, spec.name), has_builder=True)
 
 
 assert set(_WITHOUT_CGROUP) == set(CONTROLLERS)

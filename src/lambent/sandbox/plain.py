@@ -59,9 +59,11 @@ def launch(channel: socket.socket, order: Order, inherited: Sequence[int]) -> No
     with step("limits"):
         command.prefer_as_victim()
         command.limit_resources(order.spec, processes=False, data_bytes=None)
-    monitor.watch(command.start(channel, order.spec, inherited, before=linux.die_with_parent))
-    status, peak_bytes = command.reap_until_end(monitor.pid)
-    kill_descendants()
+    try:
+        monitor.watch(command.start(channel, order.spec, inherited, before=linux.die_with_parent))
+        status, peak_bytes = command.reap_until_end(monitor.pid)
+    finally:
+        kill_descendants()  # also when there is no server any more to report to
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)
 

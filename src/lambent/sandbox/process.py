@@ -7,8 +7,6 @@ same spawner, which keeps forks out of the server and lets nothing survive it.
 
 from __future__ import annotations
 
-import signal
-
 from lambent.sandbox import Enforcement, SandboxSpec
 from lambent.sandbox.cgroup import SandboxCgroup
 from lambent.sandbox.launched import LaunchedProcess
@@ -50,4 +48,4 @@ class ProcessSandbox(Launching):
 
     def _process(self, spec: SandboxSpec) -> LaunchedProcess:
         del spec
-        return LaunchedProcess(cgroup=SandboxCgroup((), ""), kill_signal=signal.SIGTERM)
+        return LaunchedProcess(cgroup=SandboxCgroup((), ""), has_builder=False)

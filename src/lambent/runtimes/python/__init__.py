@@ -12,6 +12,8 @@ from lambent.runtimes.python.interpreters import Interpreter
 from lambent.runtimes.python.library import RuntimeLibrary
 
 _log = logging.getLogger(__name__)
+AWS_MINORS = range(8, 16)
+"""The minor versions that AWS has, or had, a runtime for."""
 _IDENTIFIER = re.compile(r"python3\.(\d+)")
 
 # AWS's values (recorded from Python 3.13); user variables may replace those that AWS lets them replace.
@@ -36,6 +38,14 @@ class Python:
     def identifiers(self) -> list[str]:
         minors = sorted({interpreter.version[1] for interpreter in self._interpreters})
         return [f"python3.{minor}" for minor in minors]
+
+    def stand_ins(self) -> dict[str, str]:
+        if self._exact:
+            return {}
+        exact = set(self.identifiers())
+        missing = [f"python3.{minor}" for minor in AWS_MINORS if f"python3.{minor}" not in exact]
+        found = {name: nearest(self._interpreters, int(name.rpartition(".")[2])) for name in missing}
+        return {name: interpreter.version_text for name, interpreter in found.items() if interpreter}
 
     def serves(self, identifier: str) -> bool:
         return _IDENTIFIER.fullmatch(identifier) is not None

@@ -2,7 +2,8 @@
 
 AWS's Python runtimes come with boto3. Lambent copies its own boto3 and the client into one directory per Python
 version, compiled for that version, and mounts it; the copy is keyed by everything that it is made from, so it is
-made once per machine and shared by all data directories.
+made once per machine and shared by all data directories. Pythons that our boto3 no longer supports get the last
+one that does, from the package index.
 """
 
 from __future__ import annotations
@@ -10,22 +11,36 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
+import logging
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
 
 from lambent.runtimes.python.interpreters import Interpreter
 
+_log = logging.getLogger(__name__)
 _CLIENT = Path(__file__).parent / "client"
 _COMPILED_MARK = ".compiled"
 SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 SDK_MINIMUM_PYTHON = (3, 10)
-"""Current boto3 needs this Python; functions on older ones bring their own."""
+"""Our boto3 needs this Python."""
+SDK_BEFORE = (
+    "boto3==1.37.38",
+    "botocore==1.37.38",
+    "jmespath==1.0.1",
+    "python-dateutil==2.9.0.post0",
+    "s3transfer==0.11.5",
+    "six==1.17.0",
+    "urllib3==1.26.20",
+)
+"""The last releases for older Pythons, down to 3.8."""
+_DOWNLOAD_TIMEOUT_S = 120.0
 
 
 class RuntimeLibrary:
@@ -43,7 +58,7 @@ class RuntimeLibrary:
         """
         place = self._directory / f"{interpreter.version_text}-{_fingerprint()}"
         if not place.is_dir():
-            await asyncio.to_thread(_build, place, interpreter)
+            place = await asyncio.to_thread(_build, place, interpreter)
         if not (place / _COMPILED_MARK).exists():
             self._compile_sdk(place, interpreter)
         return place
@@ -57,8 +72,8 @@ class RuntimeLibrary:
         self._compiling.clear()
 
     def _compile_sdk(self, place: Path, interpreter: Interpreter) -> None:
-        names = [source.name for source in _sdk_sources(interpreter)]
-        command = _compile_command(interpreter, place, [str(place / name) for name in names])
+        packages = [str(package) for package in sorted(place.iterdir()) if package.is_dir()]
+        command = _compile_command(interpreter, place, packages)
         script = f"{shlex.join(command)}; touch {shlex.quote(str(place / _COMPILED_MARK))}"
         self._compiling.append(
             subprocess.Popen(
@@ -71,15 +86,16 @@ class RuntimeLibrary:
         )
 
 
-def _build(place: Path, interpreter: Interpreter) -> None:
+def _build(place: Path, interpreter: Interpreter) -> Path:
+    """Make the directory and return it; without the SDK it has another name, so that it is tried again."""
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     try:
         draft.chmod(0o755)
         for source in sorted(_CLIENT.glob("*.py")):
             shutil.copyfile(source, draft / source.name)
-        for source in _sdk_sources(interpreter):
-            _copy(source, draft / source.name)
+        if not _add_sdk(draft, interpreter):
+            place = place.with_name(f"{place.name}-without-sdk")
         clients = [str(draft / source.name) for source in sorted(_CLIENT.glob("*.py"))]
         subprocess.run(_compile_command(interpreter, draft, clients), check=True, capture_output=True)
         try:
@@ -90,18 +106,50 @@ def _build(place: Path, interpreter: Interpreter) -> None:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    return place
+
+
+def _add_sdk(draft: Path, interpreter: Interpreter) -> bool:
+    """Put the SDK into the directory; False when it could not be had."""
+    if interpreter.version[:2] >= SDK_MINIMUM_PYTHON:
+        for source in _sdk_sources():
+            _copy(source, draft / source.name)
+        return True
+    version = f"{interpreter.version[0]}.{interpreter.version[1]}"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--retries=1",
+    ]
+    command += ["--python-version", version, "--target", str(draft), *SDK_BEFORE]
+    environ = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_DOWNLOAD_TIMEOUT_S, env=environ)
+    except (OSError, subprocess.SubprocessError) as error:
+        _log.warning("Functions on Python %s have no boto3: it could not be downloaded (%s).", version, error)
+        return False
+    return True
 
 
 def _compile_command(interpreter: Interpreter, place: Path, files: list[str]) -> list[str]:
     """The command that writes byte code with paths as they will be inside the walls."""
-    options = ["-q", "-s", str(place), "-p", "/var/runtime"]
+    # Python 3.8 can only name the directory that files will be in.
+    where = (
+        ["-s", str(place), "-p", "/var/runtime"]
+        if interpreter.version >= (3, 9, 0)
+        else ["-d", "/var/runtime"]
+    )
+    options = ["-q", *where]
     return [interpreter.executable, "-I", "-S", "-m", "compileall", *options, *files]
 
 
-def _sdk_sources(interpreter: Interpreter) -> list[Path]:
-    """The SDK's packages and modules as they lie in our own installation; none where they cannot run."""
-    if interpreter.version[:2] < SDK_MINIMUM_PYTHON:
-        return []
+def _sdk_sources() -> list[Path]:
+    """The SDK's packages and modules as they lie in our own installation."""
     sources: list[Path] = []
     for name in SDK_PACKAGES:
         spec = importlib.util.find_spec(name)
@@ -136,4 +184,5 @@ def _fingerprint() -> str:
         digest.update(source.read_bytes())
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
         digest.update(f"{name}={metadata.version(name)};".encode())
+    digest.update(repr(SDK_BEFORE).encode())
     return digest.hexdigest()[:12]

@@ -100,7 +100,7 @@ async def test_a_created_function_soon_becomes_active_under_a_new_revision(world
 
 @story
 async def test_everything_that_is_given_is_kept_and_shown(world: World) -> None:
-    given = {
+    given: dict[str, Any] = {
         "Description": "does things",
         "Timeout": 30,
         "MemorySize": 1024,
@@ -258,6 +258,7 @@ async def test_lists_come_in_pages_without_states(world: World) -> None:
     await world.settled()
     names: list[str] = []
     marker: dict[str, str] = {}
+    page: dict[str, Any] = {}
     for _ in range(4):
         page = await world.ask("list_functions", MaxItems=2, **marker)
         names += [function["FunctionName"] for function in page["Functions"]]
@@ -286,6 +287,7 @@ async def test_all_versions_are_listed_with_qualified_arns_across_pages(world: W
         await world.settled()
     arns: list[str] = []
     marker: dict[str, str] = {}
+    page: dict[str, Any] = {}
     for _ in range(4):
         page = await world.ask("list_functions", FunctionVersion="ALL", MaxItems=1, **marker)
         arns += [function["FunctionArn"] for function in page["Functions"]]

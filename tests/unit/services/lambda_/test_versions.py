@@ -141,6 +141,7 @@ async def test_versions_come_in_pages(world: World) -> None:
         await publish(world)
     numbers: list[str] = []
     marker: dict[str, str] = {}
+    page: dict[str, Any] = {}
     for _ in range(3):
         page = await world.ask("list_versions_by_function", FunctionName=NAME, MaxItems=5, **marker)
         numbers += [version["Version"] for version in page["Versions"]]

@@ -109,7 +109,7 @@ class World:
         if self.prepare_error is not None:
             raise self.prepare_error
 
-    async def ask(self, operation: str, call: Call | None = None, **parameters: Any) -> dict[str, Any]:
+    async def ask(self, operation: str, call: Call | None = None, /, **parameters: Any) -> dict[str, Any]:
         """Call an operation by its method name."""
         return dict(await self.service.operations[operation](call or a_call(), parameters))
 
