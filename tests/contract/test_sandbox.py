@@ -116,9 +116,12 @@ def descendants(pid: int) -> set[int]:
     return children(pid).union(*(descendants(child) for child in children(pid)))
 
 
-def groups() -> set[str]:
-    """Every control group of this process's sandboxes."""
-    return {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/lambent/{os.getpid()}-*/*/")}
+def groups(pid: int) -> set[str]:
+    """Every control group of a server and of its sandboxes, in one hierarchy or in several."""
+    places = [
+        place for depth in ("", "*/") for place in Path("/sys/fs/cgroup").glob(f"{depth}lambent/{pid}-*")
+    ]
+    return {str(path) for place in places for path in (place, *place.glob("*/"))}
 
 
 def traces() -> dict[str, Any]:
@@ -126,7 +129,7 @@ def traces() -> dict[str, Any]:
     return {
         "processes": len(descendants(os.getpid())),
         "mounts": Path("/proc/self/mountinfo").read_text(),
-        "groups": groups(),
+        "groups": groups(os.getpid()),
         "descriptors": {path.name for path in Path("/proc/self/fd").iterdir() if path.exists()},
     }
 
@@ -586,7 +589,8 @@ def test_a_new_server_removes_the_control_groups_of_one_that_was_killed(
         assert server.stdout.readline() == b"ready\n"
         server.kill()
         server.stdout.read()
+    assert bool(groups(server.pid)) == bool(groups(os.getpid()))  # what there is to remove
     newcomer = NamespaceSandbox(network="none", run_dir=tmp_path / "second")
     shared.run(newcomer.open())
     shared.run(newcomer.close())
-    assert list(Path("/sys/fs/cgroup").glob(f"**/lambent/{server.pid}-*")) == []
+    assert groups(server.pid) == set()

@@ -40,7 +40,7 @@ IN_PROGRESS = {
 ACTIVE = {"State": "Active", "LastUpdateStatus": "Successful"}
 PENDING = {"State": "Pending", "StateReason": CREATING, "StateReasonCode": "Creating"}
 # What AWS answered to CreateFunction; State and what else changes is added per step.
-CONFIGURATION = {
+CONFIGURATION: dict[str, Any] = {
     "Architectures": ["x86_64"],
     "CodeSha256": "<code-sha256>",
     "CodeSize": "<code-size>",

@@ -40,11 +40,12 @@ def trace_of(header: str, *, at_s: float) -> Trace:
         header: the value of ``X-Amzn-Trace-Id``; empty when there is none.
         at_s: when the request arrived, in seconds since the epoch; a new root begins with it.
     """
-    given: dict[str, str] = dict(_FIELD.findall(header))
+    fresh = secrets.token_hex(20)
+    given: dict[str, str] = dict(_FIELD.findall(header)) if header else {}
     root, parent = given.get("Root", ""), given.get("Parent", "")
     is_known = _ROOT.fullmatch(root) is not None
     return Trace(
-        root=root if is_known else f"1-{int(at_s):08x}-{secrets.token_hex(12)}",
-        parent=parent if is_known and _PARENT.fullmatch(parent) else secrets.token_hex(8),
+        root=root if is_known else f"1-{int(at_s):08x}-{fresh[:24]}",
+        parent=parent if is_known and _PARENT.fullmatch(parent) else fresh[24:],
         is_sampled=is_known and given.get("Sampled") == "1",
     )

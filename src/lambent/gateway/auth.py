@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from lambent.clock import Clock
 from lambent.domain.call import Principal, root_principal
 from lambent.domain.identity import AccessKey
 from lambent.domain.session import ASSUMED_ROLE_KEY_PREFIX, Session, unseal
 from lambent.errors import (
+    AccessDeniedException,
     ExpiredTokenException,
     MissingAuthenticationTokenException,
     UnrecognizedClientException,
@@ -63,7 +65,12 @@ class OpenAuthentication:
         self._region = region
 
     async def authenticate(self, request: HttpRequest) -> Caller:
-        """Return the caller; a request without credentials is the default account's root."""
+        """Return the caller; a request without credentials is the default account's root.
+
+        Raises:
+            AccessDeniedException: a web page of another site sent the request.
+        """
+        _refuse_foreign_pages(request)
         scope = credential_scope(request)
         if scope is None:
             return self._root(self._account, self._region, "")
@@ -136,6 +143,23 @@ class IamAuthentication:
         if key is None or key.status != "Active":
             raise UnrecognizedClientException(_INVALID_TOKEN)
         return key.secret, _of_key(key, region)
+
+
+def _refuse_foreign_pages(request: HttpRequest) -> None:
+    """Every site that the user visits could otherwise run code here: browsers reach loopback addresses."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return
+    host = urlsplit(origin).hostname or ""
+    if host != "localhost" and not host.endswith(".localhost") and not _is_loopback(host):
+        raise AccessDeniedException(f"Requests from web pages of {origin} are refused while auth is open.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _of_session(session: Session, region: str, access_key_id: str) -> Caller:

@@ -72,7 +72,10 @@ class Dispatch:
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        request, is_complete = await _read(scope, receive)
+        read = await _read(scope, receive)
+        if read is None:
+            return
+        request, is_complete = read
         if request.path.startswith("/_lambent/"):
             response = await self._own_paths.answer(request)
         else:
@@ -144,14 +147,17 @@ def _too_large(route: Route) -> ServiceError:
     )
 
 
-async def _read(scope: Mapping[str, Any], receive: Receive) -> tuple[HttpRequest, bool]:
-    """Return the request and whether its body was within the limit (else it is left out)."""
+async def _read(scope: Mapping[str, Any], receive: Receive) -> tuple[HttpRequest, bool] | None:
+    """Return the request and whether its body was within the limit (else it is left out).
+
+    None: the client went away in the middle of it, and half a request must not be acted on.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            break
+            return None
         body: bytes = message.get("body", b"")
         size += len(body)
         if size <= BODY_MAX_BYTES:

@@ -16,16 +16,25 @@ from lambent.domain.limits import LOG_LINE_MAX_BYTES
 
 _FRAME_MARK = b"\xa5\x5a\x00"
 _FRAME_HEAD_BYTES = 16
+_CHARACTER_MAX_BYTES = 4
+"""Of a character in UTF-8."""
 _READ_BYTES = 65_536
 _READS_MAX = 256
 """Reads in one go (16 MB), so that a function that prints without end does not hold up everything else."""
 
 
 class LineParser:
-    """Turns a stream of bytes into log lines."""
+    """Turns a stream of bytes into log lines.
+
+    However the stream is cut into reads, the lines are the same. It never holds much more than the longest line
+    that it gives: a longer frame is handed on in parts as they come.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
+        self._frame_at_s = 0.0
+        self._frame_left = 0
+        """Bytes of the current frame that have not been handed on; 0 outside of frames."""
 
     def feed(self, content: bytes, at_s: float) -> list[LogLine]:
         """Return the lines that are complete now.
@@ -38,8 +47,10 @@ class LineParser:
         lines: list[LogLine] = []
         start = 0
         while start < len(buffer):
-            if buffer.startswith(_FRAME_MARK, start):
-                end = self._frame(buffer, start, lines)
+            if self._frame_left:
+                end = self._frame_part(buffer, start, lines)
+            elif buffer.startswith(_FRAME_MARK, start):
+                end = self._frame_head(buffer, start, lines)
             else:
                 end = self._line(buffer, start, at_s, lines)
             if end < 0:
@@ -48,21 +59,46 @@ class LineParser:
         self._rest = buffer[start:]
         return lines
 
-    def finish(self, at_s: float) -> list[LogLine]:
-        """Return what is left as a last line."""
-        rest, self._rest = self._rest, b""
-        return [_log_line(rest, at_s)] if rest and not rest.startswith(_FRAME_MARK) else []
+    def finish_line(self, at_s: float) -> list[LogLine]:
+        """Return text that stands without a newline as a line; what is left of a frame is still to come."""
+        if self._frame_left or self._rest.startswith(_FRAME_MARK):
+            return []
+        return self.end(at_s)
 
-    def _frame(self, buffer: bytes, start: int, lines: list[LogLine]) -> int:
-        if len(buffer) < start + _FRAME_HEAD_BYTES:
+    def end(self, at_s: float) -> list[LogLine]:
+        """Return what is left, be it the beginning of a frame: nothing will follow."""
+        rest, self._rest = self._rest, b""
+        if self._frame_left:
+            at_s, self._frame_left = self._frame_at_s, 0
+        elif rest.startswith(_FRAME_MARK):
+            return []  # A head without a body says nothing.
+        lines: list[LogLine] = []
+        _append_parts(rest, 0, len(rest), at_s, lines)
+        return lines
+
+    def _frame_head(self, buffer: bytes, start: int, lines: list[LogLine]) -> int:
+        body = start + _FRAME_HEAD_BYTES
+        if len(buffer) < body:
             return -1
         length = int.from_bytes(buffer[start + 4 : start + 8], "big")
-        body, end = start + _FRAME_HEAD_BYTES, start + _FRAME_HEAD_BYTES + length
-        if len(buffer) < end:
+        self._frame_at_s = int.from_bytes(buffer[start + 8 : body], "big") / 1e6
+        self._frame_left = length
+        if not length:
+            lines.append(LogLine(at_s=self._frame_at_s, text=""))
+        return body
+
+    def _frame_part(self, buffer: bytes, start: int, lines: list[LogLine]) -> int:
+        left = self._frame_left
+        end = start + left
+        if left > LOG_LINE_MAX_BYTES:
+            # One byte more than a part tells whether the cut would go through a character.
+            if len(buffer) - start <= LOG_LINE_MAX_BYTES:
+                return -1
+            end = _cut(buffer, start, end)
+        elif len(buffer) < end:
             return -1
-        at_s = int.from_bytes(buffer[start + 8 : start + 16], "big") / 1e6
-        for part in range(body, max(end, body + 1), LOG_LINE_MAX_BYTES):
-            lines.append(_log_line(buffer[part : min(end, part + LOG_LINE_MAX_BYTES)], at_s))
+        lines.append(_log_line(buffer[start:end], self._frame_at_s))
+        self._frame_left -= end - start
         return end
 
     def _line(self, buffer: bytes, start: int, at_s: float, lines: list[LogLine]) -> int:
@@ -73,13 +109,36 @@ class LineParser:
             end, resume = mark, mark
         elif newline >= 0:
             end, resume = newline, newline + 1
-        elif len(buffer) - start >= LOG_LINE_MAX_BYTES:
-            end = resume = start + LOG_LINE_MAX_BYTES
+        elif len(buffer) - start >= LOG_LINE_MAX_BYTES + len(_FRAME_MARK):
+            # A mark that begins before or right behind the cut would have been found: it is all there.
+            end = resume = _cut(buffer, start, len(buffer))
         else:
             return -1
-        for part in range(start, max(end, start + 1), LOG_LINE_MAX_BYTES):
-            lines.append(_log_line(buffer[part : min(end, part + LOG_LINE_MAX_BYTES)], at_s))
+        _append_parts(buffer, start, end, at_s, lines, even_if_empty=True)
         return resume
+
+
+def _append_parts(
+    buffer: bytes, start: int, end: int, at_s: float, lines: list[LogLine], *, even_if_empty: bool = False
+) -> None:
+    """Append a stretch of text as one line, or as several when it is too long for one."""
+    if even_if_empty and start == end:
+        lines.append(_log_line(b"", at_s))
+    while start < end:
+        cut = _cut(buffer, start, end)
+        lines.append(_log_line(buffer[start:cut], at_s))
+        start = cut
+
+
+def _cut(buffer: bytes, start: int, end: int) -> int:
+    """Return where the line that begins at `start` has to end at the latest, not inside a character."""
+    latest = start + LOG_LINE_MAX_BYTES
+    if latest >= end:
+        return end
+    for cut in range(latest, latest - _CHARACTER_MAX_BYTES, -1):
+        if buffer[cut] & 0b1100_0000 != 0b1000_0000:
+            return cut
+    return latest  # Not UTF-8 at all.
 
 
 def _log_line(content: bytes, at_s: float) -> LogLine:
@@ -124,7 +183,7 @@ class Output:
 
     def finish_line(self) -> None:
         """Hand on what stands without a newline; between invocations, so that it keeps its request id."""
-        if rest := self._parser.finish(self._now_s()):
+        if rest := self._parser.finish_line(self._now_s()):
             self._on_lines(tuple(rest))
 
     def close(self) -> None:
@@ -132,7 +191,8 @@ class Output:
         if not self._is_open:
             return
         self.drain()
-        self.finish_line()
+        if rest := self._parser.end(self._now_s()):
+            self._on_lines(tuple(rest))
         self._is_open = False
         self._loop.remove_reader(self._read_end)
         os.close(self._read_end)

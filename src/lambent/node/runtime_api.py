@@ -20,8 +20,8 @@ import httptools
 import msgspec
 
 VERSION_PATH = "/2018-06-01/runtime"
-_REQUEST_MAX_BYTES = 64 * 1024 * 1024
-"""A larger body than any answer may be: the connection is closed."""
+_HEAD_MAX_BYTES = 1024 * 1024 + 65_536
+"""Request line and headers; one header (the X-Ray cause) may have nearly 1 MB."""
 
 
 class RuntimeState(Enum):
@@ -199,7 +199,7 @@ def _error_type_in(body: bytes) -> str | None:
     try:
         payload: Any = msgspec.json.decode(body)
         return str(payload["errorType"])
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -221,7 +221,13 @@ _ACCEPTED = (
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     % len(_ACCEPTED_BODY)
 ) + _ACCEPTED_BODY
-_REASONS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 413: "Request Entity Too Large"}
+_REASONS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    413: "Request Entity Too Large",
+    431: "Request Header Fields Too Large",
+}
 
 
 class Connection(asyncio.Protocol):
@@ -267,12 +273,16 @@ class Connection(asyncio.Protocol):
         self._api.disconnected(self)
 
     def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.abort()
         except httptools.HttpParserError:
             self.refuse(400, "InvalidRequest", "The request is not HTTP/1.1")
+            self.abort()
+        if self._is_in_head and self._head_bytes > _HEAD_MAX_BYTES:
+            self.refuse(431, "InvalidRequest", "The request's headers are too large")
             self.abort()
 
     # httptools ---------------------------------------------------------------------------------------------
@@ -283,6 +293,8 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._is_too_large = False
+        self._head_bytes = 0
+        self._is_in_head = True
 
     def on_message_begin(self) -> None:
         self._reset()
@@ -294,6 +306,7 @@ class Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        self._is_in_head = False
         if self._headers.get("expect", "").lower() == "100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -303,8 +316,6 @@ class Connection(asyncio.Protocol):
             # Keep reading, so that the runtime gets its answer, but keep nothing.
             self._is_too_large = True
             self._body.clear()
-            if self._size > _REQUEST_MAX_BYTES:
-                self.abort()
             return
         self._body.append(body)
 
