@@ -181,10 +181,11 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             ),
             clock=clock,
         )
+        # Before the first request: what is pending since the last stop is completed in the background.
+        await lambda_.resume()
         http = HttpServer(dispatch, listening, drain_timeout_s=settings.server.drain_timeout_s)
         await stack.enter_async_context(http)
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
-        await lambda_.resume()
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
         stack.callback(sweeping.cancel)
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)

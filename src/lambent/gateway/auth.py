@@ -26,6 +26,7 @@ from lambent.wire.scope import credential_scope
 from lambent.wire.sigv4 import parse_authorization, verify
 
 _ACCOUNT_DIGITS = 12
+USER_KEY_PREFIX = "AKIA"
 _INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
 
 
@@ -44,6 +45,10 @@ class AccessKeys(Protocol):
 
     async def find_access_key(self, access_key_id: str) -> AccessKey | None:
         """Return the key, or None."""
+        ...
+
+    async def note_use(self, access_key_id: str, *, at_s: float, service: str, region: str) -> None:
+        """Remember that a key signed a request."""
         ...
 
 
@@ -81,7 +86,7 @@ class OpenAuthentication:
             found = unseal(self._secret, access_key_id, _session_token(request))
             if found is not None:
                 return _of_session(found[0], region, access_key_id)
-        elif access_key_id.startswith("AKIA"):
+        elif access_key_id.startswith(USER_KEY_PREFIX):
             key = await self._keys.find_access_key(access_key_id)
             if key is not None:
                 return _of_key(key, region)
@@ -119,7 +124,15 @@ class IamAuthentication:
         secret_access_key, caller = await self._find(
             authorization.access_key_id, authorization.region, request
         )
-        verify(request, authorization, secret_access_key, self._clock.now_s())
+        now_s = self._clock.now_s()
+        verify(request, authorization, secret_access_key, now_s)
+        if authorization.access_key_id.startswith(USER_KEY_PREFIX):
+            await self._keys.note_use(
+                authorization.access_key_id,
+                at_s=now_s,
+                service=authorization.service,
+                region=authorization.region,
+            )
         return caller
 
     async def _find(self, access_key_id: str, region: str, request: HttpRequest) -> tuple[str, Caller]:

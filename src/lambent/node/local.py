@@ -12,13 +12,13 @@ from pathlib import Path
 
 from lambent.clock import Clock
 from lambent.domain.facts import Fact, Origin
-from lambent.domain.function import FunctionVersion, runtime_version_arn
+from lambent.domain.function import ActivationError, FunctionVersion, runtime_version_arn
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials
 from lambent.node.environment import Environment, Listening, Plan, Surroundings
-from lambent.node.unpack import UnpackedCode
+from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import variables
-from lambent.runtimes import Launch, Runtimes
+from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
 from lambent.sandbox import Mount, Sandbox, SandboxSpec
 
 _MB = 1024 * 1024
@@ -81,11 +81,17 @@ class LocalNode:
         """Do what need not wait for the first invocation: unpack the code, prepare the runtime.
 
         Raises:
-            RuntimeUnavailable: this machine cannot run it.
-            UnpackError: the package is damaged.
+            ActivationError: this machine cannot run it, or the package is damaged.
         """
-        await self._runtimes.launch(version.runtime)
-        await self._code.directory(version.code)
+        try:
+            await self._runtimes.launch(version.runtime)
+            await self._code.directory(version.code)
+        except RuntimeUnavailable as error:
+            raise ActivationError(str(error), "InvalidRuntime") from error
+        except UnpackError as error:
+            raise ActivationError(
+                f"The code cannot be unpacked: {error}.", "InvalidZipFileException"
+            ) from error
 
     async def start(self, version: FunctionVersion, *, cold_start_reason: str) -> Environment:
         """Start an environment and return it after its init phase.

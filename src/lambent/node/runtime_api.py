@@ -281,9 +281,10 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self.refuse(400, "InvalidRequest", "The request is not HTTP/1.1")
             self.abort()
-        if self._is_in_head and self._head_bytes > _HEAD_MAX_BYTES:
-            self.refuse(431, "InvalidRequest", "The request's headers are too large")
-            self.abort()
+        else:
+            if self._head_bytes > _HEAD_MAX_BYTES:
+                self.refuse(431, "InvalidRequest", "The request's headers are too large")
+                self.abort()
 
     # httptools ---------------------------------------------------------------------------------------------
 
@@ -294,7 +295,7 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._is_too_large = False
         self._head_bytes = 0
-        self._is_in_head = True
+        """Received since the last byte of a body: of a head, or of trailers."""
 
     def on_message_begin(self) -> None:
         self._reset()
@@ -306,11 +307,11 @@ class Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
         if self._headers.get("expect", "").lower() == "100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
         self._size += len(body)
         if self._size > self._api.response_max_bytes:
             # Keep reading, so that the runtime gets its answer, but keep nothing.

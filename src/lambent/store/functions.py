@@ -23,6 +23,7 @@ class Functions:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._remembered: OrderedDict[FunctionKey, tuple[int, Function]] = OrderedDict()
+        self._deletions = 0
 
     async def get(self, key: FunctionKey) -> Function | None:
         """Return the function, or None."""
@@ -35,9 +36,13 @@ class Functions:
         if remembered is not None:
             self._remembered.move_to_end(key)
             return remembered
+        deletions = self._deletions
         document = await self._documents.get(KIND, key.path)
         if document is None:
             return None
+        if deletions != self._deletions:
+            # It may be gone, or made anew at a lower revision: what was read is not worth remembering.
+            return document.revision, msgspec.json.decode(document.body, type=Function)
         return self._remember(key, document.revision, msgspec.json.decode(document.body, type=Function))
 
     async def put(self, function: Function, *, expect_revision: int | None = None) -> int:
@@ -56,6 +61,7 @@ class Functions:
     async def delete(self, key: FunctionKey) -> None:
         """Forget the function."""
         await self._documents.apply(Delete(kind=KIND, key=key.path))
+        self._deletions += 1
         self._remembered.pop(key, None)
 
     async def list(self, account: str, region: str, *, after: str = "", limit: int = 50) -> list[Function]:
