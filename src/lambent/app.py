@@ -134,11 +134,13 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         )
         library = stack.enter_context(contextlib.closing(RuntimeLibrary(settings.store.cache_dir)))
         runtimes = await _runtimes(settings, library)
+        code = UnpackedCode(data.code, blobs)
+        await asyncio.to_thread(code.sweep)
         node = LocalNode(
             sandbox=sandbox,
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network == "none",
             runtimes=runtimes,
-            code=UnpackedCode(data.code, blobs),
+            code=code,
             run_directory=data.run,
             clock=clock,
             emit=stream.emit,
@@ -146,6 +148,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         )
         invoker = await stack.enter_async_context(_invoker(settings, node, clock))
         lambda_ = lambda_service(
+            documents=documents,
             functions=functions,
             blobs=blobs,
             identities=identities,

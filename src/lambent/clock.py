@@ -49,6 +49,11 @@ def iso_ms(epoch_s: float) -> str:
     )
 
 
+def iso_us(epoch_s: float) -> str:
+    """Return ``2026-01-02T03:04:05.678901Z``, the form of times of function URLs."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def last_modified(epoch_s: float) -> str:
     """Return ``2026-01-02T03:04:05.678+0000``, the form of Lambda's ``LastModified`` member."""
     return iso_ms(epoch_s)[:-1] + "+0000"

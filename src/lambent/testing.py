@@ -101,7 +101,9 @@ class MemoryStore:
 
     async def put(self, content: bytes) -> str:
         name = hashlib.sha256(content).hexdigest()
-        (Path(self._directory.name) / name).write_bytes(content)
+        path = Path(self._directory.name) / name
+        if not path.is_file():
+            path.write_bytes(content)
         return name
 
     def path(self, name: str) -> Path:

@@ -11,6 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lambent.domain.alias import Alias
+from lambent.domain.concurrency import ProvisionedConcurrency
+from lambent.domain.event_invoke_config import EventInvokeConfig
+from lambent.domain.function_url import FunctionUrl
+from lambent.domain.runtime_management import RuntimeManagement
+
 LATEST = "$LATEST"
 
 
@@ -117,6 +123,25 @@ class Function:
     """The number of the newest version ever published: numbers are not used twice."""
     published_from: str = ""
     """What `configuration_digest` was of ``$LATEST`` when it was last published."""
+    urls: Mapping[str, FunctionUrl] = field(default_factory=dict[str, FunctionUrl])
+    """Function URLs by alias; that of the function itself under ``$LATEST``."""
+    aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])
+    """By name."""
+    provisioned: Mapping[str, ProvisionedConcurrency] = field(
+        default_factory=dict[str, ProvisionedConcurrency]
+    )
+    """Provisioned concurrency by version number or alias."""
+    event_invoke_configs: Mapping[str, EventInvokeConfig] = field(
+        default_factory=dict[str, EventInvokeConfig]
+    )
+    """Asynchronous invocation settings by version number or alias; the function's own under ``$LATEST``."""
+    runtime_management: Mapping[str, RuntimeManagement] = field(
+        default_factory=dict[str, RuntimeManagement]
+    )
+    """Runtime update modes by version, where one was chosen."""
+    recursive_loop: str = "Terminate"
+    """``Terminate`` or ``Allow``: what to do when the function keeps calling itself."""
+    code_signing_config_arn: str | None = None
 
     @property
     def invocable(self) -> FunctionVersion:

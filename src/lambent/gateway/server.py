@@ -13,6 +13,7 @@ from collections.abc import Generator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BACKLOG = 2048
 
@@ -23,6 +24,49 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+class _JoinedWrites:
+    """A transport that sends a response's head together with its body.
+
+    Uvicorn writes them one after the other and uvloop sends each at once: two system calls here, and a client
+    that is woken twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, content: bytes) -> None:
+        """Send, or hold a head back until the body comes or this turn of the event loop ends."""
+        if not self._held and content.startswith(b"HTTP/1."):
+            self._held = content
+            asyncio.get_running_loop().call_soon(self.flush)
+        else:
+            self._transport.write(self._held + content)
+            self._held = b""
+
+    def flush(self) -> None:
+        """Send what is held."""
+        if self._held:
+            self._transport.write(self._held)
+            self._held = b""
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's HTTP/1.1, with joined writes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        joined: Any = _JoinedWrites(transport)
+        super().connection_made(joined)
 
 
 class HttpServer:
@@ -39,7 +83,8 @@ class HttpServer:
         self._socket = listening
         self._config = uvicorn.Config(
             application,
-            http="httptools",
+            http=_Protocol,
+            proxy_headers=False,
             ws="none",
             lifespan="off",
             loop="none",

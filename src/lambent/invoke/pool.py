@@ -172,12 +172,17 @@ class Pool:
         self._starting.discard(task)
 
     def _offer(self, environment: Environment) -> None:
+        if not environment.is_usable:
+            self._stop_soon(environment, "failed")
+            if len(self._waiting) > len(self._starting):
+                self._start_one()
+            return
         place = self._next_waiting()
         if place is not None:
             self._busy.add(environment)
             place.set_result(environment)
-        elif self._retired_reason is not None or not environment.is_usable:
-            self._stop_soon(environment, self._retired_reason or "failed")
+        elif self._retired_reason is not None:
+            self._stop_soon(environment, self._retired_reason)
         else:
             self._idle.append((environment, self._clock.monotonic_s()))
 

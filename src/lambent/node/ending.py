@@ -50,7 +50,7 @@ class Ending:
 
     payload: bytes
     status: str
-    """``success``, ``error`` (the function failed), ``failure`` (the runtime did) or ``timeout``."""
+    """``success``, ``error`` (the function or its runtime failed) or ``timeout``."""
     error_type: str | None = None
     error_message: str | None = None
     """The line that AWS logs after the report when the runtime died."""

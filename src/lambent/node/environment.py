@@ -43,6 +43,8 @@ from lambent.node.runtime_api import Answer, Connection, RuntimeApi
 from lambent.sandbox import Sandbox, SandboxProcess, SandboxSpec
 
 _MB = 1024 * 1024
+_QUICK_MS = 5.0
+_MEMORY_READ_PAUSE_S = 0.05
 
 
 class State(Enum):
@@ -126,6 +128,8 @@ class Environment:
         self._tail: list[Fact] | None = None
         self._init_duration_ms: float | None = None
         self._measured_init_ms = 0.0
+        self._memory_bytes = 0
+        self._memory_read_s = -math.inf
         self._cold_start_reason: str | None = plan.cold_start_reason
 
     def __repr__(self) -> str:
@@ -158,6 +162,9 @@ class Environment:
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run one invocation and return what it came to."""
+        if self._state is State.RESET:
+            # A runtime that died while it idled still has its descriptors here and its walls around it.
+            await self._stop_runtime()
         self._invocation = invocation
         self._tail = [] if invocation.wants_log_tail else None
         started_s = self._around.clock.monotonic_s()
@@ -335,7 +342,6 @@ class Environment:
             billed_duration_ms=billed_ms,
             ephemeral_storage_mb=version.ephemeral_storage_mb,
         )
-        used_mb = math.ceil(self._process.peak_memory_bytes() / _MB) if self._process else 0
         return Report(
             at_s=self._around.clock.now_s(),
             origin=self._plan.origin,
@@ -346,13 +352,26 @@ class Environment:
             duration_ms=duration_ms,
             billed_duration_ms=billed_ms,
             memory_size_mb=version.memory_mb,
-            max_memory_used_mb=min(used_mb, version.memory_mb),
+            max_memory_used_mb=min(self._memory_used_mb(duration_ms), version.memory_mb),
             init_duration_ms=self._init_duration_ms,
             cold_start_reason=self._cold_start_reason,
             gb_seconds=cost.gb_seconds,
             price_usd=cost.price_usd,
             trace_id=invocation.trace_id,
         )
+
+    def _memory_used_mb(self, duration_ms: float) -> int:
+        """The most memory used so far.
+
+        Asking the kernel costs as much as the rest of a quick invocation, and it keeps the peak for us: in a
+        rapid series of quick invocations it is asked again only after a moment.
+        """
+        now_s = self._around.clock.monotonic_s()
+        is_due = duration_ms >= _QUICK_MS or now_s - self._memory_read_s >= _MEMORY_READ_PAUSE_S
+        if is_due and self._process is not None:
+            self._memory_bytes = max(self._memory_bytes, self._process.peak_memory_bytes())
+            self._memory_read_s = now_s
+        return math.ceil(self._memory_bytes / _MB)
 
     # State, output, ending ---------------------------------------------------------------------------------
 
@@ -386,6 +405,7 @@ class Environment:
 
     async def _reset(self) -> None:
         """Take the runtime away; /tmp stays."""
+        self._memory_bytes, self._memory_read_s = 0, -math.inf
         if self._state is State.SHUTDOWN:
             return
         await self._stop_runtime()
@@ -439,8 +459,9 @@ def _runtime_done(report: Report, ending: Ending) -> RuntimeDone:
 
 
 def _tail_text(facts: list[Fact]) -> bytes:
-    text = "".join(line.text for fact in facts for line in lines_of(fact))
-    return text.encode("utf-8", "replace")[-LOG_TAIL_MAX_BYTES:]
+    text = "".join(line.text for fact in facts for line in lines_of(fact)).encode("utf-8", "replace")
+    # A character that the cut went through is no character any more.
+    return text[-LOG_TAIL_MAX_BYTES:].decode("utf-8", "ignore").encode()
 
 
 def _next_response(invocation: Invocation, *, deadline_s: float) -> bytes:

@@ -146,7 +146,8 @@ class LocalNode:
         spec = SandboxSpec(
             name=environment_id,
             command=launch.command if virtual else launch.host_command,
-            environment=environment | self._addresses(),
+            # AWS_ENDPOINT_URL is not reserved: a user who sets it means another service than this one.
+            environment=self._endpoint_address() | environment | self._runtime_api_address(),
             working_directory=task_root,
             tmp_directory=str(tmp_directory),
             memory_bytes=version.memory_mb * _MB,
@@ -191,9 +192,11 @@ class LocalNode:
         assert self._endpoint is not None
         return (RUNTIME_API_ADDRESS, ("127.0.0.1", self._endpoint.port)) if self._has_own_network else ()
 
-    def _addresses(self) -> dict[str, str]:
+    def _endpoint_address(self) -> dict[str, str]:
         assert self._endpoint is not None
-        found = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._endpoint.port}"}
-        if self._has_own_network:
-            found["AWS_LAMBDA_RUNTIME_API"] = "{}:{}".format(*RUNTIME_API_ADDRESS)
-        return found
+        return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._endpoint.port}"}
+
+    def _runtime_api_address(self) -> dict[str, str]:
+        if not self._has_own_network:
+            return {}
+        return {"AWS_LAMBDA_RUNTIME_API": "{}:{}".format(*RUNTIME_API_ADDRESS)}

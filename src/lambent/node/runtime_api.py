@@ -108,6 +108,10 @@ class RuntimeApi:
         """A runtime process opened a connection."""
         self._connections.add(connection)
 
+    def is_parked(self, connection: Connection) -> bool:
+        """Whether this connection's ``next`` request waits for an invocation."""
+        return self._parked is connection
+
     def disconnected(self, connection: Connection) -> None:
         """A connection is gone; its parked ``next`` with it."""
         self._connections.discard(connection)
@@ -237,16 +241,18 @@ class Connection(asyncio.Protocol):
         self._api = api
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
+        self._held = b""
         self._reset()
 
     def write(self, content: bytes) -> None:
-        """Send a complete response."""
+        """Send a complete response, after what was held back."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(content)
+            self._transport.write(self._held + content)
+            self._held = b""
 
     def accept(self) -> None:
-        """Answer 202."""
-        self.write(_ACCEPTED)
+        """Answer 202, with the next response if the client has asked for that already (see `data_received`)."""
+        self._held += _ACCEPTED
 
     def refuse(self, status: int, error_type: str, message: str) -> None:
         """Answer an error in the Runtime API's form."""
@@ -281,10 +287,12 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self.refuse(400, "InvalidRequest", "The request is not HTTP/1.1")
             self.abort()
-        else:
-            if self._head_bytes > _HEAD_MAX_BYTES:
-                self.refuse(431, "InvalidRequest", "The request's headers are too large")
-                self.abort()
+        if self._held and not self._api.is_parked(self):
+            # Nobody waits for `next` here, so the client waits for this.
+            self.write(b"")
+        if self._head_bytes > _HEAD_MAX_BYTES:
+            self.refuse(431, "InvalidRequest", "The request's headers are too large")
+            self.abort()
 
     # httptools ---------------------------------------------------------------------------------------------
 

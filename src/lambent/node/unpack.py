@@ -5,15 +5,30 @@ from __future__ import annotations
 import asyncio
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from lambent.domain.function import Code
-from lambent.domain.limits import UNZIPPED_MAX_BYTES
+from lambent.domain.limits import PACKAGE_PATH_MAX_BYTES, UNZIPPED_MAX_BYTES
 from lambent.store import Blobs
 
 _COPY_BYTES = 1024 * 1024
+_DRAFT_PREFIX = ".unpack-"
+# What reading a damaged or hostile zip, or writing its paths, may raise.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class UnpackError(Exception):
@@ -27,6 +42,24 @@ class UnpackedCode:
         self._directory = directory
         self._blobs = blobs
         self._locks: dict[str, asyncio.Lock] = {}
+
+    def sweep(self) -> None:
+        """Remove what a killed server left half unpacked, and code that the store has forgotten since.
+
+        Only while nothing runs: environments are made from these directories.
+        """
+        if not self._directory.is_dir():
+            return
+        for place in list(self._directory.iterdir()):
+            if place.name.startswith(_DRAFT_PREFIX) or not self._is_stored(place.name):
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _is_stored(self, blob: str) -> bool:
+        try:
+            self._blobs.path(blob)
+        except KeyError:
+            return False
+        return True
 
     async def directory(self, code: Code) -> Path:
         """Return the directory that holds the code, unpacking it if that has not been done.
@@ -46,17 +79,26 @@ class UnpackedCode:
 
     def _unpack(self, code: Code, place: Path) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".unpack-", dir=self._directory))
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT_PREFIX, dir=self._directory))
         try:
             unpack_zip(self._blobs.path(code.blob), draft)
             draft.chmod(0o755)
-            draft.rename(place)
+            _rename(draft, place)
         except KeyError as error:
             raise UnpackError(f"the code {code.blob} is not in the store") from error
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise UnpackError(str(error)) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _rename(draft: Path, place: Path) -> None:
+    try:
+        draft.rename(place)
+    except OSError:
+        # A cancelled call's thread goes on: whichever is first, the content is the same.
+        if not place.is_dir():
+            raise
 
 
 def unpack_zip(archive: Path, target: Path) -> None:
@@ -79,6 +121,8 @@ def unpack_zip(archive: Path, target: Path) -> None:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             if stat.S_ISLNK(mode):
+                if entry.file_size > PACKAGE_PATH_MAX_BYTES:
+                    raise UnpackError(f"the link {entry.filename!r} leads nowhere")
                 links.append((path, package.read(entry).decode("utf-8", "surrogateescape")))
                 continue
             size += _write_file(package, entry, path, UNZIPPED_MAX_BYTES - size)

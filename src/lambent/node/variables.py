@@ -8,6 +8,18 @@ from lambent.domain.function import FunctionVersion
 from lambent.domain.session import Credentials
 
 _AWS_LANG = "en_US.UTF-8"
+# Reserved, and not among those that `variables` sets in any case: the service refuses them already.
+_NEVER_THE_USERS = frozenset(
+    {
+        "AWS_ACCESS_KEY",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_RUNTIME_DIR",
+        "_LAMBDA_TELEMETRY_LOG_FD",
+        "_LAMBENT_RUNTIME_FD",
+        "_X_AMZN_TRACE_ID",
+    }
+)
 
 
 def variables(
@@ -34,7 +46,8 @@ def variables(
         "_AWS_XRAY_DAEMON_PORT": "2000",
     }
     found |= runtime_environment
-    found |= version.environment or {}
+    users = version.environment or {}
+    found |= {name: value for name, value in users.items() if name not in _NEVER_THE_USERS}
     if not version.runtime.startswith("provided"):
         found["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{version.runtime}"
     if version.logging.format == "JSON":

@@ -7,6 +7,7 @@ this holds while one process owns the documents, as the embedded store does.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import msgspec
 
@@ -45,22 +46,29 @@ class Functions:
             return document.revision, msgspec.json.decode(document.body, type=Function)
         return self._remember(key, document.revision, msgspec.json.decode(document.body, type=Function))
 
-    async def put(self, function: Function, *, expect_revision: int | None = None) -> int:
+    async def put(
+        self, function: Function, *, expect_revision: int | None = None, also: Sequence[Put | Delete] = ()
+    ) -> int:
         """Keep the function durably and return its new revision.
+
+        Args:
+            function: what to keep.
+            expect_revision: see `Put`.
+            also: changes to documents that belong to it, made together with this one or not at all.
 
         Raises:
             RevisionConflict: it is not at the expected revision (0: it exists already).
         """
         body = msgspec.json.encode(function)
-        (revision,) = await self._documents.apply(
-            Put(kind=KIND, key=function.key.path, body=body, expect_revision=expect_revision)
+        revision, *_ = await self._documents.apply(
+            Put(kind=KIND, key=function.key.path, body=body, expect_revision=expect_revision), *also
         )
         self._remember(function.key, revision, function)
         return revision
 
-    async def delete(self, key: FunctionKey) -> None:
-        """Forget the function."""
-        await self._documents.apply(Delete(kind=KIND, key=key.path))
+    async def delete(self, key: FunctionKey, *, also: Sequence[Put | Delete] = ()) -> None:
+        """Forget the function, together with documents that belong to it."""
+        await self._documents.apply(Delete(kind=KIND, key=key.path), *also)
         self._deletions += 1
         self._remembered.pop(key, None)
 

@@ -189,3 +189,39 @@ def test_a_later_configuration_of_a_function_starts_cold_as_a_new_version() -> N
     asyncio.run(run())
 
 
+
+
+def test_an_environment_that_broke_is_not_handed_to_whoever_waits() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        broken = await pool.acquire()
+        starter.gate.clear()
+        waiting = asyncio.create_task(pool.acquire())
+        await asyncio.sleep(0)
+        starter.environments[0].is_usable = False
+        pool.release(broken)
+        starter.gate.set()
+        assert await waiting is starter.environments[1]
+        assert starter.environments[0].stopped == "failed"
+
+    in_pool(story)
+
+
+def test_somebody_who_counted_on_an_environment_that_broke_gets_a_start_of_their_own() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        """Two wait, one start is under way, and the busy environment breaks."""
+        starter.gate.set()
+        busy = await pool.acquire()
+        starter.gate.clear()
+        first = asyncio.create_task(pool.acquire())
+        await asyncio.sleep(0)
+        pool.release(busy)
+        assert await first is busy
+        second, third = asyncio.create_task(pool.acquire()), asyncio.create_task(pool.acquire())
+        await asyncio.sleep(0)
+        starter.environments[0].is_usable = False
+        pool.release(busy)
+        starter.gate.set()
+        assert len({await second, await third}) == 2
+
+    in_pool(story)

@@ -21,8 +21,9 @@ from lambent.services.lambda_.invocations import RESPONSE_HEADERS, InvocationOpe
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.roles import ExecutionRoles
 from lambent.services.lambda_.tags import TagOperations
+from lambent.services.lambda_.urls import UrlOperations
 from lambent.services.lambda_.versions import VersionOperations
-from lambent.store import Blobs
+from lambent.store import Blobs, Documents
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
 
@@ -52,6 +53,7 @@ class LambdaService:
 
 def lambda_service(
     *,
+    documents: Documents,
     functions: Functions,
     blobs: Blobs,
     identities: Identities,
@@ -66,6 +68,7 @@ def lambda_service(
     """Build the service.
 
     Args:
+        documents: where everything else is kept.
         functions: where functions are kept.
         blobs: where deployment packages are kept.
         identities: where roles are looked up.
@@ -93,6 +96,7 @@ def lambda_service(
             CodeOperations(records=records, code_storage=code_storage, activations=activations, clock=clock),
             VersionOperations(records=records, activations=activations),
             InvocationOperations(records=records, invoker=invoker),
+            UrlOperations(records=records, clock=clock),
             TagOperations(records=records),
             AccountOperations(
                 records=records, code_storage=code_storage, account_concurrency=account_concurrency

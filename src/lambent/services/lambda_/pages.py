@@ -48,3 +48,23 @@ def decode_marker(marker: str) -> Place:
     if not separator or place.number < 0:
         raise InvalidParameterValueException("Invalid pagination marker.")
     return place
+
+
+def encode_text_marker(text: str) -> str:
+    """Return ``NextMarker`` for a page whose last item has this text as its place in the order."""
+    return base64.urlsafe_b64encode(f"after:{text}".encode()).decode()
+
+
+def decode_text_marker(marker: str) -> str:
+    """Return the text that `encode_text_marker` was given.
+
+    Raises:
+        InvalidParameterValueException: the marker is not one of ours.
+    """
+    try:
+        prefix, separator, text = base64.urlsafe_b64decode(marker.encode()).decode().partition(":")
+    except (binascii.Error, ValueError) as error:
+        raise InvalidParameterValueException("Invalid pagination marker.") from error
+    if not separator or prefix != "after":
+        raise InvalidParameterValueException("Invalid pagination marker.")
+    return text

@@ -14,6 +14,7 @@ from lambent.domain.function import Function, FunctionKey
 from lambent.errors import ResourceConflictException
 from lambent.services.lambda_.code_storage import CodeStorage
 from lambent.store import RevisionConflict
+from lambent.store.function_urls import url_changes
 from lambent.store.functions import Functions
 
 _LOCKS = 64
@@ -73,7 +74,9 @@ class Records:
                 if after is before:
                     return before, before
                 try:
-                    await self._functions.put(after, expect_revision=revision)
+                    await self._functions.put(
+                        after, expect_revision=revision, also=url_changes(before, after)
+                    )
                 except RevisionConflict:
                     continue
                 self._code_storage.settle(before, after)
@@ -87,7 +90,7 @@ class Records:
         async with self._lock(key):
             function = await self._functions.get(key)
             if function is not None:
-                await self._functions.delete(key)
+                await self._functions.delete(key, also=url_changes(function, None))
                 self._code_storage.settle(function, None)
             return function
 

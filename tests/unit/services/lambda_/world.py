@@ -91,6 +91,7 @@ class World:
 
     def _service(self, *, strict_roles: bool) -> LambdaService:
         return lambda_service(
+            documents=self.store,
             functions=Functions(self.store),
             blobs=self.store,
             identities=self.identities,

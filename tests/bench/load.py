@@ -1,0 +1,235 @@
+"""The load generator: raw HTTP/1.1 over kept-open connections, the same for every server.
+
+Requests are bytes made in advance and answers are cut at their Content-Length, so that the generator costs little
+beside what it measures. It knows no server and no figure; `figures` uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import uvloop
+
+_CONNECT_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 20.0
+_Measured = TypeVar("_Measured")
+
+
+class LoadFailed(Exception):
+    """A server refused, closed a connection, was too slow, or answered something else than it should."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One HTTP response."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, or None."""
+        for line in self.head.decode("latin-1").split("\r\n")[1:]:
+            found, _, value = line.partition(":")
+            if found.lower() == name:
+                return value.strip()
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a request goes and what must come back."""
+
+    port: int
+    request: bytes
+    answer: bytes | None = None
+    """The body that is right; None takes any body of a response with status 200."""
+
+    def check(self, answer: Answer) -> None:
+        """Refuse to count a wrong answer as a fast one.
+
+        Raises:
+            LoadFailed: it is wrong.
+        """
+        is_wrong = self.answer is not None and answer.body != self.answer
+        if answer.status != 200 or is_wrong:
+            raise LoadFailed(f"answered {answer.status}: {answer.body[:300]!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What came of sending requests for a while."""
+
+    latencies_s: tuple[float, ...]
+    elapsed_s: float
+
+    @property
+    def per_s(self) -> float:
+        """Answers per second, over all connections."""
+        return len(self.latencies_s) / self.elapsed_s
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self._answered: asyncio.Future[Answer] | None = None
+
+    def ask(self, request: bytes) -> asyncio.Future[Answer]:
+        assert self._transport is not None
+        self._answered = asyncio.get_running_loop().create_future()
+        if self._transport.is_closing():
+            self._answered.set_exception(LoadFailed("closed the connection"))
+        else:
+            self._transport.write(request)
+        return self._answered
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # uvloop's transports are not asyncio's classes
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_exception(LoadFailed("closed the connection without an answer"))
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0 or self._answered is None or self._answered.done():
+            return
+        head = self._received[:end]
+        size = end + 4 + _content_length(head)
+        if len(self._received) >= size:
+            body, self._received = self._received[end + 4 : size], self._received[size:]
+            self._answered.set_result(Answer(status=int(head[9:12]), head=head, body=body))
+
+
+def one_after_another(target: Target, *, duration_s: float, warmup: int = 50) -> Load:
+    """Send requests over one connection, each when the one before is answered.
+
+    Raises:
+        LoadFailed: not every answer was right.
+    """
+    return _run(lambda: _repeat(target, 1, duration_s, warmup))
+
+
+def side_by_side(target: Target, *, connections: int, duration_s: float, warmup: int = 20) -> Load:
+    """Send requests over several connections at once, one after another on each.
+
+    Args:
+        target: where to.
+        connections: how many.
+        duration_s: for how long after the warm-up.
+        warmup: requests per connection that are not counted.
+
+    Raises:
+        LoadFailed: not every answer was right.
+    """
+    return _run(lambda: _repeat(target, connections, duration_s, warmup))
+
+
+def once(target: Target) -> tuple[float, Answer]:
+    """Send one request over a connection that is open already; return seconds until the answer, and the answer.
+
+    Raises:
+        LoadFailed: the answer was wrong.
+    """
+    ((latency_s, answer),) = all_at_once(target, count=1)
+    return latency_s, answer
+
+
+def all_at_once(target: Target, *, count: int) -> list[tuple[float, Answer]]:
+    """Send one request over each of many open connections at the same moment.
+
+    Raises:
+        LoadFailed: not every answer was right.
+    """
+
+    async def measure() -> list[tuple[float, Answer]]:
+        connections = [await _connect(target.port) for _ in range(count)]
+        try:
+            return await asyncio.gather(*(_timed(connection, target) for connection in connections))
+        finally:
+            for connection in connections:
+                connection.close()
+
+    return _run(measure)
+
+
+async def _repeat(target: Target, connections: int, duration_s: float, warmup: int) -> Load:
+    opened = [await _connect(target.port) for _ in range(connections)]
+    try:
+        await asyncio.gather(*(_count(connection, target, range(warmup)) for connection in opened))
+        started_s = time.perf_counter()
+        turns = [_until(started_s + duration_s) for _ in opened]
+        counted = await asyncio.gather(
+            *(_count(connection, target, turn) for connection, turn in zip(opened, turns, strict=True))
+        )
+        elapsed_s = time.perf_counter() - started_s
+    finally:
+        for connection in opened:
+            connection.close()
+    return Load(latencies_s=tuple(latency_s for part in counted for latency_s in part), elapsed_s=elapsed_s)
+
+
+async def _count(connection: _Connection, target: Target, turns: Iterator[int] | range) -> list[float]:
+    latencies_s: list[float] = []
+    for _ in turns:
+        latency_s, _answer = await _timed(connection, target)
+        latencies_s.append(latency_s)
+    return latencies_s
+
+
+async def _timed(connection: _Connection, target: Target) -> tuple[float, Answer]:
+    started_s = time.perf_counter()
+    answer = await connection.ask(target.request)
+    latency_s = time.perf_counter() - started_s
+    target.check(answer)
+    return latency_s, answer
+
+
+def _until(deadline_s: float) -> Iterator[int]:
+    turn = 0
+    while time.perf_counter() < deadline_s:
+        yield turn
+        turn += 1
+
+
+async def _connect(port: int) -> _Connection:
+    try:
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            loop = asyncio.get_running_loop()
+            _, connection = await loop.create_connection(_Connection, "127.0.0.1", port)
+    except OSError as error:
+        raise LoadFailed(f"cannot be reached: {error}") from error
+    return connection
+
+
+def _content_length(head: bytes) -> int:
+    lower = head.lower()
+    start = lower.find(b"\r\ncontent-length:")
+    if start < 0:
+        raise LoadFailed("answered without a Content-Length")
+    return int(lower[start + 17 :].split(b"\r\n", 1)[0])
+
+
+def _run(measure: Callable[[], Awaitable[_Measured]]) -> _Measured:
+    """Run in a loop of its own, bounded: a server that stops answering must not stop the bench."""
+
+    async def bounded() -> _Measured:
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                return await measure()
+        except TimeoutError as error:
+            raise LoadFailed(f"did not finish within {_ANSWER_TIMEOUT_S:g} s") from error
+
+    return uvloop.run(bounded())
