@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping
+from typing import Any
 
-from lambent.domain.function import FunctionKey, FunctionVersion
-from lambent.domain.invocation import Invocation, Outcome
 from lambent.services import OperationMethod
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import lambda_service
@@ -31,11 +30,21 @@ TITLES: Mapping[str, str] = {
 }
 
 NOTES: Mapping[tuple[str, str], str] = {
-    ("lambda", "CreateFunction"): "zip packages given inline; no S3 objects, container images or layers yet",
+    ("lambda", "AddPermission"): "kept and shown; not evaluated yet",
+    ("lambda", "CreateCapacityProvider"): "kept and shown; nothing runs on it",
+    ("lambda", "CreateEventSourceMapping"): "kept, with its states; sources are not polled yet",
+    ("lambda", "CreateFunction"): "zip packages given inline; no S3 objects or container images yet",
+    ("lambda", "CreateFunctionUrlConfig"): "kept and shown; the address is not served yet",
     ("lambda", "Invoke"): "`RequestResponse` and `DryRun`; `Event` answers `NotImplemented`",
+    ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
+    ("lambda", "PublishLayerVersion"): "zip archives given inline",
+    ("lambda", "PutFunctionEventInvokeConfig"): "kept and shown; there are no asynchronous invocations yet",
+    ("lambda", "PutFunctionRecursionConfig"): "kept and shown; chains of invocations are not followed yet",
+    ("lambda", "PutResourcePolicy"): "kept and shown; not evaluated yet",
+    ("lambda", "PutRuntimeManagementConfig"): "kept and shown; there is one version of each runtime",
     ("lambda", "UpdateFunctionCode"): "zip packages given inline",
-    ("iam", "GetLoginProfile"): "no user has a password",
     ("iam", "DeleteLoginProfile"): "no user has a password",
+    ("iam", "GetLoginProfile"): "no user has a password",
     ("iam", "ListMFADevices"): "always empty",
     ("iam", "ListSSHPublicKeys"): "always empty",
     ("iam", "ListServiceSpecificCredentials"): "always empty",
@@ -56,19 +65,8 @@ as AWS does and answer in AWS's shapes. Every other operation of these services 
 """
 
 
-class _Nobody:
-    """An invoker that is never asked: only the names of the operations are read."""
-
-    async def invoke(self, invocation: Invocation, *, reserved_concurrency: int | None = None) -> Outcome:
-        raise AssertionError(f"{invocation.version.arn} must not be invoked")
-
-
-async def _prepare(version: FunctionVersion) -> None:
-    del version
-
-
-def _retire(key: FunctionKey) -> None:
-    del key
+_NOBODY: Any = None
+"""Stands for the path to environments: only the names of the operations are read, none is called."""
 
 
 def served() -> dict[str, Mapping[str, OperationMethod]]:
@@ -80,14 +78,15 @@ def served() -> dict[str, Mapping[str, OperationMethod]]:
 def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
     clock, identities = ManualClock(), Identities(store)
     lambda_ = lambda_service(
+        documents=store,
         functions=Functions(store),
         blobs=store,
         identities=identities,
-        invoker=_Nobody(),
+        invoker=_NOBODY,
         clock=clock,
         secret=b"",
-        prepare=_prepare,
-        retire=_retire,
+        prepare=_NOBODY,
+        retire=_NOBODY,
         account_concurrency=1,
         strict_roles=False,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import ipaddress
 import json
@@ -31,10 +32,12 @@ from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_
 from lambent.domain.function import FunctionVersion
 from lambent.domain.session import Credentials, Session, seal
 from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey
+from lambent.gateway.authorization import Authorization
 from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
 from lambent.invoke.invoker import Invoker
+from lambent.invoke.pool import PROVISIONED
 from lambent.node.local import Endpoint, LocalNode
 from lambent.node.unpack import UnpackedCode
 from lambent.runtimes import Runtimes
@@ -183,14 +186,21 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
             ),
             clock=clock,
+            authorization=Authorization(
+                identities=identities,
+                find_resource=lambda_.resources.find,
+                is_enforced=settings.server.auth == "iam",
+            ),
         )
         # Before the first request: what is pending since the last stop is completed in the background.
         await lambda_.resume()
         http = HttpServer(dispatch, listening, drain_timeout_s=settings.server.drain_timeout_s)
         await stack.enter_async_context(http)
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
+        lambda_.start()
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
         stack.callback(sweeping.cancel)
+        _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
 
@@ -278,7 +288,10 @@ def _bind(settings: Settings) -> Any:
     try:
         return bind(host, port)
     except (OSError, OverflowError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        if isinstance(error, OverflowError):
+            reason = "ports end at 65535"
+        else:
+            reason = os.strerror(error.errno) if error.errno else str(error)
         raise SettingsError(
             f"Cannot listen on {host}:{port}: {reason}. Another port can be chosen with --port; 0 takes a free one."
         ) from error
@@ -303,6 +316,8 @@ async def _runtimes(settings: Settings, library: RuntimeLibrary) -> Runtimes:
 
 def _invoker(settings: Settings, node: LocalNode, clock: Clock) -> Invoker:
     async def start(version: FunctionVersion, cold_start_reason: str) -> Any:
+        if cold_start_reason == PROVISIONED:
+            return await node.provision(version)
         return await node.start(version, cold_start_reason=cold_start_reason)
 
     return Invoker(
@@ -357,8 +372,13 @@ def _root_key(data: DataDirectory) -> RootKey:
             "SecretAccessKey": secrets.token_urlsafe(30),
         }
         write_private(data.root_key, json.dumps(key, indent=2).encode())
-    found = json.loads(data.root_key.read_text())
-    return RootKey(access_key_id=found["AccessKeyId"], secret_access_key=found["SecretAccessKey"])
+    try:
+        found = json.loads(data.root_key.read_text())
+        return RootKey(access_key_id=found["AccessKeyId"], secret_access_key=found["SecretAccessKey"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataDirectoryError(
+            f"{data.root_key} is damaged: remove it, and a new access key of the root is made at the next start."
+        ) from error
 
 
 async def _sweep_logs(documents: SqliteDocuments, log_events: SqliteLogEvents, clock: Clock) -> None:
@@ -369,6 +389,15 @@ async def _sweep_logs(documents: SqliteDocuments, log_events: SqliteLogEvents, c
         except Exception:
             _log.exception("Expired log events could not be removed.")
         await clock.sleep(_RETENTION_SWEEP_S)
+
+
+def _tame_garbage_collection() -> None:
+    """Leave what was made at start alone, and look for cycles rarely: requests make hardly any.
+
+    With Python's defaults, collections cost every tenth request a millisecond or more (docs/performance.md).
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _raise_open_files_limit() -> None:

@@ -7,6 +7,7 @@ instead of waiting for it. `ManualClock` in `lambent.testing` is the other imple
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -42,11 +43,12 @@ class SystemClock:
 
 
 def iso_ms(epoch_s: float) -> str:
-    """Return ``2026-01-02T03:04:05.678Z``, the form of Lambda's log lines and telemetry."""
-    return (
-        datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{int(epoch_s * 1000) % 1000:03d}Z"
-    )
+    """Return ``2026-01-02T03:04:05.678Z``, the form of Lambda's log lines and telemetry.
+
+    Whole milliseconds that have passed. A float's step is 0.0002 ms here, so .678 may be a little less than that.
+    """
+    seconds, milliseconds = divmod(math.floor(epoch_s * 1000 + 0.001), 1000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03d}Z"
 
 
 def iso_us(epoch_s: float) -> str:

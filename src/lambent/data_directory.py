@@ -62,7 +62,7 @@ def open_data_directory(root: Path) -> Generator[DataDirectory]:
     """Make the directory if need be and hold it until the context ends.
 
     Raises:
-        DataDirectoryError: it cannot be written, or another server uses it.
+        DataDirectoryError: it cannot be written, is damaged or somebody else's, or another server uses it.
     """
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -74,6 +74,7 @@ def open_data_directory(root: Path) -> Generator[DataDirectory]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise DataDirectoryError(f"Another Lambent is using the data directory {root}.") from error
+        _refuse_foreign(root)
         try:
             directory = DataDirectory(root=root, secret=_secret(root / "secret"))
             # What an earlier server left when it was killed is nobody's any more.
@@ -86,13 +87,31 @@ def open_data_directory(root: Path) -> Generator[DataDirectory]:
         os.close(lock)
 
 
+def _refuse_foreign(root: Path) -> None:
+    """Refuse a directory that holds somebody else's things: starting removes ``run``, whoever made it.
+
+    The secret is written before anything else, so a directory of ours has one unless nothing else is there.
+    """
+    if (root / "secret").exists():
+        return
+    foreign = sorted({entry.name for entry in root.iterdir()} - {"lock", "secret.part"})
+    if foreign:
+        raise DataDirectoryError(
+            f"{root} is not a data directory of Lambent and not empty (it holds {foreign[0]}): use another one."
+        )
+
+
 def _secret(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        secret = path.read_bytes()
     except FileNotFoundError:
         secret = secrets.token_bytes(_SECRET_BYTES)
         write_private(path, secret)
-        return secret
+    if len(secret) != _SECRET_BYTES:
+        raise DataDirectoryError(
+            f"{path} is damaged: remove it, and links and session tokens made so far become invalid."
+        )
+    return secret
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -105,3 +124,8 @@ def write_private(path: Path, content: bytes) -> None:
     finally:
         os.close(descriptor)
     draft.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -159,6 +159,10 @@ class ResourceConflictException(ServiceError):
     status = 409
 
 
+class ResourceInUseException(ServiceError):
+    """The operation conflicts with what is going on with the resource."""
+
+
 class ResourceNotFoundException(ServiceError):
     """There is no such resource."""
 

@@ -8,7 +8,9 @@ themselves. ``docs/reference/settings.md`` is generated from this file (``python
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tomllib
 import types
 import typing
@@ -22,8 +24,17 @@ class SettingsError(Exception):
     """A setting has a value that it cannot have. The message is one sentence for the user."""
 
 
-def _setting(default: Any, doc: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
-    return field(default=default, metadata={"doc": doc, "choices": choices, "minimum": minimum})
+def _setting(
+    default: Any,
+    doc: str,
+    *,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    form: tuple[str, str] | None = None,
+) -> Any:
+    """Describe a setting; `form` is a regular expression for texts and the words for it."""
+    metadata = {"doc": doc, "choices": choices, "minimum": minimum, "form": form}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +48,16 @@ class ServerSettings:
         "`open` accepts any credentials (loopback only); `iam` verifies signatures against users' access keys.",
         choices=("open", "iam"),
     )
-    region: str = _setting("us-east-1", "Region of requests that do not name one in their credential scope.")
-    account: str = _setting("000000000000", "Account of requests whose access key id does not choose one.")
+    region: str = _setting(
+        "us-east-1",
+        "Region of requests that do not name one in their credential scope.",
+        form=("[a-z0-9-]{1,32}", "a region such as us-east-1"),
+    )
+    account: str = _setting(
+        "000000000000",
+        "Account of requests whose access key id does not choose one.",
+        form=("[0-9]{12}", "twelve digits"),
+    )
     drain_timeout_s: float = _setting(
         30.0, "How long a stopping server waits for running invocations, in seconds.", minimum=0
     )
@@ -179,18 +198,21 @@ def _convert(setting: Field[Any], raw: Any, source: str) -> Any:
     wanted: type[Any] = type(setting.default)  # pyright: ignore[reportUnknownVariableType]
     try:
         value = _as_type(raw, wanted)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SettingsError(f"{source} must be {_type_words(wanted)}, not {raw!r}.") from error
     choices = setting.metadata["choices"]
     if choices and value not in choices:
         raise SettingsError(f"{source} must be one of {', '.join(choices)}, not {value!r}.")
+    form = setting.metadata["form"]
+    if form is not None and not re.fullmatch(form[0], value):
+        raise SettingsError(f"{source} must be {form[1]}, not {value!r}.")
     minimum = setting.metadata["minimum"]
     if minimum is not None and value < minimum:
         raise SettingsError(f"{source} must be at least {minimum:g}, not {value:g}.")
     return value
 
 
-def _as_type(raw: Any, wanted: type) -> Any:
+def _as_type(raw: Any, wanted: type[Any]) -> Any:
     if wanted is bool:
         words = {
             "1": True,
@@ -207,15 +229,32 @@ def _as_type(raw: Any, wanted: type) -> Any:
         if str(raw).lower() not in words:
             raise ValueError(raw)
         return words[str(raw).lower()]
-    if isinstance(raw, bool):
+    # TOML also has dates, lists and tables, and numbers that are none.
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float | Path):
         raise TypeError(raw)
     if issubclass(wanted, Path):
-        return Path(str(raw)).expanduser().absolute()
-    return wanted(raw)
+        return _path(raw)
+    if isinstance(raw, float) and wanted is not float:
+        raise TypeError(raw)
+    value: Any = cast("Any", wanted)(raw)
+    if wanted is float and not math.isfinite(value):
+        raise ValueError(raw)
+    return value
 
 
-def _type_words(wanted: type) -> str:
-    return {bool: "true or false", int: "a whole number", float: "a number"}.get(wanted, "text")
+def _path(raw: str | float | Path) -> Path:
+    if not isinstance(raw, str | Path) or not str(raw) or "\0" in str(raw):
+        # An empty path would be the working directory, which nobody means.
+        raise ValueError(raw)
+    try:
+        return Path(raw).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody who is nobody
+        raise ValueError(raw) from error
+
+
+def _type_words(wanted: type[Any]) -> str:
+    words = {bool: "true or false", int: "a whole number", float: "a number"}
+    return "a path" if issubclass(wanted, Path) else words.get(wanted, "text")
 
 
 GROUPS: Mapping[str, type[Any]] = types.MappingProxyType(
@@ -244,8 +283,9 @@ def reference() -> str:
         ]
         for setting in fields(group):
             default = "" if setting.default is MISSING else str(setting.default)
+            variable = f"LAMBENT_{setting.name.upper()}"
             lines.append(
-                f"| `{setting.name}` | `LAMBENT_{setting.name.upper()}` | `{default or ' '}` | {setting.metadata['doc']} |"
+                f"| `{setting.name}` | `{variable}` | `{default or ' '}` | {setting.metadata['doc']} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -15,8 +15,9 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from tests.bench import processes
 from tests.bench.load import Target
@@ -102,8 +103,8 @@ class Lambent:
         """Return a reading request."""
         return Target(port=self.server.port, request=_request("GET", path, b""))
 
-    def server_pss_bytes(self) -> int:
-        """Return the memory of the server and its helpers, without what is below them."""
+    def pss_bytes(self) -> int:
+        """Return the memory of the server and everything below it."""
         return processes.pss_bytes([self.server.process.pid]) + self.below_pss_bytes()
 
     def below_pss_bytes(self) -> int:
@@ -124,7 +125,7 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=clean_environ() | environ,
+                env=clean_environ() | dict(environ),
                 cwd=directory,
                 # A Ctrl-C reaches the bench, which stops this in order.
                 start_new_session=True,
@@ -234,6 +235,17 @@ def fetch_rie(directory: Path) -> Path:
     return program
 
 
+def versions(directory: Path) -> str:
+    """Say who the peers are, with their versions."""
+    wheels = sorted(directory.glob("aws_sam_cli-*.whl"))
+    sam_cli = wheels[-1].name.split("-")[1] if wheels else "?"
+    return (
+        f"RIE of aws-sam-cli {sam_cli} with awslambdaric {metadata.version('awslambdaric')}; "
+        f"uvicorn {metadata.version('uvicorn')} with uvloop {metadata.version('uvloop')} "
+        f"and httptools {metadata.version('httptools')}"
+    )
+
+
 def _download_sam_cli(directory: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary", ":all:", "--dest", str(directory), "aws-sam-cli"]
@@ -270,5 +282,3 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-

@@ -36,10 +36,17 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    # They were told by their parent; whoever did not hear it is told once more.
     for pid in below:
-        # They were told by their parent; whoever did not hear it is told once more.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def end_all_below(pid: int) -> None:
+    """End whatever a process has started and not ended: when something went wrong in between."""
+    for below in descendants(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(below, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[int]:

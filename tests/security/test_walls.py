@@ -390,7 +390,8 @@ async def test_no_secret_of_one_function_is_in_the_memory_that_others_are_forked
     first = await arena.attack("result = os.environ['SECRET']", environment=environment)
     assert first.result == secret
     spawners = [pid for pid in below(os.getpid()) if b"lambent.sandbox.spawner" in command_line(pid)]
-    assert len(spawners) == 2
+    # At least this arena's two; a server that other tests share has some as well, held to the same promise.
+    assert len(spawners) >= 2
     # The search finds what is there: the program's own text is in every spawner's memory.
     assert all(memory_contains(pid, b"lambent.sandbox.spawner import main") for pid in spawners)
     assert not any(memory_contains(pid, secret.encode()) for pid in spawners)

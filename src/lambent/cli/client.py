@@ -190,6 +190,16 @@ def connect(context: typer.Context, endpoint: str | None, region: str | None, aw
     return Connection(choose_target(flags, os.environ))
 
 
+def keep_policy_texts(client: Any) -> None:
+    """Let a client of IAM return policy documents as their text, URL-encoded, not parsed.
+
+    Where a statement stands in its policy can only be shown in the text that the policy was given as.
+    """
+    from botocore import handlers
+
+    client.meta.events.unregister("after-call.iam", cast("Any", handlers).json_decode_policies)
+
+
 def error_code(error: Exception) -> str:
     """Return the AWS code of a client's exception (``ResourceNotFoundException``), or ``""``."""
     response = getattr(error, "response", None)

@@ -32,6 +32,8 @@ class Call:
     """When the request arrived, in seconds since the epoch."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """The request's headers by lower-case name, for what AWS reads there outside an operation's model."""
+    admitted_account: str | None = None
+    """Another account than the caller's, of which a resource's policy opens a resource to this call."""
 
 
 def root_principal(account: str) -> Principal:

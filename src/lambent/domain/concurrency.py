@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ALLOCATING = "IN_PROGRESS"
+IN_PROGRESS = "IN_PROGRESS"
 READY = "READY"
 FAILED = "FAILED"
 """The statuses of provisioned concurrency (API page "ProvisionedConcurrencyConfigListItem")."""
+INITIALIZATION_TYPE = "provisioned-concurrency"
+"""What such an environment finds in ``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
+"""The status reason when the function could not be initialized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +26,32 @@ class ProvisionedConcurrency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """The environments that are kept ready for a version."""
+
+    allocated: int = 0
+    """Those that are initialized."""
+    available: int = 0
+    """Those among them that run no invocation now."""
+
+
+class ProvisioningError(Exception):
+    """Provisioned concurrency cannot be allocated.
+
+    Args:
+        reason: AWS's word for it, ``StatusReason``, for instance ``FUNCTION_ERROR_INIT_FAILURE``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """How far provisioned concurrency has come."""
 
     status: str
     status_reason: str | None = None
     """Why it failed, for instance ``FUNCTION_ERROR_INIT_FAILURE``."""
-    allocated: int = 0
-    """Environments that are initialized."""
-    available: int = 0
-    """Those among them that run no invocation now."""
+    provisioned: Provisioned = Provisioned()

@@ -139,4 +139,4 @@ class EnvironmentStopped(Fact):
     """An execution environment is gone."""
 
     reason: str
-    """``idle``, ``reset``, ``replaced``, ``deleted`` or ``shutdown``."""
+    """``idle``, ``reset``, ``replaced``, ``deprovisioned``, ``deleted`` or ``shutdown``."""

@@ -15,6 +15,7 @@ from lambent.domain.alias import Alias
 from lambent.domain.concurrency import ProvisionedConcurrency
 from lambent.domain.event_invoke_config import EventInvokeConfig
 from lambent.domain.function_url import FunctionUrl
+from lambent.domain.resource_policy import ResourcePolicy
 from lambent.domain.runtime_management import RuntimeManagement
 
 LATEST = "$LATEST"
@@ -52,6 +53,17 @@ class Code:
     sha256: str
     """The same hash in base64: ``CodeSha256``."""
     size_bytes: int
+    unzipped_bytes: int = 0
+    """What the files take; 0 when it was kept before this was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedLayer:
+    """A layer version that a function version has; it stays when the layer version is deleted."""
+
+    arn: str
+    """Of the layer version."""
+    code: Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +100,8 @@ class FunctionVersion:
     package_type: str = "Zip"
     passive: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Members by AWS name that are kept for the caller only."""
+    layers: tuple[AttachedLayer, ...] = ()
+    """In the order in which they are merged: of two files with one name, the later layer's is there."""
     state: str = "Pending"
     state_reason: str | None = None
     state_reason_code: str | None = None
@@ -135,13 +149,13 @@ class Function:
         default_factory=dict[str, EventInvokeConfig]
     )
     """Asynchronous invocation settings by version number or alias; the function's own under ``$LATEST``."""
-    runtime_management: Mapping[str, RuntimeManagement] = field(
-        default_factory=dict[str, RuntimeManagement]
-    )
+    runtime_management: Mapping[str, RuntimeManagement] = field(default_factory=dict[str, RuntimeManagement])
     """Runtime update modes by version, where one was chosen."""
     recursive_loop: str = "Terminate"
     """``Terminate`` or ``Allow``: what to do when the function keeps calling itself."""
     code_signing_config_arn: str | None = None
+    policies: Mapping[str, ResourcePolicy] = field(default_factory=dict[str, ResourcePolicy])
+    """Resource-based policies by version number or alias; the function's own under ``$LATEST``."""
 
     @property
     def invocable(self) -> FunctionVersion:

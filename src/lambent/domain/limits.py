@@ -15,6 +15,8 @@ CLIENT_CONTEXT_MAX_BYTES = 3_583
 
 ENVIRONMENT_MAX_BYTES = 4_096
 INIT_MAX_S = 10.0
+PROVISIONED_INIT_MAX_S = 900.0
+"""Environments that no invocation waits for may take longer."""
 OPEN_FILES_MAX = 1_024
 PROCESSES_MAX = 1_024
 LOG_TAIL_MAX_BYTES = 4_096
@@ -27,6 +29,7 @@ MEMORY_MAX_MB = 10_240
 TIMEOUT_MAX_S = 900
 EPHEMERAL_STORAGE_MAX_MB = 10_240
 LAYERS_MAX = 5
+RESOURCE_POLICY_MAX_BYTES = 20_480
 FUNCTION_NAME_MAX = 64
 CODE_STORAGE_MAX_BYTES = 322_122_547_200
 """Of an account in a region: 300 GB."""
@@ -37,6 +40,12 @@ PACKAGE_PATH_MAX_BYTES = 1_024
 PACKAGE_NAME_MAX_BYTES = 255
 """Of one component of a path, as file systems have it."""
 LIST_FUNCTIONS_MAX = 50
+ALIASES_MAX = 10_000
+"""Of a function. AWS has a limit and does not publish it."""
+UNRESERVED_CONCURRENCY_MIN = 100
+"""What the functions of an account without a reservation always keep to share."""
+CODE_SIGNING_CONFIGS_MAX = 100
+"""Of an account in a region."""
 JSON_DEPTH_MAX = 1_000
 """Of an invocation's payload."""
 CODE_LINK_VALID_S = 600

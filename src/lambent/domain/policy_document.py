@@ -81,6 +81,32 @@ def check_trust_policy(text: str) -> Mapping[str, Any]:
     return document
 
 
+def check_resource_policy(text: str, *, resource: str | None = None) -> Mapping[str, Any]:
+    """Check a policy that is put on a resource as a whole.
+
+    Args:
+        text: the document.
+        resource: the ARN of the resource, which its statements must name; None: whichever they name.
+
+    Raises:
+        MalformedPolicyDocumentException: it is no policy, or not one for this resource.
+    """
+    document = _parse(text, not_json=SYNTAX)
+    for statement in _statements(document):
+        if "Principal" not in statement and "NotPrincipal" not in statement:
+            raise MalformedPolicyDocumentException("Missing required field Principal")
+        _check_one_of(statement, "Action", "NotAction", "Missing required field Action")
+        _check_one_of(statement, "Resource", "NotResource", "Missing required field Resource")
+        _check_actions(statement)
+        _check_principals(statement.get("Principal", statement.get("NotPrincipal")))
+        named = texts(statement.get("Resource", ()))
+        if resource is not None and any(one not in ("*", resource) for one in named):
+            raise MalformedPolicyDocumentException(
+                f"The policy may only name the resource it is attached to: {resource}"
+            )
+    return document
+
+
 def statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the statements of a checked document; a single one may stand without a list."""
     found = document["Statement"]

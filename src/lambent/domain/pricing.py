@@ -28,7 +28,11 @@ class Cost:
 
 @lru_cache(maxsize=4096)
 def price_of(
-    *, architecture: str, memory_mb: int, billed_duration_ms: int, ephemeral_storage_mb: int = FREE_EPHEMERAL_STORAGE_MB
+    *,
+    architecture: str,
+    memory_mb: int,
+    billed_duration_ms: int,
+    ephemeral_storage_mb: int = FREE_EPHEMERAL_STORAGE_MB,
 ) -> Cost:
     """Return what one on-demand invocation costs.
 

@@ -38,6 +38,8 @@ class Caller:
     region: str
     access_key_id: str
     principal: Principal
+    session: Session | None = None
+    """For temporary credentials: the session behind them."""
 
 
 class AccessKeys(Protocol):
@@ -80,7 +82,7 @@ class OpenAuthentication:
         if scope is None:
             return self._root(self._account, self._region, "")
         access_key_id, region, _ = scope
-        if len(access_key_id) == _ACCOUNT_DIGITS and access_key_id.isdigit():
+        if len(access_key_id) == _ACCOUNT_DIGITS and access_key_id.isascii() and access_key_id.isdigit():
             return self._root(access_key_id, region, access_key_id)
         if access_key_id.startswith(ASSUMED_ROLE_KEY_PREFIX):
             found = unseal(self._secret, access_key_id, _session_token(request))
@@ -163,7 +165,10 @@ def _refuse_foreign_pages(request: HttpRequest) -> None:
     origin = request.headers.get("origin")
     if origin is None:
         return
-    host = urlsplit(origin).hostname or ""
+    try:
+        host = urlsplit(origin).hostname or ""
+    except ValueError:
+        host = ""
     if host != "localhost" and not host.endswith(".localhost") and not _is_loopback(host):
         raise AccessDeniedException(f"Requests from web pages of {origin} are refused while auth is open.")
 
@@ -177,7 +182,13 @@ def _is_loopback(host: str) -> bool:
 
 def _of_session(session: Session, region: str, access_key_id: str) -> Caller:
     principal = Principal(arn=session.arn, user_id=session.user_id)
-    return Caller(account=session.account, region=region, access_key_id=access_key_id, principal=principal)
+    return Caller(
+        account=session.account,
+        region=region,
+        access_key_id=access_key_id,
+        principal=principal,
+        session=session,
+    )
 
 
 def _of_key(key: AccessKey, region: str) -> Caller:

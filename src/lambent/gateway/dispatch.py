@@ -1,7 +1,8 @@
-"""The way of a request, on one screen: route → authenticate → parse → operation → serialize."""
+"""The way of a request, on one screen: route → authenticate → parse → authorize → operation → serialize."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import random
 import re
@@ -12,6 +13,7 @@ from lambent.clock import Clock
 from lambent.domain.call import Call
 from lambent.errors import InternalFailure, NotImplemented_, RequestEntityTooLargeException, ServiceError
 from lambent.gateway.auth import Caller
+from lambent.gateway.authorization import Asked, Authorization
 from lambent.gateway.own import OwnPaths
 from lambent.services import OperationMethod
 from lambent.wire.http import HttpRequest, HttpResponse
@@ -52,6 +54,7 @@ class Dispatch:
         authentication: Authentication,
         own_paths: OwnPaths,
         clock: Clock,
+        authorization: Authorization | None = None,
     ) -> None:
         """Make the application.
 
@@ -61,8 +64,11 @@ class Dispatch:
             authentication: says who asks.
             own_paths: answers what lies under ``/_lambent``.
             clock: the time.
+            authorization: says who may do what; None: everybody everything that services allow by themselves.
         """
+        self._authorization = authorization
         self._router = Router(list(apis.values()))
+        self._apis = list(apis.values())
         self._default_api = apis["lambda"]
         self._services = services
         self._authentication = authentication
@@ -89,12 +95,17 @@ class Dispatch:
         route: Route | None = None
         try:
             route = self._router.route(request)
-            caller = await self._authentication.authenticate(request)
             if not is_complete:
+                # Before the signature is looked at: it covers a body that is not kept.
                 raise _too_large(route)
+            caller = await self._authentication.authenticate(request)
             parameters = parse(route, request)
             validate(route.operation, parameters)
             call = self._call(scope, request, caller, request_id)
+            if self._authorization is not None:
+                asked = _asked(route, call, parameters, caller=caller, scope=scope)
+                admitted = await self._authorization.admit(asked)
+                call = call if admitted is None else dataclasses.replace(call, admitted_account=admitted)
             result = dict(await self._method_of(route)(call, parameters))
             headers: Mapping[str, str] = result.pop(_RESPONSE_HEADERS, {})
             response = serialize(route.operation, result, request_id)
@@ -131,8 +142,31 @@ class Dispatch:
     ) -> HttpResponse:
         if route is not None:
             return serialize_error(route.operation.api, route.operation, error, request_id)
-        api = self._router.api_of(request) or self._default_api
+        api = self._router.api_of(request) or self._api_like(request)
         return serialize_error(api, None, error, request_id)
+
+    def _api_like(self, request: HttpRequest) -> Api:
+        """Return an API of the protocol that a request for an unknown service seems to speak."""
+        protocol = "rest-json"
+        if "x-amz-target" in request.headers:
+            protocol = "json"
+        elif request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            protocol = "query"
+        return next((api for api in self._apis if api.protocol == protocol), self._default_api)
+
+
+def _asked(
+    route: Route, call: Call, parameters: Mapping[str, Any], *, caller: Caller, scope: Mapping[str, Any]
+) -> Asked:
+    client = scope.get("client")
+    return Asked(
+        service=route.operation.api.service,
+        operation=route.operation.name,
+        call=call,
+        parameters=parameters,
+        session=caller.session,
+        source_ip=client[0] if client else "",
+    )
 
 
 def _request_id(request: HttpRequest) -> str:

@@ -16,6 +16,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BACKLOG = 2048
+HEAD_MAX_BYTES = 1024 * 1024 + 262_144
+"""Request line and headers: AWS's 1 MB, and what one read may hold of a body that follows."""
 
 
 class _Server(uvicorn.Server):
@@ -62,11 +64,32 @@ class _JoinedWrites:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP/1.1, with joined writes."""
+    """Uvicorn's HTTP/1.1, with joined writes and a limit for what stands before a body."""
+
+    _head_bytes = 0
+    """Received since the last request or the last part of a body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         joined: Any = _JoinedWrites(transport)
         super().connection_made(joined)
+
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > HEAD_MAX_BYTES:
+            self.send_400_response("The request's headers are too large.")
+            self._head_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: whoever asks for a WebSocket is answered in HTTP, and no package would change that."""
 
 
 class HttpServer:

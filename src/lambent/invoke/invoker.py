@@ -7,6 +7,7 @@ import logging
 from typing import Self
 
 from lambent.clock import Clock
+from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.errors import ServiceException
@@ -51,18 +52,33 @@ class Invoker:
         self._leaving: set[Pool] = set()
         self._sweeping: asyncio.Task[None] | None = None
 
-    async def invoke(self, invocation: Invocation, *, reserved_concurrency: int | None = None) -> Outcome:
+    async def invoke(
+        self,
+        invocation: Invocation,
+        *,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        unreserved_concurrency: int | None = None,
+    ) -> Outcome:
         """Run an invocation in an execution environment of its version.
 
         Args:
             invocation: what to run.
             reserved_concurrency: the function's ReservedConcurrentExecutions.
+            provisioned_concurrency: how many invocations of the version its environments are kept ready for.
+            unreserved_concurrency: what functions without a reservation share; None: all of the account's.
 
         Raises:
             TooManyRequestsException: a concurrency limit is reached.
             ServiceException: no environment could be started.
         """
-        with self._counting.admitted(invocation.version.key, reserved_concurrency):
+        with self._counting.admitted(
+            invocation.version.key,
+            reserved_concurrency,
+            configuration_id=invocation.version.configuration_id,
+            provisioned_concurrency=provisioned_concurrency,
+            unreserved_concurrency=unreserved_concurrency,
+        ):
             self._is_idle.clear()
             try:
                 return await self._run(invocation)
@@ -81,9 +97,31 @@ class Invoker:
         finally:
             pool.release(environment)
 
+    async def provision(self, version: FunctionVersion, count: int) -> None:
+        """Keep this many environments of a published version ready, and return when they are.
+
+        They are started ahead of invocations and not retired, neither for idling nor by `retire`, until
+        another count is asked for; 0 lets them go.
+
+        Raises:
+            ProvisioningError: the function cannot be initialized; none is kept then.
+            Exception: whatever kept an environment from starting; none is kept then either.
+        """
+        if count > 0 or version.configuration_id in self._pools:
+            await self._pool_of(version).provision(count)
+
+    def provisioned(self, version: FunctionVersion) -> Provisioned:
+        """Return what is kept ready of a version now."""
+        pool = self._pools.get(version.configuration_id)
+        return pool.provisioned if pool is not None else Provisioned()
+
     def retire(self, key: FunctionKey) -> None:
-        """Let the environments of a function go as soon as they are idle: its code or configuration changed."""
-        for pool in [pool for pool in self._pools.values() if pool.version.key == key]:
+        """Let the environments of a function go as soon as they are idle: its code or configuration changed.
+
+        A version with provisioned concurrency keeps its environments: a published version does not change.
+        """
+        pools = [pool for pool in self._pools.values() if pool.version.key == key]
+        for pool in [pool for pool in pools if not pool.is_provisioned]:
             pool.retire("replaced")
             # A later invocation of the same configuration gets a new pool.
             del self._pools[pool.version.configuration_id]

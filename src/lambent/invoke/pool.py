@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from lambent.clock import Clock
+from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.invoke.assignment import Assignment, assign
@@ -35,6 +36,9 @@ class Environment(Protocol):
 
 StartEnvironment = Callable[[FunctionVersion, str], Awaitable[Environment]]
 """Starts an environment of a version, for a cold start reason."""
+PROVISIONED = "provisioned"
+"""The reason for a start ahead of invocations, which must succeed in its init phase (else ProvisioningError)."""
+_PROVISIONING_AT_ONCE_MAX = 4
 
 
 class Pool:
@@ -56,6 +60,9 @@ class Pool:
         self._clock = clock
         self._is_new_version = is_new_version
         self._idle: list[tuple[Environment, float]] = []
+        self._provisioned: set[Environment] = set()
+        self._provisioned_idle: list[Environment] = []
+        self._provisioned_wanted = 0
         self._busy: set[Environment] = set()
         self._starting: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[Environment]] = deque()
@@ -65,19 +72,33 @@ class Pool:
 
     def __repr__(self) -> str:
         return (
-            f"<Pool {self.version.key.name}:{self.version.version} {len(self._busy)} busy, {len(self._idle)} idle, "
+            f"<Pool {self.version.key.name}:{self.version.version} {len(self._busy)} busy, {self._idling} idle, "
             f"{len(self._starting)} starting, {len(self._waiting)} waiting>"
         )
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing lives or waits here."""
-        return not (self._idle or self._busy or self._starting or self._waiting)
+        return not (self._idling or self._busy or self._starting or self._waiting)
 
     @property
     def environments(self) -> int:
         """How many environments live or start."""
-        return len(self._idle) + len(self._busy) + len(self._starting)
+        return self._idling + len(self._busy) + len(self._starting)
+
+    @property
+    def is_provisioned(self) -> bool:
+        """Whether environments are to be kept ready here."""
+        return self._provisioned_wanted > 0
+
+    @property
+    def provisioned(self) -> Provisioned:
+        """What is kept ready."""
+        return Provisioned(allocated=len(self._provisioned), available=len(self._provisioned_idle))
+
+    @property
+    def _idling(self) -> int:
+        return len(self._idle) + len(self._provisioned_idle)
 
     async def acquire(self) -> Environment:
         """Return an environment for one invocation: an idle one, or the first that becomes ready.
@@ -85,8 +106,8 @@ class Pool:
         Raises:
             Exception: whatever kept the environment that this invocation asked for from starting.
         """
-        while self._idle:
-            environment, _ = self._idle.pop()
+        while self._idling:
+            environment = self._provisioned_idle.pop() if self._provisioned_idle else self._idle.pop()[0]
             if environment.is_usable:
                 self._busy.add(environment)
                 return environment
@@ -113,6 +134,39 @@ class Pool:
             return
         self._offer(environment)
 
+    async def provision(self, count: int) -> None:
+        """Keep this many environments ready, and return when they are; what is too many is let go.
+
+        Raises:
+            ProvisioningError: the function cannot be initialized; none is kept then.
+        """
+        self._provisioned_wanted = count
+        self._let_surplus_go("deprovisioned")
+        at_once = asyncio.Semaphore(_PROVISIONING_AT_ONCE_MAX)
+        try:
+            async with asyncio.TaskGroup() as starts:
+                for _ in range(count - len(self._provisioned)):
+                    starts.create_task(self._provision_one(at_once))
+        except ExceptionGroup as errors:
+            self._provisioned_wanted = 0
+            self._let_surplus_go("deprovisioned")
+            raise errors.exceptions[0] from None
+
+    async def _provision_one(self, at_once: asyncio.Semaphore) -> None:
+        async with at_once:
+            environment = await self._start(self.version, PROVISIONED)
+        if len(self._provisioned) < self._provisioned_wanted:
+            self._provisioned.add(environment)
+        self._offer(environment)
+
+    def _let_surplus_go(self, reason: str) -> None:
+        while len(self._provisioned) > self._provisioned_wanted:
+            if self._provisioned_idle:
+                self._stop_soon(self._provisioned_idle.pop(), reason)
+            else:
+                # A busy one ends its invocation as an ordinary environment.
+                self._provisioned.pop()
+
     def retire_idle(self, *, older_than_s: float, reason: str) -> None:
         """Stop environments that have been idle for so long."""
         now_s = self._clock.monotonic_s()
@@ -125,6 +179,8 @@ class Pool:
     def retire(self, reason: str) -> None:
         """Stop every environment as soon as it is idle; there will be no new ones without a new invocation."""
         self._retired_reason = reason
+        self._provisioned_wanted = 0
+        self._let_surplus_go(reason)
         self.retire_idle(older_than_s=0.0, reason=reason)
 
     async def close(self, reason: str) -> None:
@@ -183,6 +239,8 @@ class Pool:
             place.set_result(environment)
         elif self._retired_reason is not None:
             self._stop_soon(environment, self._retired_reason)
+        elif environment in self._provisioned:
+            self._provisioned_idle.append(environment)
         else:
             self._idle.append((environment, self._clock.monotonic_s()))
 
@@ -194,6 +252,7 @@ class Pool:
         return None
 
     def _stop_soon(self, environment: Environment, reason: str) -> None:
+        self._provisioned.discard(environment)
         task = asyncio.create_task(environment.stop(reason))
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)

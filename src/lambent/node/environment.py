@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lambent.clock import Clock
+from lambent.domain.concurrency import INITIALIZATION_TYPE
 from lambent.domain.facts import (
     EnvironmentStopped,
     Fact,
@@ -34,7 +35,12 @@ from lambent.domain.facts import (
 )
 from lambent.domain.function import FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
-from lambent.domain.limits import INIT_MAX_S, LOG_TAIL_MAX_BYTES, SYNC_RESPONSE_MAX_BYTES
+from lambent.domain.limits import (
+    INIT_MAX_S,
+    LOG_TAIL_MAX_BYTES,
+    PROVISIONED_INIT_MAX_S,
+    SYNC_RESPONSE_MAX_BYTES,
+)
 from lambent.domain.log_line import lines_of
 from lambent.domain.pricing import price_of
 from lambent.node.ending import Ending, RuntimeExit, TimedOut, ending_of, exit_reason
@@ -43,7 +49,7 @@ from lambent.node.runtime_api import Answer, Connection, RuntimeApi
 from lambent.sandbox import Sandbox, SandboxProcess, SandboxSpec
 
 _MB = 1024 * 1024
-_QUICK_MS = 5.0
+_QUICK_MS = 20.0
 _MEMORY_READ_PAUSE_S = 0.05
 
 
@@ -107,7 +113,8 @@ class Plan:
     speaks_over_socket: bool
     cpu_share: float
     """In vCPUs, from the end of init on: AWS does not throttle init either."""
-    cold_start_reason: str
+    cold_start_reason: str | None
+    """None when it is started ahead of invocations, none of which then meets a cold start."""
 
 
 class Environment:
@@ -124,10 +131,12 @@ class Environment:
         self._pipe: LogPipe | None = None
         self._serving: list[Listening] = []
         self._exit_watch: asyncio.Task[None] | None = None
+        self._exit: RuntimeExit | None = None
         self._invocation: Invocation | None = None
         self._tail: list[Fact] | None = None
         self._init_duration_ms: float | None = None
         self._measured_init_ms = 0.0
+        self._answered_s = 0.0
         self._memory_bytes = 0
         self._memory_read_s = -math.inf
         self._cold_start_reason: str | None = plan.cold_start_reason
@@ -153,9 +162,10 @@ class Environment:
         Raises:
             SandboxError: the walls could not be put up.
         """
-        end = await self._run_init(phase="init", budget_s=INIT_MAX_S)
+        is_ahead = self._plan.origin.initialization_type == INITIALIZATION_TYPE
+        end = await self._run_init(phase="init", budget_s=PROVISIONED_INIT_MAX_S if is_ahead else INIT_MAX_S)
         if end is None:
-            self._init_duration_ms = self._measured_init_ms
+            self._init_duration_ms = None if is_ahead else self._measured_init_ms
             self._move(State.READY)
         else:
             await self._reset()
@@ -207,6 +217,8 @@ class Environment:
         finally:
             timer.cancel()
         self._measured_init_ms = (self._around.clock.monotonic_s() - started_s) * 1000
+        # It may have asked for work and died before anybody could look.
+        end = end or self._exit
         if end is None and self._process is not None:
             self._process.limit_cpu(self._plan.cpu_share)
         status, error_type = _init_status(end)
@@ -225,8 +237,9 @@ class Environment:
     async def _start_runtime(self) -> RuntimeApi:
         around = self._around
         self._starts += 1
+        self._exit = None
         self._pipe = LogPipe(now_s=around.clock.now_s, on_lines=self._on_lines)
-        self._api = RuntimeApi(response_max_bytes=SYNC_RESPONSE_MAX_BYTES, on_answer=self._pipe.drain)
+        self._api = RuntimeApi(response_max_bytes=SYNC_RESPONSE_MAX_BYTES, on_answer=self._note_answer)
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
@@ -279,7 +292,8 @@ class Environment:
             # A child that ran out of memory is the function's affair as long as the runtime goes on.
             was_killed = status.signal == signal.SIGKILL
             out_of_memory = was_killed and process.out_of_memory()
-            self._interrupt(RuntimeExit(code=status.code, signal=status.signal, out_of_memory=out_of_memory))
+            self._exit = RuntimeExit(code=status.code, signal=status.signal, out_of_memory=out_of_memory)
+            self._interrupt(self._exit)
 
     def _interrupt(self, end: RuntimeExit | TimedOut) -> None:
         """Wake whoever waits for the runtime; with nobody waiting, the environment is reset."""
@@ -299,7 +313,7 @@ class Environment:
         left_s = max(0.0, invocation.version.timeout_s - (self._around.clock.monotonic_s() - started_s))
         answered = api.exchange(
             request_id=invocation.request_id,
-            next_response=_next_response(invocation, deadline_s=self._around.clock.now_s() + left_s),
+            next_response=next_response(invocation, deadline_s=self._around.clock.now_s() + left_s),
         )
         timer = self._loop.call_later(left_s, self._interrupt, TimedOut())
         try:
@@ -312,7 +326,8 @@ class Environment:
     async def _conclude(
         self, invocation: Invocation, started_s: float, end: Answer | RuntimeExit | TimedOut
     ) -> Outcome:
-        duration_ms = (self._around.clock.monotonic_s() - started_s) * 1000
+        ended_s = self._answered_s if isinstance(end, Answer) else self._around.clock.monotonic_s()
+        duration_ms = (ended_s - started_s) * 1000
         if self._pipe is not None:
             self._pipe.finish_line()
         timeout_s = invocation.version.timeout_s
@@ -325,7 +340,7 @@ class Environment:
         tail = _tail_text(self._tail) if self._tail is not None else b""
         self._invocation, self._tail = None, None
         self._init_duration_ms, self._cold_start_reason = None, None
-        if isinstance(end, Answer) and self._state is State.INVOKE:
+        if isinstance(end, Answer) and self._state is State.INVOKE and self._exit is None:
             self._move(State.READY)
         else:
             await self._reset()
@@ -394,6 +409,12 @@ class Environment:
                 trace_id=invocation.trace_id,
             )
         )
+
+    def _note_answer(self) -> None:
+        """An answer has come: from here on it is our time, not the function's."""
+        self._answered_s = self._around.clock.monotonic_s()
+        if self._pipe is not None:
+            self._pipe.drain()
 
     def _on_lines(self, lines: tuple[LogLine, ...]) -> None:
         request_id = self._invocation.request_id if self._invocation else None
@@ -464,7 +485,7 @@ def _tail_text(facts: list[Fact]) -> bytes:
     return text[-LOG_TAIL_MAX_BYTES:].decode("utf-8", "ignore").encode()
 
 
-def _next_response(invocation: Invocation, *, deadline_s: float) -> bytes:
+def next_response(invocation: Invocation, *, deadline_s: float) -> bytes:
     """The HTTP response that hands the runtime an invocation."""
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

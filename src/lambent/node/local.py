@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
@@ -11,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lambent.clock import Clock
+from lambent.domain.concurrency import INIT_FAILURE, INITIALIZATION_TYPE, ProvisioningError
 from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import ActivationError, FunctionVersion, runtime_version_arn
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials
-from lambent.node.environment import Environment, Listening, Plan, Surroundings
+from lambent.node.environment import Environment, Listening, Plan, State, Surroundings
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import variables
 from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
@@ -23,6 +25,7 @@ from lambent.sandbox import Mount, Sandbox, SandboxSpec
 
 _MB = 1024 * 1024
 TASK_ROOT = "/var/task"
+LAYER_ROOT = "/opt"
 RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
 """AWS's own address for it."""
 
@@ -34,6 +37,32 @@ class Endpoint:
     port: int
     serve: Callable[[socket.socket], Awaitable[Listening]]
     """Answers it on a socket that listens inside an environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where on the host a function's files are."""
+
+    code: Path
+    layers: Path | None
+    """None: the function has no layers."""
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """What is shown of them inside the walls."""
+        code = Mount(str(self.code), TASK_ROOT)
+        return (code,) if self.layers is None else (code, Mount(str(self.layers), LAYER_ROOT))
+
+    @property
+    def layer_variables(self) -> dict[str, str]:
+        """Variables with which layers are found without walls, where they are not under ``/opt``."""
+        if self.layers is None:
+            return {}
+        return {
+            "LAMBENT_LAYER_ROOT": str(self.layers),
+            "PATH": f"{os.defpath}:{self.layers}/bin",
+            "LD_LIBRARY_PATH": f"{self.layers}/lib",
+        }
 
 
 class LocalNode:
@@ -86,6 +115,7 @@ class LocalNode:
         try:
             await self._runtimes.launch(version.runtime)
             await self._code.directory(version.code)
+            await self._code.layers_directory([layer.code for layer in version.layers])
         except RuntimeUnavailable as error:
             raise ActivationError(str(error), "InvalidRuntime") from error
         except UnpackError as error:
@@ -93,21 +123,49 @@ class LocalNode:
                 f"The code cannot be unpacked: {error}.", "InvalidZipFileException"
             ) from error
 
-    async def start(self, version: FunctionVersion, *, cold_start_reason: str) -> Environment:
+    async def provision(self, version: FunctionVersion) -> Environment:
+        """Start an environment ahead of invocations.
+
+        Raises:
+            ProvisioningError: the function could not be initialized.
+            RuntimeUnavailable, UnpackError, SandboxError: it cannot be started; nothing is left behind.
+        """
+        environment = await self.start(
+            version, cold_start_reason=None, initialization_type=INITIALIZATION_TYPE
+        )
+        if environment.state is not State.READY:
+            await environment.stop("failed")
+            raise ProvisioningError(INIT_FAILURE)
+        return environment
+
+    async def start(
+        self,
+        version: FunctionVersion,
+        *,
+        cold_start_reason: str | None,
+        initialization_type: str = "on-demand",
+    ) -> Environment:
         """Start an environment and return it after its init phase.
 
         Args:
             version: what it runs.
             cold_start_reason: ``first``, ``scale-out``, ``new-version`` or ``retired``; for its first report.
+            initialization_type: what it finds in ``AWS_LAMBDA_INITIALIZATION_TYPE``.
 
         Raises:
             RuntimeUnavailable, UnpackError, SandboxError: it cannot be started; nothing is left behind.
         """
         assert self._endpoint is not None, "open_endpoint comes first"
         launch = await self._runtimes.launch(version.runtime)
-        code_directory = await self._code.directory(version.code)
+        places = _Places(
+            code=await self._code.directory(version.code),
+            layers=await self._code.layers_directory([layer.code for layer in version.layers]),
+        )
         credentials = await self._credentials(version)
-        plan = self._plan(version, launch, code_directory, credentials, cold_start_reason)
+        origin = self._origin(version, launch, initialization_type)
+        plan = self._plan(
+            version, launch, places, credentials, origin=origin, cold_start_reason=cold_start_reason
+        )
         surroundings = Surroundings(
             sandbox=self._sandbox, clock=self._clock, emit=self._emit, serve_endpoint=self._endpoint.serve
         )
@@ -123,21 +181,24 @@ class LocalNode:
         self,
         version: FunctionVersion,
         launch: Launch,
-        code_directory: Path,
+        places: _Places,
         credentials: Credentials,
-        cold_start_reason: str,
+        *,
+        origin: Origin,
+        cold_start_reason: str | None,
     ) -> Plan:
-        environment_id = secrets.token_hex(16)
-        origin = self._origin(version, launch, environment_id)
+        environment_id = origin.environment_id
         run_directory = self._run_directory / environment_id
         tmp_directory = run_directory / "tmp"
         tmp_directory.mkdir(parents=True)
         tmp_directory.chmod(0o1777)
         virtual = self._sandbox.task_paths_are_virtual
-        task_root = TASK_ROOT if virtual else str(code_directory)
+        task_root = TASK_ROOT if virtual else str(places.code)
         environment = variables(
             version,
-            runtime_environment=launch.environment if virtual else launch.host_environment,
+            runtime_environment=(
+                launch.environment if virtual else places.layer_variables | dict(launch.host_environment)
+            ),
             credentials=credentials,
             log_stream=origin.log_stream,
             initialization_type=origin.initialization_type,
@@ -151,7 +212,7 @@ class LocalNode:
             working_directory=task_root,
             tmp_directory=str(tmp_directory),
             memory_bytes=version.memory_mb * _MB,
-            mounts=(*(Mount(*mount) for mount in launch.mounts), Mount(str(code_directory), TASK_ROOT)),
+            mounts=(*(Mount(*mount) for mount in launch.mounts), *places.mounts),
             hidden=launch.hidden,
             max_processes=PROCESSES_MAX,
             max_open_files=OPEN_FILES_MAX,
@@ -168,7 +229,8 @@ class LocalNode:
             cold_start_reason=cold_start_reason,
         )
 
-    def _origin(self, version: FunctionVersion, launch: Launch, environment_id: str) -> Origin:
+    def _origin(self, version: FunctionVersion, launch: Launch, initialization_type: str) -> Origin:
+        environment_id = secrets.token_hex(16)
         today = datetime.fromtimestamp(self._clock.now_s(), UTC).strftime("%Y/%m/%d")
         is_own_group = version.logging.group != f"/aws/lambda/{version.key.name}"
         name = version.key.name if is_own_group else ""
@@ -186,6 +248,7 @@ class LocalNode:
             system_log_level=version.logging.system_level,
             runtime_version=f"{family}:{launch.version}" if number else version.runtime,
             runtime_version_arn=runtime_version_arn(version.key.region, version.runtime),
+            initialization_type=initialization_type,
         )
 
     def _listen(self) -> tuple[tuple[str, int], ...]:

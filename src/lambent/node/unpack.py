@@ -1,18 +1,21 @@
-"""Deployment packages, unpacked once per content and shared by every environment that runs them."""
+"""Deployment packages and layers, unpacked once per content and shared by every environment that runs them."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
 import stat
 import struct
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from lambent.domain.function import Code
 from lambent.domain.limits import PACKAGE_PATH_MAX_BYTES, UNZIPPED_MAX_BYTES
+from lambent.node.layers import merge
 from lambent.store import Blobs
 
 _COPY_BYTES = 1024 * 1024
@@ -36,7 +39,7 @@ class UnpackError(Exception):
 
 
 class UnpackedCode:
-    """Directories of unpacked code, by the hash of the zip."""
+    """Directories of unpacked code by the hash of the zip, and of merged layers by the list of theirs."""
 
     def __init__(self, directory: Path, blobs: Blobs) -> None:
         self._directory = directory
@@ -67,25 +70,50 @@ class UnpackedCode:
         Raises:
             UnpackError: the package is damaged, or the store has lost it.
         """
-        place = self._directory / code.blob
+        return await self._made(code.blob, lambda draft: self._unpack(code, draft))
+
+    async def layers_directory(self, layers: Sequence[Code]) -> Path | None:
+        """Return the directory that holds all files of the layers, or None when there are no layers.
+
+        Args:
+            layers: in the order in which they are merged: of two files with one name, the later one's is there.
+
+        Raises:
+            UnpackError: a layer is damaged, or the store has lost it.
+        """
+        directories = [await self.directory(layer) for layer in layers]
+        if len(directories) < 2:
+            return directories[0] if directories else None
+        name = hashlib.sha256("/".join(layer.blob for layer in layers).encode()).hexdigest()
+        # No blob's name: a start of the server sweeps it away, and the next environment makes it anew.
+        return await self._made(f"layers-{name}", lambda draft: merge(directories, draft))
+
+    async def _made(self, name: str, fill: Callable[[Path], None]) -> Path:
+        """Return the directory of this name, filled once, whoever asks for it meanwhile."""
+        place = self._directory / name
         if place.is_dir():
             return place
-        lock = self._locks.setdefault(code.blob, asyncio.Lock())
+        lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
             if not place.is_dir():
-                await asyncio.to_thread(self._unpack, code, place)
-        self._locks.pop(code.blob, None)
+                await asyncio.to_thread(self._make, place, fill)
+        self._locks.pop(name, None)
         return place
 
-    def _unpack(self, code: Code, place: Path) -> None:
+    def _unpack(self, code: Code, draft: Path) -> None:
+        try:
+            archive = self._blobs.path(code.blob)
+        except KeyError as error:
+            raise UnpackError(f"the code {code.blob} is not in the store") from error
+        unpack_zip(archive, draft)
+
+    def _make(self, place: Path, fill: Callable[[Path], None]) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=_DRAFT_PREFIX, dir=self._directory))
         try:
-            unpack_zip(self._blobs.path(code.blob), draft)
+            fill(draft)
             draft.chmod(0o755)
             _rename(draft, place)
-        except KeyError as error:
-            raise UnpackError(f"the code {code.blob} is not in the store") from error
         except _DAMAGED as error:
             raise UnpackError(str(error)) from error
         finally:

@@ -93,6 +93,9 @@ class Runtimes:
         if known is not None:
             return known
         async with self._lock:
+            if identifier in self._launches:
+                # It was prepared while this call waited for its turn.
+                return self._launches[identifier]
             for language in self._languages:
                 if language.serves(identifier):
                     launch = await language.launch(identifier)

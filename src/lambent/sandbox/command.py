@@ -133,6 +133,7 @@ def _default_signals() -> None:
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    linux.restore_reserved_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

@@ -60,6 +60,10 @@ _SIOCSIFFLAGS = 0x8914
 _SIOCSIFNETMASK = 0x891C
 _IFF_UP = 1
 
+_RESERVED_SIGNALS = (32, 33)
+_SIGACTION_BYTES, _SIGSET_BYTES = 32, 8
+"""The kernel's own structures, on 64-bit machines."""
+
 # PyDLL keeps the interpreter's lock during the call: the child of `clone_process` must find it as it left it.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -169,6 +173,17 @@ def filter_system_calls(program: bytes) -> None:
         _PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(record), None, None
     )
     _check(result, "prctl PR_SET_SECCOMP")
+
+
+def restore_reserved_signals() -> None:
+    """Take the default action for the two signals that the C library keeps for itself.
+
+    It refuses to name them, and its own posix_spawn, which make uses, leaves them ignored in what it starts.
+    """
+    default = bytes(_SIGACTION_BYTES)
+    for number in _RESERVED_SIGNALS:
+        arguments = (number, default, None, ctypes.c_size_t(_SIGSET_BYTES))
+        _check(_libc.syscall(ctypes.c_long(_number("rt_sigaction")), *arguments), "rt_sigaction")
 
 
 def close_all_on_exec() -> None:

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from lambent.domain.function import Function, FunctionKey
+from lambent.domain.function import Function, FunctionKey, FunctionVersion
 from lambent.store import Delete, Documents, Put
 
 KIND = "function"
 _REMEMBERED_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What lists show of a function: the decoder skips the other members, however many versions there are."""
+
+    latest: FunctionVersion
 
 
 class Functions:
@@ -80,12 +88,26 @@ class Functions:
         )
         return [msgspec.json.decode(document.body, type=Function) for document in documents]
 
+    async def list_latest(
+        self, account: str, region: str, *, after: str = "", limit: int = 50
+    ) -> list[FunctionVersion]:
+        """Return the ``$LATEST`` of functions in name order; of the rest of them nothing is decoded."""
+        prefix = f"{account}/{region}/"
+        documents = await self._documents.list(
+            KIND, prefix=prefix, after=prefix + after if after else "", limit=limit
+        )
+        return [msgspec.json.decode(document.body, type=_Head).latest for document in documents]
+
     async def all(self) -> list[Function]:
-        """Return every function of every account; for start-up work."""
+        """Return every function of every account, and remember them as far as there is room; for start-up work."""
         functions: list[Function] = []
         after = ""
         while documents := await self._documents.list(KIND, after=after, limit=1000):
-            functions += [msgspec.json.decode(document.body, type=Function) for document in documents]
+            for document in documents:
+                function = msgspec.json.decode(document.body, type=Function)
+                functions.append(function)
+                if len(self._remembered) < _REMEMBERED_MAX:
+                    self._remember(function.key, document.revision, function)
             after = documents[-1].key
         return functions
 

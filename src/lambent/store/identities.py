@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -46,6 +47,22 @@ _ATTEMPTS_MAX = 16
 _PAGE = 500
 _USE_GRAIN_S = 60
 """AWS reports the last use of an access key coarsely too; a hot key must not cost a write per call."""
+
+
+_NOTHING = '{"Version": "2012-10-17", "Statement": []}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPolicy:
+    """A policy of an identity, by the name under which decisions refer to it."""
+
+    name: str
+    """Of a managed policy its name, of an inline one also whose it is: ``user_alice_files``."""
+    type: str
+    """IAM's ``PolicySourceType``: user, group, role, aws-managed, user-managed or none."""
+    document: str
+    arn: str | None = None
+    """Of a managed policy."""
 
 
 class Readable(Protocol):
@@ -136,16 +153,35 @@ class Identities:
 
     async def policies_of(self, identity: Role | User) -> list[str]:
         """Return the documents of all policies that an identity has: inline, attached, and of its groups."""
+        return [held.document for held in await self.held_policies_of(identity)]
+
+    async def held_policies_of(self, identity: Role | User | Group) -> list[HeldPolicy]:
+        """Return the same policies under names; a group's own are those of the group alone."""
         holders: list[Role | User | Group] = [identity]
         if isinstance(identity, User):
             groups = [await self.get(Group, named(identity.account, name)) for name in identity.groups]
             holders += [group for group in groups if group]
-        documents: list[str] = []
+        held: list[HeldPolicy] = []
         for holder in holders:
-            documents += holder.inline_policies.values()
+            kind = type(holder).__name__.lower()
+            held += [
+                HeldPolicy(name=f"{kind}_{holder.name}_{name}", type=kind, document=document)
+                for name, document in holder.inline_policies.items()
+            ]
             policies = [await self.find_policy(arn) for arn in holder.attached_policies]
-            documents += [policy.document for policy in policies if policy]
-        return documents
+            held += [_managed(policy) for policy in policies if policy]
+        return held
+
+    async def boundary_of(self, identity: Role | User | Group) -> HeldPolicy | None:
+        """Return the permissions boundary of an identity, or None when it has none.
+
+        A boundary whose policy is gone permits nothing.
+        """
+        if isinstance(identity, Group) or identity.permissions_boundary is None:
+            return None
+        arn = identity.permissions_boundary
+        policy = await self.find_policy(arn)
+        return _managed(policy) if policy else HeldPolicy(name=arn, type="none", document=_NOTHING)
 
     async def find_access_key(self, access_key_id: str) -> AccessKey | None:
         """Return the access key with its secret, active or not, or None."""
@@ -211,6 +247,11 @@ class Identities:
                 else:
                     return result
         raise AssertionError("unreachable")
+
+
+def _managed(policy: Policy) -> HeldPolicy:
+    type_ = "aws-managed" if policy.account == AWS_MANAGED else "user-managed"
+    return HeldPolicy(name=policy.name, type=type_, document=policy.document, arn=policy.arn)
 
 
 def _key_of(arn: str, resource_type: str) -> str | None:

@@ -61,11 +61,17 @@ class Constraints:
             case "structure":
                 return self._structure(shape)
             case "list":
-                return _both(_scalar(shape), self._list(shape))
+                return _both(self._scalar(shape), self._list(shape))
             case "map":
-                return _both(_scalar(shape), self._map(shape))
+                return _both(self._scalar(shape), self._map(shape))
             case _:
-                return _scalar(shape)
+                return self._scalar(shape)
+
+    def _scalar(self, shape: Shape) -> Check | None:
+        return _one_by_one(shape, self._of_scalar(shape))
+
+    def _of_scalar(self, shape: Shape) -> list[Constraint]:
+        return scalar_constraints(shape, told_pattern=self._deviations.told_patterns.get(shape.name))
 
     def _structure(self, shape: Shape) -> Check | None:
         if shape.name in self._pending:
@@ -86,7 +92,10 @@ class Constraints:
     def _members(self, shape: Shape) -> list[_Member]:
         required: Sequence[str] = shape.traits.get("required", ())
         members: list[_Member] = []
-        for name, member in shape.members.items():
+        earlier = self._deviations.earlier
+        for name, member in sorted(
+            shape.members.items(), key=lambda item: (shape.name, item[0]) not in earlier
+        ):
             is_checked = (shape.name, name) not in self._deviations.unchecked
             check = self.check(member) if is_checked else None
             if check is not None or name in required:
@@ -96,7 +105,7 @@ class Constraints:
     def _list(self, shape: Shape) -> Check | None:
         if shape.element.type in _COLLECTIONS:
             return _each(self.check(shape.element))
-        constraints = scalar_constraints(shape.element)
+        constraints = self._of_scalar(shape.element)
         if shape.name in self._deviations.unwrapped:
             told = ", ".join(constraint.text for constraint in constraints)
         else:
@@ -104,12 +113,12 @@ class Constraints:
         return _whole(shape, told, constraints, list)
 
     def _map(self, shape: Shape) -> Check | None:
-        keys = scalar_constraints(shape.key)
+        keys = self._of_scalar(shape.key)
         told = f"Map keys must satisfy constraint: {self._bracketed(shape, keys)}"
         check_keys = _whole(shape, told, keys, list)
         if shape.value.type in _COLLECTIONS:
             return _both(check_keys, _each(self.check(shape.value)))
-        values = scalar_constraints(shape.value)
+        values = self._of_scalar(shape.value)
         told = f"Map value must satisfy constraint: {self._bracketed(shape, values)}"
         return _both(check_keys, _whole(shape, told, values, _map_values))
 
@@ -127,9 +136,13 @@ def violation(shown: str, path: str, text: str) -> str:
     return f"Value{shown} at '{path}' failed to satisfy constraint: {text}"
 
 
-def scalar_constraints(shape: Shape) -> list[Constraint]:
+def scalar_constraints(shape: Shape, *, told_pattern: str | None = None) -> list[Constraint]:
     """Return the constraints of a scalar, or the size constraints of a collection, in the order AWS tells
     them.
+
+    Args:
+        shape: what is constrained.
+        told_pattern: what is told instead of the pattern that is checked.
     """
     traits = shape.traits
     constraints: list[Constraint] = []
@@ -146,7 +159,7 @@ def scalar_constraints(shape: Shape) -> list[Constraint]:
         text = f"Member must have {kind} greater than or equal to {least}"
         constraints.append(Constraint(text, lambda value: size(value) >= least))
     if "pattern" in traits:
-        text = f"Member must satisfy regular expression pattern: {traits['pattern']}"
+        text = f"Member must satisfy regular expression pattern: {told_pattern or traits['pattern']}"
         constraints.append(Constraint(text, matcher(traits["pattern"])))
     if "enum" in traits:
         text = f"Member must satisfy enum value set: [{', '.join(enum_order(traits['enum']))}]"
@@ -192,9 +205,8 @@ def _both(first: Check | None, second: Check | None) -> Check | None:
     return check
 
 
-def _scalar(shape: Shape) -> Check | None:
+def _one_by_one(shape: Shape, constraints: Sequence[Constraint]) -> Check | None:
     """Check one value by itself: a violation for each constraint that it breaks."""
-    constraints = scalar_constraints(shape)
     if not constraints:
         return None
     show = _shower(shape)

@@ -6,7 +6,7 @@ Each entry was seen in an answer of AWS. Everything else follows from the model 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lambent.errors import InvalidParameterException, ServiceError, ValidationException
 
@@ -20,12 +20,16 @@ class Deviations:
         unchecked: (structure, member) pairs that the service checks by itself, later, with other texts.
         nullable: lists and maps whose description of their elements lacks "Member must not be null".
         unwrapped: lists whose elements' constraint is told as if it were the list's own.
+        told_patterns: by shape, the pattern that the service tells where the model has been edited since.
+        earlier: (structure, member) pairs that are told before the structure's other members.
     """
 
     error: type[ServiceError] = ValidationException
     unchecked: frozenset[tuple[str, str]] = frozenset()
     nullable: frozenset[str] = frozenset()
     unwrapped: frozenset[str] = frozenset()
+    told_patterns: Mapping[str, str] = field(default_factory=dict[str, str])
+    earlier: frozenset[tuple[str, str]] = frozenset()
 
 
 DEVIATIONS: Mapping[str, Deviations] = {
@@ -36,6 +40,19 @@ DEVIATIONS: Mapping[str, Deviations] = {
         ),
         nullable=frozenset({"EnvironmentVariables", "SecurityGroupIds", "SubnetIds"}),
         unwrapped=frozenset({"CompatibleRuntimes"}),
+        told_patterns={
+            "LayerVersionArn": (
+                r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:"
+                r"[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"
+            ),
+            "TaggableResource": (
+                r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:"
+                r"(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|"
+                r"code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-"
+                r"[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"
+            ),
+        },
+        earlier=frozenset({("PublishLayerVersionRequest", "CompatibleRuntimes")}),
     ),
     "logs": Deviations(error=InvalidParameterException),
 }

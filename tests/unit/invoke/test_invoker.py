@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from samples import KEY, VERSION, invocation, report
 
+from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.errors import ServiceException, TooManyRequestsException
 from lambent.invoke.invoker import Invoker
 from lambent.runtimes import RuntimeUnavailable
 from lambent.testing import ManualClock
+from samples import KEY, VERSION, invocation, report
 
 
 class GatedEnvironment:
@@ -144,5 +145,32 @@ def test_an_environment_that_cannot_be_started_is_an_answer_and_not_a_crash() ->
         with pytest.raises(ServiceException, match="No Python interpreter"):
             await invoker.invoke(invocation())
         assert invoker.running() == 0
+
+    with_invoker(story)
+
+
+def test_a_changed_function_keeps_what_is_provisioned_for_its_versions() -> None:
+    async def story(invoker: Invoker, house: House) -> None:
+        house.gate.set()
+        version = replace(VERSION, version="1", configuration_id="one-published")
+        await invoker.provision(version, 2)
+        await invoker.invoke(invocation())
+        invoker.retire(KEY)
+        await settle()
+        assert house.stopped == ["replaced"]
+        assert invoker.provisioned(version) == Provisioned(allocated=2, available=2)
+        await invoker.provision(version, 0)
+        invoker.retire(KEY)
+        await settle()
+        assert invoker.environments() == 0
+
+    with_invoker(story)
+
+
+def test_a_version_that_never_ran_has_nothing_provisioned() -> None:
+    async def story(invoker: Invoker, house: House) -> None:
+        await invoker.provision(VERSION, 0)
+        assert invoker.provisioned(VERSION) == Provisioned()
+        assert house.started == []
 
     with_invoker(story)

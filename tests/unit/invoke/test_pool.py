@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from samples import VERSION, report
 
+from lambent.domain.concurrency import INIT_FAILURE, Provisioned, ProvisioningError
 from lambent.domain.function import FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
-from lambent.invoke.pool import Pool
+from lambent.invoke.pool import PROVISIONED, Pool
 from lambent.testing import ManualClock
+from samples import VERSION, report
 
 
 class FakeEnvironment:
@@ -54,7 +55,9 @@ def in_pool(story: Callable[[Pool, Starter, ManualClock], Awaitable[None]], **op
 
     async def run() -> None:
         starter, clock = Starter(), ManualClock()
-        await story(Pool(VERSION, start=starter, clock=clock, is_new_version=False, **options), starter, clock)
+        await story(
+            Pool(VERSION, start=starter, clock=clock, is_new_version=False, **options), starter, clock
+        )
 
     asyncio.run(run())
 
@@ -189,8 +192,6 @@ def test_a_later_configuration_of_a_function_starts_cold_as_a_new_version() -> N
     asyncio.run(run())
 
 
-
-
 def test_an_environment_that_broke_is_not_handed_to_whoever_waits() -> None:
     async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
         starter.gate.set()
@@ -223,5 +224,100 @@ def test_somebody_who_counted_on_an_environment_that_broke_gets_a_start_of_their
         pool.release(busy)
         starter.gate.set()
         assert len({await second, await third}) == 2
+
+    in_pool(story)
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def test_provisioned_environments_are_ready_before_the_first_invocation_and_used_first() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        await pool.provision(2)
+        assert starter.reasons == [PROVISIONED] * 2
+        assert pool.provisioned == Provisioned(allocated=2, available=2)
+        acquired = [await pool.acquire() for _ in range(3)]
+        assert starter.reasons == [PROVISIONED] * 2 + ["scale-out"]
+        assert pool.provisioned == Provisioned(allocated=2, available=0)
+        on_demand = acquired.pop()
+        pool.release(acquired.pop())
+        pool.release(on_demand)
+        assert pool.provisioned == Provisioned(allocated=2, available=1)
+        assert await pool.acquire() is not on_demand
+
+    in_pool(story)
+
+
+def test_provisioned_environments_are_not_retired_for_idling() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        await pool.provision(1)
+        pool.release(await pool.acquire())
+        await clock.advance(10_000)
+        pool.retire_idle(older_than_s=60, reason="idle")
+        await settle()
+        assert starter.environments[0].stopped is None
+
+    in_pool(story)
+
+
+def test_what_is_provisioned_too_many_is_let_go() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        await pool.provision(3)
+        busy = await pool.acquire()
+        await pool.provision(0)
+        await settle()
+        assert [environment.stopped for environment in starter.environments].count("deprovisioned") == 2
+        assert pool.provisioned == Provisioned()
+        pool.release(busy)  # From now on it is an ordinary one.
+        await clock.advance(60)
+        pool.retire_idle(older_than_s=60, reason="idle")
+        await settle()
+        assert pool.is_empty
+
+    in_pool(story)
+
+
+def test_a_provisioned_start_that_fails_leaves_none_behind() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        await pool.provision(2)
+        starter.error = ProvisioningError(INIT_FAILURE)
+        with pytest.raises(ProvisioningError, match=INIT_FAILURE):
+            await pool.provision(4)
+        await settle()
+        assert pool.provisioned == Provisioned()
+        assert not pool.is_provisioned
+        assert {environment.stopped for environment in starter.environments} == {"deprovisioned"}
+
+    in_pool(story)
+
+
+def test_an_invocation_that_waits_takes_an_environment_that_is_being_provisioned() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        waiting = asyncio.create_task(pool.acquire())
+        provisioning = asyncio.create_task(pool.provision(1))
+        await settle()
+        starter.gate.set()
+        await asyncio.gather(waiting, provisioning)
+        assert pool.provisioned.allocated == 1
+        assert pool.environments == 2
+
+    in_pool(story)
+
+
+def test_a_retired_pool_keeps_nothing_provisioned() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        await pool.provision(1)
+        pool.retire("replaced")
+        await settle()
+        assert pool.is_empty
+        assert pool.provisioned == Provisioned()
 
     in_pool(story)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import ORIGIN, VERSION, invocation
 
 from lambent.clock import SystemClock
 from lambent.domain.facts import EnvironmentStopped, Fact, InitReport, Output, Report, Start
@@ -21,6 +20,7 @@ from lambent.domain.invocation import Outcome
 from lambent.domain.log_line import lines_of
 from lambent.node.environment import Environment, Plan, State, Surroundings
 from lambent.sandbox import Enforcement, ExitStatus, SandboxError, SandboxProcess, SandboxSpec
+from samples import ORIGIN, VERSION, invocation
 
 PREFIX = "/2018-06-01/runtime"
 NEXT = f"GET {PREFIX}/invocation/next HTTP/1.1\r\n\r\n".encode()
@@ -344,6 +344,28 @@ def test_a_runtime_that_exits_while_it_idles_is_replaced_and_nothing_of_it_is_le
         assert (await world.invoke(payload=b"2")).payload == b"2"
         assert open_descriptors() == descriptors
         assert [process.is_closed for process in world.sandbox.processes] == [True, True, True, False]
+
+    tell(tmp_path, script, story)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_runtime_that_exits_right_after_its_answer_is_never_waited_for(tmp_path: Path, turns: int) -> None:
+    """Whenever it is noticed: the next invocation starts another runtime, or says at once that this one exited."""
+
+    async def script(runtime: Runtime) -> int:
+        if runtime.number > 1:
+            return await echo(runtime)
+        await runtime.respond(*await runtime.next())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return 0
+
+    async def story(world: World) -> None:
+        await world.environment.start()
+        assert (await world.invoke(payload=b"1")).payload == b"1"
+        second = await world.invoke(payload=b"2")
+        assert second.payload == b"2" or second.report.error_type == "Runtime.ExitError"
+        assert (await world.invoke(payload=b"3")).payload == b"3"
 
     tell(tmp_path, script, story)
 

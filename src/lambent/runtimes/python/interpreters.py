@@ -7,15 +7,15 @@ not start every interpreter.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 _QUESTION = "import sys; print(*sys.version_info[:3], sys.base_prefix, sep='\\n')"
 _ANSWER_TIMEOUT_S = 10.0
@@ -56,22 +56,13 @@ def find_interpreters(*, search: str, environ: Mapping[str, str], cache_file: Pa
     if unknown:
         with ThreadPoolExecutor(max_workers=4) as pool:
             for path, found in zip(unknown, pool.map(_ask, unknown), strict=True):
-                remembered[_stamp(path)] = asdict(found) if found else None
+                remembered[_stamp(path)] = found
         _write_cache(cache_file, remembered)
-    found = [remembered[_stamp(path)] for path in candidates]
-    interpreters = [_interpreter(answer) for answer in found if answer]
     unique: dict[tuple[str, tuple[int, int, int]], Interpreter] = {}
-    for interpreter in interpreters:
-        if interpreter.version >= (3, 8, 0):
+    for interpreter in (remembered[_stamp(path)] for path in candidates):
+        if interpreter is not None and interpreter.version >= (3, 8, 0):
             unique.setdefault((interpreter.prefix, interpreter.version), interpreter)
     return list(unique.values())
-
-
-def _interpreter(answer: dict[str, Any]) -> Interpreter:
-    major, minor, micro = answer["version"]
-    return Interpreter(
-        executable=answer["executable"], version=(major, minor, micro), prefix=answer["prefix"]
-    )
 
 
 def _candidates(search: str, environ: Mapping[str, str]) -> Iterable[Path]:
@@ -128,18 +119,19 @@ def _stamp(path: Path) -> str:
     return f"{path}@{path.stat().st_mtime_ns}"
 
 
-def _read_cache(cache_file: Path) -> dict[str, dict[str, Any] | None]:
+def _read_cache(cache_file: Path) -> dict[str, Interpreter | None]:
+    """Return what is remembered, by path and time; None for what is no interpreter."""
     try:
-        return json.loads(cache_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return msgspec.json.decode(cache_file.read_bytes(), type=dict[str, Interpreter | None])
+    except (OSError, msgspec.DecodeError):
         return {}
 
 
-def _write_cache(cache_file: Path, remembered: Mapping[str, object]) -> None:
+def _write_cache(cache_file: Path, remembered: Mapping[str, Interpreter | None]) -> None:
     try:
         cache_file.parent.mkdir(parents=True, exist_ok=True)
         draft = cache_file.with_suffix(f".{os.getpid()}.part")
-        draft.write_text(json.dumps(remembered), encoding="utf-8")
+        draft.write_bytes(msgspec.json.encode(remembered))
         draft.replace(cache_file)
     except OSError:
         return

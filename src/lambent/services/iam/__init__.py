@@ -1,7 +1,7 @@
 """IAM: identities and their policies, as far as functions and the tools that deploy them need it.
 
-The values are `lambent.domain.identity`'s, their storage `lambent.store.identities`'. What is asked here is not
-evaluated here: who may do what is the gateway's to judge.
+The values are `lambent.domain.identity`'s, their storage `lambent.store.identities`'. Who may do what is the
+gateway's to judge; the simulator asks the same engine, `lambent.domain.policy`, what it would say.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lambent.services.iam.policies import Policies
 from lambent.services.iam.policy_operations import GroupPolicies, RolePolicies, UserPolicies
 from lambent.services.iam.roles import Roles
 from lambent.services.iam.sign_in import SignIn
+from lambent.services.iam.simulator import Simulator
 from lambent.services.iam.users import Users
 from lambent.store import Documents
 from lambent.store.identities import Identities
@@ -44,4 +45,5 @@ def iam_service(*, documents: Documents, identities: Identities, clock: Clock) -
         Policies(identities, clock),
         InstanceProfiles(identities, clock),
         AccountOperations(identities, accounts),
+        Simulator(identities),
     )

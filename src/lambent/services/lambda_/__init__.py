@@ -1,31 +1,62 @@
-"""Lambda: functions, their code and versions, invocations, tags, the account.
+"""Lambda: functions, their code, versions and aliases, invocations, and what is configured around them.
 
 A family of operations per file. What they share: `names` (how callers name functions), `rules` and
 `configuration` (what a function may be, and how AWS shows it), `records` (stored functions), `code_storage`
-(their packages), `states` and `activations` (how versions become ready to run). Aliases, layers, concurrency,
-permissions, URLs and event source mappings are families to come.
+(their packages), `states` and `activations` (how versions become ready to run). `usage` counts what
+accounts use, `provisioning` keeps environments ready ahead of invocations.
 """
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambent.clock import Clock
 from lambent.services import OperationMethod, operations_of
 from lambent.services.lambda_.account import AccountOperations
 from lambent.services.lambda_.activations import Activations, Prepare, Retire
+from lambent.services.lambda_.aliases import AliasOperations
+from lambent.services.lambda_.capacity_providers import CapacityProviderOperations
 from lambent.services.lambda_.code import CodeOperations
+from lambent.services.lambda_.code_signing import CodeSigning, CodeSigningOperations
 from lambent.services.lambda_.code_storage import CodeStorage
+from lambent.services.lambda_.concurrency import ConcurrencyOperations
+from lambent.services.lambda_.durable_executions import DurableExecutionOperations
+from lambent.services.lambda_.event_invoke_configs import EventInvokeConfigOperations
 from lambent.services.lambda_.functions import FunctionOperations
 from lambent.services.lambda_.invocations import RESPONSE_HEADERS, InvocationOperations, Invoker
+from lambent.services.lambda_.layer_permissions import LayerPermissionOperations
+from lambent.services.lambda_.layer_records import LayerRecords
+from lambent.services.lambda_.layers import LayerOperations
+from lambent.services.lambda_.mapping_states import MappingStates
+from lambent.services.lambda_.mappings import MappingOperations
+from lambent.services.lambda_.permissions import PermissionOperations
+from lambent.services.lambda_.provisioned import ProvisionedConcurrencyOperations
+from lambent.services.lambda_.provisioning import Provisioning
 from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.recursion import RecursionOperations
+from lambent.services.lambda_.resource_lookup import ResourceLookup
 from lambent.services.lambda_.roles import ExecutionRoles
-from lambent.services.lambda_.tags import TagOperations
+from lambent.services.lambda_.runtime_management import RuntimeManagementOperations
+from lambent.services.lambda_.scaling import ScalingOperations
+from lambent.services.lambda_.tags import (
+    CapacityProviderTags,
+    CodeSigningConfigTags,
+    FunctionTags,
+    MappingTags,
+    TagOperations,
+)
 from lambent.services.lambda_.urls import UrlOperations
+from lambent.services.lambda_.usage import AccountUsage
 from lambent.services.lambda_.versions import VersionOperations
 from lambent.store import Blobs, Documents
+from lambent.store.capacity_providers import CapacityProviders
+from lambent.store.code_signing_configs import CodeSigningConfigs
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
+from lambent.store.layers import Layers
+from lambent.store.mappings import Mappings
 
 __all__ = ["RESPONSE_HEADERS", "Invoker", "LambdaService", "Prepare", "Retire", "lambda_service"]
 
@@ -38,15 +69,30 @@ class LambdaService:
     records: Records
     code_storage: CodeStorage
     activations: Activations
+    usage: AccountUsage
+    provisioning: Provisioning
+    mappings: Mappings
+    mapping_states: MappingStates
+    layers: LayerRecords
+    resources: ResourceLookup
 
     async def resume(self) -> None:
         """Take up what a server before this one left; await it before the first call is answered."""
         functions = await self.records.all()
-        self.code_storage.count(functions)
+        self.code_storage.count([*functions, *await self.layers.all()])
+        self.usage.count(functions)
         self.activations.resume(functions)
+        self.provisioning.resume(functions)
+        self.mapping_states.resume(await self.mappings.all())
+
+    def start(self) -> None:
+        """Allocate provisioned concurrency; call it once environments can be started."""
+        self.provisioning.start()
 
     async def close(self) -> None:
         """Stop the background work."""
+        await self.mapping_states.close()
+        await self.provisioning.close()
         await self.activations.close()
         await self.code_storage.close()
 
@@ -64,6 +110,7 @@ def lambda_service(
     retire: Retire,
     account_concurrency: int,
     strict_roles: bool,
+    draw: Callable[[], float] = random.random,
 ) -> LambdaService:
     """Build the service.
 
@@ -79,30 +126,77 @@ def lambda_service(
         retire: called with a function whose versions were replaced or deleted.
         account_concurrency: concurrent executions of an account in a region.
         strict_roles: whether a function's role must exist, as on AWS.
+        draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
     """
     code_storage = CodeStorage(blobs, clock)
-    records = Records(functions, code_storage)
+    usage = AccountUsage(account_concurrency)
+    records = Records(functions, code_storage, usage)
+    layers = LayerRecords(Layers(documents), code_storage)
+    provisioning = Provisioning(invoker)
+    code_signing_configs = CodeSigningConfigs(documents)
+    signing = CodeSigning(configs=code_signing_configs, usage=usage)
     activations = Activations(records, prepare, retire)
+    mappings = Mappings(documents)
+    mapping_states = MappingStates(mappings, clock)
+    capacity_providers = CapacityProviders(documents)
     return LambdaService(
         operations=operations_of(
             FunctionOperations(
                 records=records,
                 code_storage=code_storage,
                 roles=ExecutionRoles(identities, is_strict=strict_roles),
+                layers=layers,
                 activations=activations,
+                provisioning=provisioning,
+                signing=signing,
                 clock=clock,
                 secret=secret,
             ),
-            CodeOperations(records=records, code_storage=code_storage, activations=activations, clock=clock),
+            LayerOperations(records=layers, code_storage=code_storage, clock=clock, secret=secret),
+            LayerPermissionOperations(records=layers),
+            PermissionOperations(records=records),
+            CodeOperations(
+                records=records,
+                code_storage=code_storage,
+                signing=signing,
+                activations=activations,
+                clock=clock,
+            ),
             VersionOperations(records=records, activations=activations),
-            InvocationOperations(records=records, invoker=invoker),
+            InvocationOperations(records=records, invoker=invoker, usage=usage, draw=draw),
             UrlOperations(records=records, clock=clock),
-            TagOperations(records=records),
-            AccountOperations(
-                records=records, code_storage=code_storage, account_concurrency=account_concurrency
+            MappingOperations(records=records, mappings=mappings, states=mapping_states, clock=clock),
+            CapacityProviderOperations(providers=capacity_providers, clock=clock),
+            DurableExecutionOperations(records=records),
+            TagOperations(
+                taggable={
+                    "function": FunctionTags(records),
+                    "event-source-mapping": MappingTags(mappings),
+                    "capacity-provider": CapacityProviderTags(capacity_providers),
+                    "code-signing-config": CodeSigningConfigTags(code_signing_configs),
+                }
+            ),
+            AccountOperations(code_storage=code_storage, usage=usage),
+            AliasOperations(records=records, provisioning=provisioning),
+            ConcurrencyOperations(records=records, usage=usage),
+            CodeSigningOperations(
+                configs=code_signing_configs, signing=signing, records=records, usage=usage, clock=clock
+            ),
+            EventInvokeConfigOperations(records=records, clock=clock),
+            RecursionOperations(records=records),
+            RuntimeManagementOperations(records=records),
+            ScalingOperations(records=records),
+            ProvisionedConcurrencyOperations(
+                records=records, usage=usage, provisioning=provisioning, clock=clock
             ),
         ),
         records=records,
         code_storage=code_storage,
         activations=activations,
+        usage=usage,
+        provisioning=provisioning,
+        mappings=mappings,
+        mapping_states=mapping_states,
+        layers=layers,
+        resources=ResourceLookup(records=records, layers=layers),
     )

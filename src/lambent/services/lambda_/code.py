@@ -13,10 +13,12 @@ from lambent.domain.function import Code, Function, FunctionVersion
 from lambent.errors import InvalidParameterValueException
 from lambent.services import Members
 from lambent.services.lambda_.activations import Activations
+from lambent.services.lambda_.code_signing import CodeSigning
 from lambent.services.lambda_.code_storage import CodeStorage
 from lambent.services.lambda_.configuration import configuration_of, updating
 from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.rules import check_unzipped_size
 from lambent.services.lambda_.states import check_updatable, with_update
 from lambent.services.lambda_.versions import published_version, refuse_publish_to, with_published
 
@@ -54,10 +56,17 @@ class CodeOperations:
     """The operation that replaces code."""
 
     def __init__(
-        self, *, records: Records, code_storage: CodeStorage, activations: Activations, clock: Clock
+        self,
+        *,
+        records: Records,
+        code_storage: CodeStorage,
+        signing: CodeSigning,
+        activations: Activations,
+        clock: Clock,
     ) -> None:
         self._records = records
         self._code_storage = code_storage
+        self._signing = signing
         self._activations = activations
         self._clock = clock
 
@@ -73,6 +82,8 @@ class CodeOperations:
             InvalidParameterValueException: the package is not acceptable.
             RequestEntityTooLargeException: the zip is over 50 MB.
             CodeStorageExceededException: the account's code storage is full.
+            CodeVerificationFailedException: the function's code signing configuration does not trust the code.
+            InvalidCodeSignatureException: the code is not what was signed.
         """
         target = resolve(call, parameters["FunctionName"], operation="UpdateFunctionCode")
         function = await self._records.get(target.key)
@@ -88,9 +99,11 @@ class CodeOperations:
         now = last_modified(self._clock.now_s())
         if parameters.get("DryRun"):
             code = await self._code_storage.inspect(content)
+            await self._signing.check(target.key, function.code_signing_config_arn, content)
             return configuration_of(_recoded(function.latest, code, parameters), is_qualified=False)
-        self._code_storage.check_room(call.account, call.region, len(content))
+        self._code_storage.check_room(target.key.account, target.key.region, len(content))
         async with self._code_storage.holding(content) as code:
+            await self._signing.check(target.key, function.code_signing_config_arn, content)
             changed = await self._records.change(
                 target.key, partial(_with_code, code=code, parameters=parameters, now=now)
             )
@@ -110,6 +123,7 @@ def _with_code(function: Function, *, code: Code, parameters: Members, now: str)
 
 
 def _recoded(version: FunctionVersion, code: Code, parameters: Members) -> FunctionVersion:
+    check_unzipped_size(code, version.layers)
     return replace(
         version, code=code, architecture=parameters.get("Architectures", [version.architecture])[0]
     )

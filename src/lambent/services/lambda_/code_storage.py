@@ -1,9 +1,10 @@
 """An account's code storage: deployment packages as blobs, each kept for as long as something needs it.
 
 Blobs are named by their content, so functions that were given the same zip share one. A package is needed
-while a stored version refers to it (`Records` reports every change) and while an operation is about to store
-such a version (`holding`). What nothing needs any more is deleted: at once when no version ever referred to it,
-after a grace period when one did, because an invocation that was assigned before may still have to unpack it.
+while a stored version of a function or layer refers to it (`Records` and `LayerRecords` report every change)
+and while an operation is about to store such a version (`holding`). What nothing needs any more is deleted: at
+once when no version ever referred to it, after a grace period when one did, because an invocation that was
+assigned before may still have to unpack it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import asynccontextmanager
 
 from lambent.clock import Clock
 from lambent.domain.function import Code, Function
+from lambent.domain.layer import Layer
 from lambent.domain.limits import CODE_STORAGE_MAX_BYTES
 from lambent.errors import CodeStorageExceededException
 from lambent.services.lambda_.packages import check_package
@@ -24,6 +26,8 @@ from lambent.store import Blobs
 
 GRACE_S = 900.0
 """The longest time that an invocation can wait for code that was replaced: Lambda's maximum timeout."""
+Owner = Function | Layer
+"""What has versions that packages are kept for."""
 _LOCKS = 64
 _INSPECTIONS_MAX = 4
 
@@ -42,15 +46,15 @@ class CodeStorage:
         self._inspecting = asyncio.Semaphore(_INSPECTIONS_MAX)
         self._forgetting: dict[str, asyncio.Task[None]] = {}
 
-    def count(self, functions: Iterable[Function]) -> None:
+    def count(self, owners: Iterable[Owner]) -> None:
         """Learn at start which packages are needed; before this nothing is ever deleted."""
-        for function in functions:
-            self._references.update(_blobs_of(function))
-            self._used_bytes[_place_of(function)] += _size_bytes(function)
+        for owner in owners:
+            self._references.update(_blobs_of(owner))
+            self._used_bytes[_place_of(owner)] += _size_bytes(owner)
         self._is_counted = True
 
     def used_bytes(self, account: str, region: str) -> int:
-        """Return what the versions of an account's functions take in a region: ``TotalCodeSize``."""
+        """Return what an account's functions and layers take in a region: ``TotalCodeSize``."""
         return self._used_bytes[account, region]
 
     def check_room(self, account: str, region: str, added_bytes: int) -> None:
@@ -89,12 +93,12 @@ class CodeStorage:
             if not self._is_needed(code.blob) and code.blob not in self._forgetting:
                 await self._forget(code.blob)
 
-    def settle(self, before: Function | None, after: Function | None) -> None:
-        """Take note of a change to a stored function."""
+    def settle(self, before: Owner | None, after: Owner | None) -> None:
+        """Take note of a change to a stored function or layer."""
         gone, come = _blobs_of(before), _blobs_of(after)
-        for function, sign in ((before, -1), (after, 1)):
-            if function is not None:
-                self._used_bytes[_place_of(function)] += sign * _size_bytes(function)
+        for owner, sign in ((before, -1), (after, 1)):
+            if owner is not None:
+                self._used_bytes[_place_of(owner)] += sign * _size_bytes(owner)
         self._references.update(come)
         self._references.subtract(gone)
         for blob in gone - come:
@@ -138,23 +142,33 @@ class CodeStorage:
 
 
 def _inspect(content: bytes) -> Code:
-    check_package(content)
+    unzipped_bytes = check_package(content)
     digest = hashlib.sha256(content)
     return Code(
-        blob=digest.hexdigest(), sha256=base64.b64encode(digest.digest()).decode(), size_bytes=len(content)
+        blob=digest.hexdigest(),
+        sha256=base64.b64encode(digest.digest()).decode(),
+        size_bytes=len(content),
+        unzipped_bytes=unzipped_bytes,
     )
 
 
-def _blobs_of(function: Function | None) -> Counter[str]:
-    if function is None:
+def _blobs_of(owner: Owner | None) -> Counter[str]:
+    if owner is None:
         return Counter()
-    versions = [function.latest, function.serving, *function.versions.values()]
-    return Counter(version.code.blob for version in versions if version is not None)
+    if isinstance(owner, Layer):
+        return Counter(version.code.blob for version in owner.versions.values())
+    versions = [owner.latest, owner.serving, *owner.versions.values()]
+    blobs = Counter(version.code.blob for version in versions if version is not None)
+    # A function keeps the layers that it has, also when they are deleted.
+    blobs.update(layer.code.blob for version in versions if version is not None for layer in version.layers)
+    return blobs
 
 
-def _place_of(function: Function) -> tuple[str, str]:
-    return function.key.account, function.key.region
+def _place_of(owner: Owner) -> tuple[str, str]:
+    return owner.key.account, owner.key.region
 
 
-def _size_bytes(function: Function) -> int:
-    return sum(version.code.size_bytes for version in (function.latest, *function.versions.values()))
+def _size_bytes(owner: Owner) -> int:
+    if isinstance(owner, Layer):
+        return sum(version.code.size_bytes for version in owner.versions.values())
+    return sum(version.code.size_bytes for version in (owner.latest, *owner.versions.values()))

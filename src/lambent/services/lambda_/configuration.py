@@ -124,6 +124,7 @@ def _active_members(version: FunctionVersion) -> dict[str, Any]:
             "RuntimeVersionArn": runtime_version_arn(version.key.region, version.runtime)
         },
         "LoggingConfig": _logging_members(version.logging),
+        "Layers": [{"Arn": layer.arn, "CodeSize": layer.code.size_bytes} for layer in version.layers] or None,
     }
 
 

@@ -5,18 +5,19 @@ Publishing is in `versions`, code in `code`, states in `states`; this family tel
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from lambent.clock import Clock, last_modified
 from lambent.domain.call import Call
 from lambent.domain.code_link import code_link
-from lambent.domain.function import Function, FunctionKey, FunctionVersion
+from lambent.domain.function import AttachedLayer, Function, FunctionKey, FunctionVersion
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
 from lambent.services import Members
 from lambent.services.lambda_.activations import Activations
 from lambent.services.lambda_.code import content_of
+from lambent.services.lambda_.code_signing import CodeSigning
 from lambent.services.lambda_.code_storage import CodeStorage
 from lambent.services.lambda_.configuration import (
     configuration_of,
@@ -25,11 +26,19 @@ from lambent.services.lambda_.configuration import (
     updating,
     with_settings,
 )
+from lambent.services.lambda_.layer_records import LayerRecords
 from lambent.services.lambda_.names import Target, not_found, resolve, resolve_new
 from lambent.services.lambda_.pages import Place, decode_marker, encode_marker, number_of, place_of
+from lambent.services.lambda_.provisioning import Provisioning
 from lambent.services.lambda_.records import Records, already_exists
 from lambent.services.lambda_.roles import ExecutionRoles
-from lambent.services.lambda_.rules import check_configuration, check_creation, check_tags
+from lambent.services.lambda_.rules import (
+    check_configuration,
+    check_creation,
+    check_tags,
+    check_unzipped_size,
+)
+from lambent.services.lambda_.runtime_management import check_runtime_change
 from lambent.services.lambda_.states import check_updatable, with_update
 from lambent.services.lambda_.versions import (
     all_versions,
@@ -53,14 +62,20 @@ class FunctionOperations:
         records: Records,
         code_storage: CodeStorage,
         roles: ExecutionRoles,
+        layers: LayerRecords,
         activations: Activations,
+        provisioning: Provisioning,
+        signing: CodeSigning,
         clock: Clock,
         secret: bytes,
     ) -> None:
         self._records = records
         self._code_storage = code_storage
         self._roles = roles
+        self._layers = layers
         self._activations = activations
+        self._provisioning = provisioning
+        self._signing = signing
         self._clock = clock
         self._secret = secret
 
@@ -72,23 +87,37 @@ class FunctionOperations:
             InvalidParameterValueException: a parameter or the package is not acceptable.
             RequestEntityTooLargeException: the zip is over 50 MB.
             CodeStorageExceededException: the account's code storage is full.
+            CodeSigningConfigNotFoundException: there is no such code signing configuration.
+            CodeVerificationFailedException: it does not trust the code.
+            InvalidCodeSignatureException: the code is not what was signed.
         """
         key = resolve_new(call, parameters["FunctionName"])
         check_creation(parameters)
         check_configuration(parameters, region=call.region)
         check_tags(parameters.get("Tags", {}))
         refuse_publish_to(parameters)
+        layers = await self._layers.attach(call, parameters.get("Layers", ()))
         content = content_of(parameters["Code"])
         await self._roles.check(call, parameters["Role"])
         if await self._records.get(key) is not None:
             raise already_exists(key)
         self._code_storage.check_room(call.account, call.region, len(content))
         async with self._code_storage.holding(content) as code:
-            latest = new_version(key, code, parameters, now=last_modified(self._clock.now_s()))
-            function = Function(key=key, latest=latest, tags=dict(parameters.get("Tags", {})))
+            check_unzipped_size(code, layers)
+            latest = replace(
+                new_version(key, code, parameters, now=last_modified(self._clock.now_s())), layers=layers
+            )
+            function = Function(
+                key=key,
+                latest=latest,
+                tags=dict(parameters.get("Tags", {})),
+                code_signing_config_arn=parameters.get("CodeSigningConfigArn"),
+            )
             if parameters.get("Publish"):
                 function = with_published(function)
-            await self._records.create(function)
+            async with self._signing.attaching(key, function.code_signing_config_arn):
+                await self._signing.check(key, function.code_signing_config_arn, content)
+                await self._records.create(function)
             self._activations.begin(function)
         shown = function.versions["1"] if parameters.get("Publish") else latest
         return configuration_of(shown, is_qualified=False)
@@ -104,7 +133,7 @@ class FunctionOperations:
             self._secret, version.code.blob, endpoint_url=call.endpoint_url, now_s=self._clock.now_s()
         )
         result: dict[str, Any] = {
-            "Configuration": configuration_of(version, is_qualified=target.qualifier is not None),
+            "Configuration": _configuration(target, version),
             "Code": {"RepositoryType": "S3", "Location": location},
         }
         if function.tags:
@@ -120,7 +149,7 @@ class FunctionOperations:
             ResourceNotFoundException: no such function or version.
         """
         target, _, version = await self._find(call, parameters, "GetFunctionConfiguration")
-        return configuration_of(version, is_qualified=target.qualifier is not None)
+        return _configuration(target, version)
 
     async def list_functions(self, call: Call, parameters: Members) -> Members:
         """Return the account's functions in a region, at most 50 a page (API page ListFunctions).
@@ -132,15 +161,15 @@ class FunctionOperations:
         if parameters.get("MasterRegion", "ALL") != "ALL":
             return {"Functions": []}  # Replicas of Lambda@Edge functions; there are none.
         limit = min(parameters.get("MaxItems") or LIST_FUNCTIONS_MAX, LIST_FUNCTIONS_MAX)
-        page: list[FunctionVersion] = []
-        async for version in self._versions_after(call, parameters.get("Marker"), is_all=is_all):
-            if len(page) == limit:
-                return {
-                    "Functions": [summary_of(shown, is_qualified=is_all) for shown in page],
-                    "NextMarker": encode_marker(place_of(page[-1])),
-                }
-            page.append(version)
-        return {"Functions": [summary_of(version, is_qualified=is_all) for version in page]}
+        place = decode_marker(parameters["Marker"]) if parameters.get("Marker") else Place(name="")
+        # One more than a page holds, to know whether there are more.
+        found = await (self._versions_after if is_all else self._latest_after)(call, place, limit + 1)
+        result: dict[str, Any] = {
+            "Functions": [summary_of(version, is_qualified=is_all) for version in found[:limit]]
+        }
+        if len(found) > limit:
+            result["NextMarker"] = encode_marker(place_of(found[limit - 1]))
+        return result
 
     async def update_function_configuration(self, call: Call, parameters: Members) -> Members:
         """Change ``$LATEST``'s configuration (API page UpdateFunctionConfiguration).
@@ -158,8 +187,9 @@ class FunctionOperations:
         if "Role" in parameters:
             await self._roles.check(call, parameters["Role"])
         now = last_modified(self._clock.now_s())
+        layers = await self._layers.attach(call, parameters["Layers"]) if "Layers" in parameters else None
         changed = await self._records.change(
-            target.key, partial(_with_configuration, parameters=parameters, now=now)
+            target.key, partial(_with_configuration, parameters=parameters, layers=layers, now=now)
         )
         if changed is None:
             raise not_found(target.key.arn)
@@ -172,17 +202,21 @@ class FunctionOperations:
         Raises:
             ResourceNotFoundException: no such function.
             InvalidParameterValueException: ``$LATEST`` or an alias is named.
+            ResourceConflictException: an alias points to the version.
         """
         target = resolve(
             call, parameters["FunctionName"], parameters.get("Qualifier"), operation="DeleteFunction"
         )
         if target.qualifier is None:
-            deleted = await self._records.delete(target.key) is not None
+            if await self._records.delete(target.key) is None:
+                raise not_found(target.key.arn)
+            self._provisioning.release(target.key)
         else:
             change = partial(without_version, qualifier=target.qualifier)
-            deleted = await self._records.change(target.key, change) is not None
-        if not deleted:
-            raise not_found(target.key.arn)
+            changed = await self._records.change(target.key, change)
+            if changed is None:
+                raise not_found(target.key.arn)
+            self._provisioning.begin(changed[1])
         self._activations.retire(target.key)
         return {"StatusCode": 204}
 
@@ -195,21 +229,38 @@ class FunctionOperations:
             raise not_found(target.arn)
         return target, function, version_named(function, target)
 
-    async def _versions_after(
-        self, call: Call, marker: str | None, *, is_all: bool
-    ) -> AsyncIterator[FunctionVersion]:
-        place = decode_marker(marker) if marker else Place(name="")
-        if is_all and place.name:
+    async def _latest_after(self, call: Call, place: Place, count: int) -> list[FunctionVersion]:
+        return await self._records.latest_of(call.account, call.region, after=place.name, limit=count)
+
+    async def _versions_after(self, call: Call, place: Place, count: int) -> list[FunctionVersion]:
+        versions: list[FunctionVersion] = []
+        if place.name:
             key = FunctionKey(account=call.account, region=call.region, name=place.name)
             unfinished = await self._records.get(key)
-            for version in all_versions(unfinished) if unfinished else ():
-                if number_of(version) > place.number:
-                    yield version
-        async for function in self._records.functions_of(call.account, call.region, after=place.name):
-            for version in all_versions(function) if is_all else (function.latest,):
-                yield version
+            rest = all_versions(unfinished) if unfinished else []
+            versions += [version for version in rest if number_of(version) > place.number]
+        if len(versions) < count:
+            async for function in self._records.functions_of(
+                call.account, call.region, after=place.name, page_size=count
+            ):
+                versions += all_versions(function)
+                if len(versions) >= count:
+                    break
+        return versions[:count]
 
 
-def _with_configuration(function: Function, *, parameters: Members, now: str) -> Function:
+def _configuration(target: Target, version: FunctionVersion) -> dict[str, Any]:
+    """Return the configuration of a version under the ARN that it was asked for by, which may name an alias."""
+    return {**configuration_of(version, is_qualified=False), "FunctionArn": target.arn}
+
+
+def _with_configuration(
+    function: Function, *, parameters: Members, layers: tuple[AttachedLayer, ...] | None, now: str
+) -> Function:
     check_updatable(function, parameters.get("RevisionId"))
-    return with_update(function, updating(with_settings(function.latest, parameters), now=now))
+    check_runtime_change(function, parameters)
+    latest = with_settings(function.latest, parameters)
+    if layers is not None:
+        check_unzipped_size(latest.code, layers)
+        latest = replace(latest, layers=layers)
+    return with_update(function, updating(latest, now=now))

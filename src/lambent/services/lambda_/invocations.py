@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from lambent.domain.call import Call
+from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.trace import Trace, trace_of
-from lambent.errors import InvalidParameterValueException, NotImplemented_
+from lambent.errors import (
+    InvalidParameterValueException,
+    InvalidRequestContentException,
+    NotImplemented_,
+)
 from lambent.services import Members
 from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.payloads import check_payload_json, check_payload_size, decode_client_context
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import check_invocable
+from lambent.services.lambda_.usage import AccountUsage, provisioned_of
 from lambent.services.lambda_.versions import invocable_version
 
 RESPONSE_HEADERS = "ResponseHeaders"
@@ -27,12 +33,21 @@ _EMPTY_EVENT = b"{}"
 class Invoker(Protocol):
     """The path to an execution environment, as `lambent.invoke` offers it."""
 
-    async def invoke(self, invocation: Invocation, *, reserved_concurrency: int | None = None) -> Outcome:
+    async def invoke(
+        self,
+        invocation: Invocation,
+        *,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        unreserved_concurrency: int | None = None,
+    ) -> Outcome:
         """Run one invocation to its end.
 
         Args:
             invocation: what to run.
             reserved_concurrency: the function's ReservedConcurrentExecutions.
+            provisioned_concurrency: how many invocations of the version its environments are kept ready for.
+            unreserved_concurrency: what functions without a reservation share; None: all of the account's.
 
         Raises:
             TooManyRequestsException: no concurrency is left.
@@ -40,13 +55,29 @@ class Invoker(Protocol):
         """
         ...
 
+    async def provision(self, version: FunctionVersion, count: int) -> None:
+        """Keep this many environments ready; see `lambent.services.lambda_.provisioning.Environments`."""
+        ...
+
+    def provisioned(self, version: FunctionVersion) -> Provisioned:
+        """Return what is kept ready of a version now."""
+        ...
+
 
 class InvocationOperations:
-    """The operations that run functions."""
+    """The operations that run functions.
 
-    def __init__(self, *, records: Records, invoker: Invoker) -> None:
+    Args:
+        draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
+    """
+
+    def __init__(
+        self, *, records: Records, invoker: Invoker, usage: AccountUsage, draw: Callable[[], float]
+    ) -> None:
         self._records = records
         self._invoker = invoker
+        self._usage = usage
+        self._draw = draw
 
     async def invoke(self, call: Call, parameters: Members) -> Members:
         """Run a function and wait for its result (API page Invoke).
@@ -57,18 +88,19 @@ class InvocationOperations:
         Raises:
             ResourceNotFoundException: no such function or version.
             RequestTooLargeException: the payload is over the limit of the invocation type.
-            InvalidRequestContentException: payload or client context are not JSON.
+            InvalidRequestContentException: payload or client context are not JSON, the request id is no UUID.
             ResourceConflictException: the function is pending or failed.
             TooManyRequestsException: no concurrency is left.
         """
         target = resolve(call, parameters["FunctionName"], parameters.get("Qualifier"), operation="Invoke")
         invocation_type = parameters.get("InvocationType", "RequestResponse")
         payload = parameters.get("Payload") or _EMPTY_EVENT
+        _check_request_id(call)
         check_payload_size(payload, invocation_type)
         function = await self._records.get(target.key)
         if function is None:
             raise not_found(target.arn)
-        version = invocable_version(function, target)
+        version = invocable_version(function, target, self._draw)
         header = parameters.get("ClientContext")
         client_context = decode_client_context(header) if header else None
         await check_payload_json(payload)
@@ -90,8 +122,16 @@ class InvocationOperations:
                 wants_log_tail=parameters.get("LogType") == "Tail",
             ),
             reserved_concurrency=function.reserved_concurrency,
+            provisioned_concurrency=provisioned_of(function, version.version),
+            unreserved_concurrency=self._usage.unreserved(target.key.account, target.key.region),
         )
         return _answer(parameters, version, outcome, trace)
+
+
+def _check_request_id(call: Call) -> None:
+    """An id that the caller chose is either adopted or refused, never replaced."""
+    if call.headers.get("x-amzn-requestid", call.request_id) != call.request_id:
+        raise InvalidRequestContentException("The x-amzn-RequestId header must be a valid UUID.")
 
 
 def _refuse_unserved(parameters: Members, version: FunctionVersion) -> None:

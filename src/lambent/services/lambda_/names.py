@@ -31,6 +31,9 @@ _PARTS = re.compile(
     r"(?P<name>[a-zA-Z0-9-_.]+)(:(?P<qualifier>\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
 
+_ACTIONS = {"Invoke": "InvokeFunction", "InvokeWithResponseStream": "InvokeFunction"}
+"""Actions in policies that are not called as the operation is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -62,7 +65,7 @@ def resolve(call: Call, function_name: str, qualifier: str | None = None, *, ope
 
     Raises:
         ResourceNotFoundException: the ARN names another region.
-        AccessDeniedException: the ARN names another account.
+        AccessDeniedException: the ARN names another account, and no policy of the function admits the caller.
         InvalidParameterValueException: both qualifiers are given and differ.
     """
     parts = _parts(function_name)
@@ -73,19 +76,31 @@ def resolve(call: Call, function_name: str, qualifier: str | None = None, *, ope
     key = FunctionKey(account=parts["account"] or call.account, region=call.region, name=parts["name"])
     derived = parts["qualifier"] or None
     target = Target(key=key, qualifier=qualifier or derived)
-    if key.account != call.account:
-        if operation == "CreateFunction":
-            raise AccessDeniedException  # AWS gives no text here
-        # No resource-based policies yet: nobody is let in from another account.
+    if key.account != call.account and operation == "CreateFunction":
+        raise AccessDeniedException  # AWS gives no text here
+    if key.account not in (call.account, call.admitted_account):
+        action = _ACTIONS.get(operation, operation)
         raise AccessDeniedException(
-            f"User: {call.principal.arn} is not authorized to perform: lambda:{operation} on resource: "
-            f"{target.arn} because no resource-based policy allows the lambda:{operation} action"
+            f"User: {call.principal.arn} is not authorized to perform: lambda:{action} on resource: "
+            f"{target.arn} because no resource-based policy allows the lambda:{action} action"
         )
     if qualifier and derived and qualifier != derived:
         raise InvalidParameterValueException(
             "The derived qualifier from the function name does not match the specified qualifier."
         )
     return target
+
+
+def named(call: Call, function_name: str, qualifier: str | None = None) -> Target | None:
+    """Return what a FunctionName parameter means, wherever that is; None when it has none of the four forms."""
+    match = _PARTS.fullmatch(function_name)
+    if match is None:
+        return None
+    parts = match.groupdict(default="")
+    key = FunctionKey(
+        account=parts["account"] or call.account, region=parts["region"] or call.region, name=parts["name"]
+    )
+    return Target(key=key, qualifier=qualifier or parts["qualifier"] or None)
 
 
 def resolve_new(call: Call, function_name: str) -> FunctionKey:
@@ -114,6 +129,11 @@ def resolve_new(call: Call, function_name: str) -> FunctionKey:
 def not_found(arn: str) -> ResourceNotFoundException:
     """Return the error for a function, version or alias that does not exist."""
     return ResourceNotFoundException(f"Function not found: {arn}")
+
+
+def alias_not_found(arn: str) -> ResourceNotFoundException:
+    """Return the error for looking at an alias that does not exist."""
+    return ResourceNotFoundException(f"Cannot find alias arn: {arn}")
 
 
 def _parts(function_name: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What a deployment package must be: a zip that can be unpacked safely and is not too large.
 
 Pure but slow for large packages (every byte is inflated once, so that sizes are those that will really be
-written, not those that the archive claims): call it in a thread. Used for function code; layers are next.
+written, not those that the archive claims): call it in a thread. Used for function code and layers.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _UNREADABLE = (
 )
 
 
-def check_package(content: bytes) -> None:
-    """Refuse a package that could not be deployed.
+def check_package(content: bytes) -> int:
+    """Refuse a package that could not be deployed, and return the bytes that its files take unzipped.
 
     Raises:
         RequestEntityTooLargeException: the zip is over 50 MB.
@@ -50,12 +50,12 @@ def check_package(content: bytes) -> None:
         raise RequestEntityTooLargeException(f"Zipped size must be smaller than {ZIP_UPLOAD_MAX_BYTES} bytes")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            _check_archive(archive)
+            return _check_archive(archive)
     except _UNREADABLE as error:
         raise _unreadable() from error
 
 
-def _check_archive(archive: zipfile.ZipFile) -> None:
+def _check_archive(archive: zipfile.ZipFile) -> int:
     entries = archive.infolist()
     if not any(not entry.is_dir() for entry in entries):
         raise InvalidParameterValueException("Uploaded file must be a non-empty zip")
@@ -64,7 +64,7 @@ def _check_archive(archive: zipfile.ZipFile) -> None:
     if sum(entry.file_size for entry in entries) > UNZIPPED_MAX_BYTES:
         raise _too_large()
     _check_paths(entries)
-    _check_contents(archive, entries)
+    return _check_contents(archive, entries)
 
 
 def _check_paths(entries: list[zipfile.ZipInfo]) -> None:
@@ -97,7 +97,7 @@ def _safe_parts(name: str) -> list[str]:
     return parts
 
 
-def _check_contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> None:
+def _check_contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> int:
     total_bytes = 0
     for entry in entries:
         mode = entry.external_attr >> 16
@@ -111,6 +111,7 @@ def _check_contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) ->
             total_bytes += len(chunk)
             if total_bytes > UNZIPPED_MAX_BYTES:
                 raise _too_large()
+    return total_bytes
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from lambent.domain.function import LATEST, FunctionVersion
+from lambent.domain.limits import LIST_FUNCTIONS_MAX
 from lambent.errors import InvalidParameterValueException
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +73,21 @@ def decode_text_marker(marker: str) -> str:
     if not separator or prefix != "after":
         raise InvalidParameterValueException("Invalid pagination marker.")
     return text
+
+
+def page_by_name(items: Mapping[str, T], parameters: Mapping[str, Any]) -> tuple[list[T], dict[str, str]]:
+    """Return the page of a list in the order of names, and its ``NextMarker`` if there is more.
+
+    Args:
+        items: everything, by name.
+        parameters: ``Marker`` and ``MaxItems`` of the caller.
+
+    Raises:
+        InvalidParameterValueException: the marker is not one of ours.
+    """
+    after = decode_marker(parameters["Marker"]).name if parameters.get("Marker") else ""
+    limit = min(parameters.get("MaxItems") or LIST_FUNCTIONS_MAX, LIST_FUNCTIONS_MAX)
+    names = sorted(name for name in items if name > after)
+    page = [items[name] for name in names[:limit]]
+    more = {"NextMarker": encode_marker(Place(name=names[limit - 1]))} if len(names) > limit else {}
+    return page, more

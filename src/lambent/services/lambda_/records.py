@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from lambent.domain.function import Function, FunctionKey
+from lambent.domain.function import Function, FunctionKey, FunctionVersion
 from lambent.errors import ResourceConflictException
 from lambent.services.lambda_.code_storage import CodeStorage
+from lambent.services.lambda_.usage import AccountUsage
 from lambent.store import RevisionConflict
 from lambent.store.function_urls import url_changes
 from lambent.store.functions import Functions
@@ -25,9 +26,10 @@ _PAGE = 200
 class Records:
     """Reads and changes stored functions."""
 
-    def __init__(self, functions: Functions, code_storage: CodeStorage) -> None:
+    def __init__(self, functions: Functions, code_storage: CodeStorage, usage: AccountUsage) -> None:
         self._functions = functions
         self._code_storage = code_storage
+        self._usage = usage
         # Calls of this process queue here; revisions guard against other processes.
         self._locks = [asyncio.Lock() for _ in range(_LOCKS)]
 
@@ -46,7 +48,7 @@ class Records:
                 await self._functions.put(function, expect_revision=0)
             except RevisionConflict as error:
                 raise already_exists(function.key) from error
-            self._code_storage.settle(None, function)
+            self._settle(None, function)
 
     async def change(
         self, key: FunctionKey, decide: Callable[[Function], Function]
@@ -79,7 +81,7 @@ class Records:
                     )
                 except RevisionConflict:
                     continue
-                self._code_storage.settle(before, after)
+                self._settle(before, after)
                 return before, after
         raise ResourceConflictException(
             f"The operation cannot be performed at this time. An update is in progress for resource: {key.arn}"
@@ -91,12 +93,27 @@ class Records:
             function = await self._functions.get(key)
             if function is not None:
                 await self._functions.delete(key, also=url_changes(function, None))
-                self._code_storage.settle(function, None)
+                self._settle(function, None)
             return function
 
-    async def functions_of(self, account: str, region: str, *, after: str = "") -> AsyncIterator[Function]:
-        """Yield the functions of an account and region in the order of their names, after the given name."""
-        while page := await self._functions.list(account, region, after=after, limit=_PAGE):
+    async def latest_of(
+        self, account: str, region: str, *, after: str = "", limit: int
+    ) -> list[FunctionVersion]:
+        """Return the ``$LATEST`` of functions in the order of their names, after the given name."""
+        return await self._functions.list_latest(account, region, after=after, limit=limit)
+
+    async def functions_of(
+        self, account: str, region: str, *, after: str = "", page_size: int = _PAGE
+    ) -> AsyncIterator[Function]:
+        """Yield the functions of an account and region in the order of their names, after the given name.
+
+        Args:
+            account: whose.
+            region: where.
+            after: the name after which to begin.
+            page_size: how many are read at once.
+        """
+        while page := await self._functions.list(account, region, after=after, limit=page_size):
             for function in page:
                 yield function
             after = page[-1].key.name
@@ -104,6 +121,10 @@ class Records:
     async def all(self) -> list[Function]:
         """Return every function of every account; for start-up work."""
         return await self._functions.all()
+
+    def _settle(self, before: Function | None, after: Function | None) -> None:
+        self._code_storage.settle(before, after)
+        self._usage.settle(before, after)
 
     def _lock(self, key: FunctionKey) -> asyncio.Lock:
         return self._locks[hash(key) % _LOCKS]

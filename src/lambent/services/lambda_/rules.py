@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from lambent.arn import parse_arn
+from lambent.domain.function import AttachedLayer, Code
 from lambent.domain.limits import (
     ENVIRONMENT_MAX_BYTES,
     EPHEMERAL_STORAGE_MAX_MB,
@@ -19,9 +20,9 @@ from lambent.domain.limits import (
     MEMORY_MAX_MB,
     TAGS_MAX,
     TIMEOUT_MAX_S,
+    UNZIPPED_MAX_BYTES,
 )
 from lambent.errors import InvalidParameterValueException, ResourceNotFoundException
-from lambent.services.lambda_.errors import CodeSigningConfigNotFoundException
 from lambent.services.lambda_.runtimes import check_runtime
 
 # AWS page "Using Lambda environment variables", section about defined runtime environment variables.
@@ -112,10 +113,10 @@ def check_environment(variables: Mapping[str, str]) -> None:
 
 
 def check_layers(arns: Sequence[str], *, region: str) -> None:
-    """Check the layers that a function names. No layer can be published yet, so each one is unknown.
+    """Check the layers that a function names; whether they exist is not asked here.
 
     Raises:
-        InvalidParameterValueException: there are more than five, two versions of one, or one does not exist.
+        InvalidParameterValueException: there are more than five, two versions of one, or one of elsewhere.
     """
     if len(arns) > LAYERS_MAX:
         raise InvalidParameterValueException(f"Cannot reference more than {LAYERS_MAX} layers.")
@@ -134,8 +135,25 @@ def check_layers(arns: Sequence[str], *, region: str) -> None:
                 f"function. {seen[layer]} and {arn} are versions of the same layer."
             )
         seen[layer] = arn
-    if arns:
-        raise InvalidParameterValueException(f"Layer version {arns[0]} does not exist.")
+
+
+def check_unzipped_size(code: Code, layers: Sequence[AttachedLayer]) -> None:
+    """Hold code and layers together to 250 MB (AWS page "Lambda quotas").
+
+    Raises:
+        InvalidParameterValueException: they take more.
+    """
+    layers_bytes = sum(layer.code.unzipped_bytes for layer in layers)
+    if layers_bytes > UNZIPPED_MAX_BYTES:
+        raise InvalidParameterValueException(
+            f"Layers consume more than the available size of {UNZIPPED_MAX_BYTES} bytes"
+        )
+    total_bytes = code.unzipped_bytes + layers_bytes
+    if total_bytes > UNZIPPED_MAX_BYTES:
+        raise InvalidParameterValueException(
+            f"Function code combined with layers exceeds the maximum allowed size of {UNZIPPED_MAX_BYTES} bytes. "
+            f"The actual size is {total_bytes} bytes."
+        )
 
 
 def check_file_systems(configs: Sequence[Mapping[str, Any]], vpc_config: Mapping[str, Any] | None) -> None:
@@ -155,7 +173,6 @@ def check_creation(parameters: Mapping[str, Any]) -> None:
 
     Raises:
         InvalidParameterValueException: runtime or handler are missing, or the package is a container image.
-        CodeSigningConfigNotFoundException: a code signing configuration is named; there is none.
     """
     if parameters.get("PackageType", "Zip") == "Image" or "ImageUri" in parameters["Code"]:
         raise InvalidParameterValueException(
@@ -167,11 +184,6 @@ def check_creation(parameters: Mapping[str, Any]) -> None:
         )
     if "ImageConfig" in parameters:
         refuse_image_config()
-    if "CodeSigningConfigArn" in parameters:
-        raise CodeSigningConfigNotFoundException(
-            "The code signing configuration cannot be found. Check that the provided configuration is not "
-            f"deleted: {parameters['CodeSigningConfigArn']}."
-        )
 
 
 def refuse_image_config() -> None:

@@ -6,15 +6,16 @@ The pure moves (publish, find, remove) are used by the other families too; the o
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from lambent.domain.call import Call
-from lambent.domain.function import Function, FunctionVersion
+from lambent.domain.function import LATEST, Function, FunctionVersion
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
-from lambent.errors import InvalidParameterValueException, NotImplemented_
+from lambent.domain.runtime_management import RuntimeManagement
+from lambent.errors import InvalidParameterValueException, NotImplemented_, ResourceConflictException
 from lambent.services import Members
 from lambent.services.lambda_.activations import Activations
 from lambent.services.lambda_.configuration import (
@@ -28,29 +29,50 @@ from lambent.services.lambda_.pages import decode_marker, encode_marker, number_
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import check_updatable, current_version
 
+T = TypeVar("T")
+
 
 def version_named(function: Function, target: Target) -> FunctionVersion:
-    """Return the version that a qualifier means.
+    """Return the version that a qualifier means; of an alias the one that it points to first of all.
 
     Raises:
         ResourceNotFoundException: there is none of that number or alias.
     """
-    if target.is_latest:
-        return function.latest
-    assert target.qualifier is not None
-    version = function.versions.get(target.qualifier)
+    version = qualified_version(function, target.qualifier)
     if version is None:
         raise not_found(target.arn)
     return version
 
 
-def invocable_version(function: Function, target: Target) -> FunctionVersion:
+def qualified_version(function: Function, qualifier: str | None) -> FunctionVersion | None:
+    """Return the version of a number or alias, ``$LATEST`` for None; None when there is none."""
+    if qualifier is None:
+        return function.latest
+    alias = function.aliases.get(qualifier)
+    return current_version(function, alias.version if alias else qualifier)
+
+
+def invocable_version(function: Function, target: Target, draw: Callable[[], float]) -> FunctionVersion:
     """Return the version that an invocation runs: while ``$LATEST`` is being changed, what it was before.
+
+    Args:
+        function: the function.
+        target: how the caller named it.
+        draw: a random number from 0.0 up to 1.0, by which an alias with weights chooses.
 
     Raises:
         ResourceNotFoundException: there is none of that number or alias.
     """
-    return function.invocable if target.is_latest else version_named(function, target)
+    number = target.qualifier
+    alias = function.aliases.get(number) if number is not None else None
+    if alias is not None:
+        number = alias.version_for(draw() if alias.weights else 0.0)
+    if number is None or number == LATEST:
+        return function.invocable
+    version = function.versions.get(number)
+    if version is None:
+        raise not_found(target.arn)
+    return version
 
 
 def all_versions(function: Function) -> list[FunctionVersion]:
@@ -87,9 +109,16 @@ def with_published(function: Function, *, description: str | None = None) -> Fun
         function,
         latest=replace(latest, revision_id=str(uuid.uuid4())) if is_ready else latest,
         versions={**function.versions, version.version: version},
+        runtime_management=_with_management(function, version.version),
         last_published=number,
         published_from=digest,
     )
+
+
+def _with_management(function: Function, number: str) -> Mapping[str, RuntimeManagement]:
+    """A version keeps the runtime update mode that ``$LATEST`` had when it was published."""
+    managements = function.runtime_management
+    return {**managements, number: managements[LATEST]} if LATEST in managements else managements
 
 
 def published_version(function: Function) -> FunctionVersion:
@@ -102,6 +131,7 @@ def without_version(function: Function, *, qualifier: str) -> Function:
 
     Raises:
         InvalidParameterValueException: ``$LATEST`` or an alias is named.
+        ResourceConflictException: an alias points to it.
     """
     if qualifier == function.latest.version:
         raise InvalidParameterValueException(
@@ -111,8 +141,30 @@ def without_version(function: Function, *, qualifier: str) -> Function:
         raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
     if current_version(function, qualifier) is None:
         return function
+    if aliases := sorted(name for name, alias in function.aliases.items() if alias.points_to(qualifier)):
+        raise ResourceConflictException(
+            f"Unable to delete version because the following aliases reference it: [{', '.join(aliases)}]"
+        )
     kept = {number: version for number, version in function.versions.items() if number != qualifier}
-    return replace(function, versions=kept)
+    return without_qualifier(replace(function, versions=kept), qualifier)
+
+
+def without_qualifier(function: Function, qualifier: str) -> Function:
+    """Return the function without what was configured for a version or alias that is gone.
+
+    A function URL stays and answers that access is denied, as at AWS.
+    """
+    return replace(
+        function,
+        provisioned=_without(function.provisioned, qualifier),
+        event_invoke_configs=_without(function.event_invoke_configs, qualifier),
+        runtime_management=_without(function.runtime_management, qualifier),
+        policies=_without(function.policies, qualifier),
+    )
+
+
+def _without(items: Mapping[str, T], key: str) -> dict[str, T]:
+    return {other: item for other, item in items.items() if other != key}
 
 
 def refuse_publish_to(parameters: Mapping[str, Any]) -> None:
@@ -123,6 +175,16 @@ def refuse_publish_to(parameters: Mapping[str, Any]) -> None:
     """
     if "PublishTo" in parameters:
         raise NotImplemented_("PublishTo is not served: there are no Lambda Managed Instances.")
+
+
+def refuse_latest_published(version: str) -> None:
+    """Refuse to name ``$LATEST.PUBLISHED``, likewise.
+
+    Raises:
+        NotImplemented_: it is named.
+    """
+    if version == f"{LATEST}.PUBLISHED":
+        raise NotImplemented_("$LATEST.PUBLISHED is not served: there are no Lambda Managed Instances.")
 
 
 class VersionOperations:

@@ -9,13 +9,14 @@ from lambent.arn import parse_arn
 from lambent.clock import Clock
 from lambent.domain.call import Call, root_principal
 from lambent.domain.identity import Role, named
+from lambent.domain.policy import Context
 from lambent.domain.policy_document import check_identity_policy
 from lambent.domain.session import Session, seal
 from lambent.errors import AccessDenied
 from lambent.services import Members
 from lambent.services.sts.errors import PackedPolicyTooLargeException, ValidationError
 from lambent.services.sts.shapes import credentials_members
-from lambent.services.sts.trust import Caller, Context, is_allowed
+from lambent.services.sts.trust import Caller, is_allowed
 from lambent.store.identities import Identities
 
 ASSUME_ROLE_DURATION_S = 3600

@@ -60,13 +60,21 @@ class Database:
         self._path = path
         self._synchronous = "FULL" if full_sync else "NORMAL"
         self._pending: queue.Queue[_Write | None] = queue.Queue(_QUEUE_MAX)
+        self._is_closed = False
         try:
+            # Keys and environment variables lie here; SQLite gives its other files the same permissions.
+            path.touch(mode=0o600)
             self._writer = self._connect()
-            _migrate(self._writer, path, migrations)
-            self._reader = self._connect()
+            try:
+                _migrate(self._writer, path, migrations)
+                self._reader = self._connect()
+            except BaseException:
+                self._writer.close()
+                raise
             self._reader.execute("PRAGMA query_only = ON")
-        except sqlite3.Error as error:
-            raise StoreError(f"The database {path} cannot be opened: {error}.") from error
+        except (sqlite3.Error, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"The database {path} cannot be opened: {reason}.") from error
         self._thread = threading.Thread(target=self._run, name=f"writer-{path.stem}", daemon=True)
         self._thread.start()
 
@@ -74,7 +82,12 @@ class Database:
         """Run a change in the writer thread and return its result once it is committed.
 
         An exception from the change undoes that change alone and is raised here.
+
+        Raises:
+            StoreError: the database is closed.
         """
+        if self._is_closed:
+            raise StoreError(f"The database {self._path} is closed.")
         write = _Write(asyncio.get_running_loop(), change)
         self._pending.put_nowait(write)
         return await write.future
@@ -96,7 +109,10 @@ class Database:
         return await asyncio.to_thread(ask)
 
     def close(self) -> None:
-        """Commit what is pending and close the file."""
+        """Commit what is pending and close the file. May be repeated."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._pending.put(None)
         self._thread.join()
         self._reader.close()

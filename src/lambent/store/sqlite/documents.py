@@ -27,12 +27,12 @@ class SqliteDocuments:
     async def list(
         self, kind: str, *, prefix: str = "", after: str = "", limit: int = 1000
     ) -> list[Document]:
+        conditions, values = "kind = ? AND key > ? AND key >= ?", [kind, after, prefix]
+        if (end := _end_of(prefix)) is not None:
+            conditions, values = f"{conditions} AND key < ?", [*values, end]
+        statement = f"SELECT key, body, revision FROM documents WHERE {conditions} ORDER BY key LIMIT ?"  # noqa: S608
         rows = self._database.read(
-            lambda connection: connection.execute(
-                "SELECT key, body, revision FROM documents WHERE kind = ? AND key > ? AND key >= ? AND key < ? "
-                "ORDER BY key LIMIT ?",
-                (kind, after, prefix, prefix + _LAST_CHARACTER, limit),
-            ).fetchall()
+            lambda connection: connection.execute(statement, (*values, limit)).fetchall()
         )
         return [Document(kind=kind, key=key, body=body, revision=revision) for key, body, revision in rows]
 
@@ -41,6 +41,16 @@ class SqliteDocuments:
             return tuple(_apply_one(connection, change) for change in changes)
 
         return await self._database.write(change_all)
+
+
+def _end_of(prefix: str) -> str | None:
+    """Return the first text behind all that begin with the prefix; None when there is none."""
+    stem = prefix.rstrip(_LAST_CHARACTER)
+    if not stem:
+        return None
+    following = ord(stem[-1]) + 1
+    # Surrogates are no characters of their own and cannot be stored.
+    return stem[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
 
 
 def _apply_one(connection: sqlite3.Connection, change: Put | Delete) -> int:

@@ -51,6 +51,17 @@ async def test_the_payload_passes_through_untouched(world: World) -> None:
 
 
 @story
+async def test_a_request_id_that_is_none_is_refused_and_not_replaced(world: World) -> None:
+    await world.create_active()
+    adopted = a_call(headers={"x-amzn-requestid": a_call().request_id})
+    await world.ask("invoke", adopted, FunctionName=NAME)
+    assert world.echo.invocations.pop().request_id == adopted.request_id
+    with pytest.raises(InvalidRequestContentException):
+        await world.ask("invoke", a_call(headers={"x-amzn-requestid": "not-a-uuid"}), FunctionName=NAME)
+    assert world.echo.invocations == []
+
+
+@story
 async def test_without_a_payload_the_function_gets_an_empty_object(world: World) -> None:
     await world.create_active()
     for parameters in ({}, {"Payload": b""}):

@@ -58,9 +58,17 @@ def test_another_account_is_denied() -> None:
     with pytest.raises(AccessDeniedException) as caught:
         resolve(a_call(), foreign, operation="Invoke")
     assert caught.value.message == (
-        f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: lambda:Invoke on resource: {foreign} "
-        "because no resource-based policy allows the lambda:Invoke action"
+        f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: lambda:InvokeFunction on resource: "
+        f"{foreign} because no resource-based policy allows the lambda:InvokeFunction action"
     )
+
+
+def test_another_account_that_admitted_the_caller_is_reachable() -> None:
+    foreign = ARN.replace(ACCOUNT, "222222222222")
+    target = resolve(a_call(admitted_account="222222222222"), foreign, operation="Invoke")
+    assert target.arn == foreign
+    with pytest.raises(AccessDeniedException):
+        resolve(a_call(admitted_account="333333333333"), foreign, operation="Invoke")
 
 
 def test_a_new_function_is_not_put_into_another_account() -> None:

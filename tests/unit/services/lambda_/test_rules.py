@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from lambent.errors import InvalidParameterValueException, ResourceNotFoundException, ServiceError
-from lambent.services.lambda_.errors import CodeSigningConfigNotFoundException
 from lambent.services.lambda_.rules import check_configuration, check_creation, check_environment, check_tags
 from lambent.services.lambda_.runtimes import ACCEPTED, BLOCKED, check_runtime
 from unit.services.lambda_.world import creation
@@ -73,7 +72,6 @@ def test_reserved_keys_are_named_in_the_order_given() -> None:
     ("layers", "message"),
     [
         ([f"{LAYER}{n}:1" for n in range(6)], "Cannot reference more than 5 layers."),
-        ([f"{LAYER}:1"], f"Layer version {LAYER}:1 does not exist."),
         (
             [f"{LAYER}:1", f"{LAYER}:2", f"{LAYER}:3"],
             "Two different versions of the same layer are not allowed to be referenced in the same function. "
@@ -157,15 +155,6 @@ def test_what_is_not_served_is_refused_instead_of_pretended(
     with pytest.raises(type(error)) as caught:
         check_configuration(parameters, region="us-east-1")
     assert caught.value.message == error.message
-
-
-def test_a_code_signing_configuration_cannot_be_found() -> None:
-    with pytest.raises(CodeSigningConfigNotFoundException) as caught:
-        check_creation(creation(CodeSigningConfigArn="arn:csc"))
-    assert caught.value.message == (
-        "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
-        "arn:csc."
-    )
 
 
 def test_fifty_tags_are_the_most() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from lambent.domain.call import Call, root_principal
+from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import Function, FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.services.lambda_ import LambdaService, lambda_service
@@ -64,14 +65,40 @@ class Echo:
     def __init__(self) -> None:
         self.invocations: list[Invocation] = []
         self.reserved: list[int | None] = []
+        self.limits: list[tuple[int, int | None]] = []
+        self.kept: dict[str, int] = {}
+        self.provisions: list[tuple[str, int]] = []
+        self.provision_gate = asyncio.Event()
+        self.provision_gate.set()
+        self.provision_error: Exception | None = None
         self.outcome: Callable[[Invocation], Outcome] = lambda invocation: Outcome(
             payload=invocation.payload, report=report(invocation), log_tail=b"the log"
         )
 
-    async def invoke(self, invocation: Invocation, *, reserved_concurrency: int | None = None) -> Outcome:
+    async def invoke(
+        self,
+        invocation: Invocation,
+        *,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        unreserved_concurrency: int | None = None,
+    ) -> Outcome:
         self.invocations.append(invocation)
         self.reserved.append(reserved_concurrency)
+        self.limits.append((provisioned_concurrency, unreserved_concurrency))
         return self.outcome(invocation)
+
+    async def provision(self, version: FunctionVersion, count: int) -> None:
+        self.provisions.append((version.version, count))
+        await self.provision_gate.wait()
+        if self.provision_error is not None and count:
+            self.kept[version.configuration_id] = 0
+            raise self.provision_error
+        self.kept[version.configuration_id] = count
+
+    def provisioned(self, version: FunctionVersion) -> Provisioned:
+        kept = self.kept.get(version.configuration_id, 0)
+        return Provisioned(allocated=kept, available=kept)
 
 
 class World:
@@ -81,6 +108,7 @@ class World:
         self.store = store or PausingStore()
         self.clock = ManualClock()
         self.echo = Echo()
+        self.drawn = 0.0
         self.identities = Identities(self.store)
         self.prepared: list[FunctionVersion] = []
         self.retired: list[FunctionKey] = []
@@ -102,6 +130,7 @@ class World:
             retire=self.retired.append,
             account_concurrency=1000,
             strict_roles=strict_roles,
+            draw=lambda: self.drawn,
         )
 
     async def _prepare(self, version: FunctionVersion) -> None:
@@ -125,8 +154,9 @@ class World:
         return created
 
     async def settled(self) -> None:
-        """Wait until no activation is under way."""
+        """Wait until no activation and no allocation is under way."""
         await self.service.activations.settled()
+        await self.service.provisioning.settled()
 
     async def stored(self, name: str = NAME) -> Function | None:
         """What the store has of a function."""
@@ -148,8 +178,10 @@ class World:
     async def restart(self) -> None:
         """End the service and start another one on the same store."""
         await self.service.close()
+        self.echo.kept.clear()  # Environments do not outlive the server.
         self.service = self._service(strict_roles=False)
         await self.service.resume()
+        self.service.start()
 
 
 def a_call(**changes: Any) -> Call:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lambent.services.sts.trust import Caller, Context, is_allowed
+from lambent.domain.policy import Context
+from lambent.services.sts.trust import Caller, is_allowed
 
 CALLER = Caller(account="123456789012", arns=frozenset({"arn:aws:iam::123456789012:user/alice"}))
 CONTEXT: Context = {
@@ -94,7 +95,7 @@ def test_conditions_hold_as_the_user_guide_says(condition: dict[str, Any], holds
 
 
 def test_what_cannot_be_judged_opens_no_door() -> None:
-    unknown = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+    unknown = {"MoonPhase": {"aws:CurrentTime": "full"}}
     assert decided(Condition=unknown) is False
     deny = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Condition": unknown}
     assert decided(deny) is False

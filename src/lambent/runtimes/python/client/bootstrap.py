@@ -212,6 +212,7 @@ def _error_headers(payload, error):
 def fail_init(channel, error):
     """Report that the function could not be loaded, and exit as AWS's runtime does."""
     payload = describe(error, "")
+    lambda_log.warn_of_failed_init()
     lambda_log.write_error(payload, to_json)
     channel.send(("POST", "/init/error", _error_headers(payload, error), to_json(payload).encode("utf-8")))
     channel.receive()

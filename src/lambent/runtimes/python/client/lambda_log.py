@@ -15,6 +15,15 @@ _TEXT_LINE = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(m
 _TEXT_TIME = "%Y-%m-%dT%H:%M:%S"
 _JSON_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _NO_BREAK_SPACE = "\u00a0"
+_FAILED_INIT = (
+    "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code. However, in "
+    "rare cases, a Lambda runtime update can cause unexpected function behavior. For functions using managed "
+    "runtimes, runtime updates can be triggered by a function change, or can be applied automatically. To "
+    "determine if the runtime has been updated, check the runtime version in the INIT_START log entry. If this "
+    "error correlates with a change in the runtime version, you may be able to mitigate this error by "
+    "temporarily rolling back to the previous runtime version. For more information, see "
+    "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-update.html\r"
+)
 _TEXT, _JSON = 0xA55A0003, 0xA55A0002
 # The level sits in the last byte of the frame type; levels not listed carry none.
 _LEVEL_BITS = {10: 0x08, 20: 0x0C, 30: 0x10, 40: 0x14, 50: 0x18}
@@ -122,6 +131,11 @@ def install():
     if level in ("DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"):
         root.setLevel(level)
     root.addHandler(handler)
+
+
+def warn_of_failed_init():
+    """Log what AWS's runtime logs before the error of a function that could not be loaded."""
+    logging.warning(_FAILED_INIT)
 
 
 def write_error(payload, to_json):

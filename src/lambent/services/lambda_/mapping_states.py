@@ -1,0 +1,134 @@
+"""Changes to event source mappings, each decided on what is stored, and their coming into effect.
+
+A change is acknowledged while it is under way (``Creating``, ``Updating``, …) and comes to its end in the
+background, also after a restart. Owns the background tasks; which moves are legal is said in `domain.mapping`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from lambent.clock import Clock
+from lambent.domain.mapping import DELETED, EventSourceMapping, settled
+from lambent.errors import ResourceConflictException
+from lambent.store import RevisionConflict
+from lambent.store.mappings import Mappings
+
+_ATTEMPTS_MAX = 8
+_log = logging.getLogger(__name__)
+
+Refuse = Callable[[EventSourceMapping, str], ResourceConflictException]
+"""Makes the error for a mapping that would be the same as the one with this UUID."""
+
+
+class MappingStates:
+    """Changes stored mappings and lets the changes come into effect."""
+
+    def __init__(self, mappings: Mappings, clock: Clock) -> None:
+        self._mappings = mappings
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def create(self, mapping: EventSourceMapping, *, refuse: Refuse) -> None:
+        """Keep a new mapping and begin to settle it.
+
+        Raises:
+            ResourceConflictException: there is one with this source and function.
+        """
+        try:
+            await self._mappings.create(mapping)
+        except RevisionConflict as error:
+            raise refuse(mapping, await self._mappings.find_same(mapping) or "") from error
+        self.begin(mapping)
+
+    async def change(
+        self,
+        account: str,
+        region: str,
+        uuid: str,
+        decide: Callable[[EventSourceMapping], EventSourceMapping],
+        *,
+        refuse: Refuse,
+    ) -> EventSourceMapping | None:
+        """Replace a mapping by what `decide` makes of it, and return that.
+
+        Args:
+            account: whose it is.
+            region: where it is.
+            uuid: which it is.
+            decide: pure; may raise a ServiceError, and may be asked again when somebody else was faster.
+            refuse: makes the error for when another mapping has the same source and function.
+
+        Returns:
+            None when there is no such mapping.
+
+        Raises:
+            ResourceConflictException: another mapping has its new function, or others changed it meanwhile.
+        """
+        for _ in range(_ATTEMPTS_MAX):
+            found = await self._mappings.get(account, region, uuid)
+            if found is None:
+                return None
+            revision, before = found
+            after = decide(before)
+            try:
+                await self._mappings.replace(before, after, expect_revision=revision)
+            except RevisionConflict as error:
+                same = await self._mappings.find_same(after)
+                if same not in (None, uuid):
+                    raise refuse(after, same or "") from error
+                continue
+            self.begin(after)
+            return after
+        raise ResourceConflictException(
+            f"The operation cannot be performed at this time. An update is in progress for resource: {uuid}"
+        )
+
+    def begin(self, mapping: EventSourceMapping) -> None:
+        """Let a change that is under way come into effect, in the background."""
+        if mapping.is_settled:
+            return
+        task = asyncio.create_task(self._settle(mapping))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def resume(self, mappings: Iterable[EventSourceMapping]) -> None:
+        """Complete at start what a server that ended left under way."""
+        for mapping in mappings:
+            self.begin(mapping)
+
+    async def settled(self) -> None:
+        """Return when no change is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Stop; what is under way stays so and is completed after the next start."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _settle(self, mapping: EventSourceMapping) -> None:
+        try:
+            for _ in range(_ATTEMPTS_MAX):
+                found = await self._mappings.get(mapping.account, mapping.region, mapping.uuid)
+                if found is None or found[1].is_settled:
+                    return
+                try:
+                    await self._write_settled(*found)
+                except RevisionConflict:
+                    continue
+                return
+        except Exception:
+            _log.exception("%s could not be settled", mapping.arn)
+
+    async def _write_settled(self, revision: int, mapping: EventSourceMapping) -> None:
+        if mapping.settles_in == DELETED:
+            await self._mappings.delete(mapping, expect_revision=revision)
+            return
+        after = replace(settled(mapping), last_modified_s=self._clock.now_s())
+        await self._mappings.replace(mapping, after, expect_revision=revision)

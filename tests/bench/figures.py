@@ -1,0 +1,314 @@
+"""What is measured, and how: a function per group of figures, each with Lambent beside its peers.
+
+Measurements that are compared take turns in rounds, so that what else the machine does falls on all of them. No
+figure is judged here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench import load
+from tests.bench.load import Load, LoadFailed, Target
+from tests.bench.peers import HELLO_BOTO3, Floor, Lambent, Rie
+
+LAMBENT, RIE, FLOOR = Lambent.name, Rie.name, Floor.name
+CONNECTIONS = 8
+ENVIRONMENTS = 30
+FUNCTIONS = 20
+_SETTLE_S = 0.1
+"""For the environments of the round before to be gone, so that their end is not measured with the next start."""
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long and how often to measure."""
+
+    starts: int
+    rounds: int
+    round_s: float
+    cold_starts: int
+    peer_cold_starts: int
+    boto3_cold_starts: int
+    bursts: int
+    hold_s: float
+    limit_s: float
+    """The whole run takes no longer, but for what was begun: later groups are left out instead."""
+
+
+FULL = Effort(
+    starts=5,
+    rounds=3,
+    round_s=3.0,
+    cold_starts=40,
+    peer_cold_starts=15,
+    boto3_cold_starts=15,
+    bursts=3,
+    hold_s=5.0,
+    limit_s=190.0,
+)
+QUICK = Effort(
+    starts=2,
+    rounds=2,
+    round_s=1.0,
+    cold_starts=20,
+    peer_cold_starts=4,
+    boto3_cold_starts=5,
+    bursts=1,
+    hold_s=4.0,
+    limit_s=34.0,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured quantity of Lambent and of the peers that have it."""
+
+    name: str
+    unit: str
+    values: dict[str, float]
+    """By who was measured."""
+    more_is_better: bool = False
+    note: str = ""
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """What the groups measure: servers that run, and how much to measure."""
+
+    effort: Effort
+    directory: Path
+    """For what dies with the run."""
+    lambent: Lambent
+    floor: Floor
+    rie_program: Path | None
+    _serial: int = field(default=0, init=False)
+
+    @contextlib.contextmanager
+    def rie(self, source: str | None = None) -> Generator[Rie | None]:
+        """A fresh emulator while the context lasts, if there is one on this machine."""
+        if self.rie_program is None:
+            yield None
+            return
+        self._serial += 1
+        sources = () if source is None else (source,)
+        with Rie(self.rie_program, self.directory / f"rie-{self._serial}", *sources) as rie:
+            yield rie
+
+
+Group = Callable[[Bench], list[Figure]]
+
+
+def starts(bench: Bench) -> list[Figure]:
+    """From the command to an answer (Lambent: of its health path; peers: to a listening port)."""
+    found: dict[str, list[float]] = {LAMBENT: [], RIE: [], FLOOR: []}
+    for turn in range(bench.effort.starts):
+        with Lambent(_new(bench.directory / f"start-{turn}")) as lambent:
+            found[LAMBENT].append(lambent.started_in_s)
+        with Floor(bench.directory / f"floor-{turn}") as floor:
+            found[FLOOR].append(floor.started_in_s)
+        with bench.rie() as rie:
+            if rie is not None:
+                found[RIE].append(rie.started_in_s)
+    note = "median; Lambent opens its stores and probes its walls, the peers only listen"
+    return [Figure(name="start of the server", unit="ms", values=_medians_ms(found), note=note)]
+
+
+def warm(bench: Bench) -> list[Figure]:
+    """Invocations of an environment that is ready, over one connection."""
+    with bench.rie() as rie:
+        targets = {LAMBENT: bench.lambent.invoke_target("hello"), FLOOR: bench.floor.invoke_target()}
+        if rie is not None:
+            targets[RIE] = rie.invoke_target()
+        loads = _in_turns(
+            targets,
+            bench.effort,
+            lambda target: load.one_after_another(target, duration_s=bench.effort.round_s),
+        )
+    latencies_s = {name: [s for found in loads[name] for s in found.latencies_s] for name in loads}
+    return [
+        Figure(name="warm invoke, p50", unit="ms", values=_medians_ms(latencies_s), note="1 connection"),
+        Figure(
+            name="warm invoke, p99",
+            unit="ms",
+            values={name: _percentile(found, 99) * 1000 for name, found in latencies_s.items()},
+            note="1 connection",
+        ),
+        _throughput("throughput, 1 connection", loads),
+    ]
+
+
+def throughput(bench: Bench) -> list[Figure]:
+    """Invocations over several connections at once; the emulator gets its try."""
+    targets = {LAMBENT: bench.lambent.invoke_target("hello"), FLOOR: bench.floor.invoke_target()}
+    loads = _in_turns(targets, bench.effort, lambda target: _parallel(target, bench.effort))
+    note = f"{CONNECTIONS} environments at work"
+    with bench.rie() as rie:
+        if rie is not None:
+            try:
+                load.once(rie.invoke_target())
+                loads[RIE] = [_parallel(rie.invoke_target(), bench.effort)]
+            except LoadFailed as error:
+                note += f"; RIE runs one at a time and did not last: {rie.last_words() or error}"
+    name = f"throughput, {CONNECTIONS} connections"
+    latencies_s = {peer: [s for found in loads[peer] for s in found.latencies_s] for peer in loads}
+    return [
+        _throughput(name, loads, note=note),
+        Figure(
+            name=f"warm invoke, p99, {CONNECTIONS} connections",
+            unit="ms",
+            values={peer: _percentile(found, 99) * 1000 for peer, found in latencies_s.items()},
+        ),
+    ]
+
+
+def cold_starts(bench: Bench) -> list[Figure]:
+    """The first invocation of a configuration: a new environment, its init phase, and the result."""
+    effort = bench.effort
+    return [
+        _cold(bench, "cold", None, effort.cold_starts, effort.peer_cold_starts, "cold start, hello"),
+        _cold(
+            bench,
+            "cold-boto3",
+            HELLO_BOTO3,
+            effort.boto3_cold_starts,
+            min(effort.boto3_cold_starts, effort.peer_cold_starts),
+            "cold start, import boto3",
+        ),
+    ]
+
+
+def bursts(bench: Bench) -> list[Figure]:
+    """Many invocations at once of a function without environments, and what those environments weigh then."""
+    lambent, hold_s = bench.lambent, bench.effort.hold_s
+    event = json.dumps({"hold_s": hold_s}).encode()
+    target = lambent.invoke_target("hold", event=event, answer=None)
+    last_s: list[float] = []
+    weights_mb: list[float] = []
+    fewest = ENVIRONMENTS
+    for turn in range(bench.effort.bursts):
+        lambent.reconfigure("hold", turn)
+        time.sleep(2 * _SETTLE_S)
+        before_bytes = lambent.below_pss_bytes()
+        sent_s = time.time()
+        answers = [json.loads(answer.body) for _, answer in load.all_at_once(target, count=ENVIRONMENTS)]
+        last_s.append(max(started_s for _, started_s in answers) - sent_s)
+        found = len({log_stream for log_stream, _ in answers})
+        weights_mb.append((lambent.below_pss_bytes() - before_bytes) / found / _MB)
+        fewest = min(fewest, found)
+    note = "until the last handler runs; memory 512 MB each"
+    if fewest < ENVIRONMENTS:
+        note += f"; took longer than the {hold_s:g} s of the handler: only {fewest} environments came to be"
+    return [
+        Figure(
+            name=f"0 to {ENVIRONMENTS} environments",
+            unit="ms",
+            values={LAMBENT: statistics.median(last_s) * 1000},
+            note=note,
+        ),
+        _idle_weight(bench, statistics.median(weights_mb)),
+    ]
+
+
+def control_plane(bench: Bench) -> list[Figure]:
+    """Reading operations, over one connection."""
+    lambent = bench.lambent
+    targets = {
+        "GetFunction": lambent.get_target("/2015-03-31/functions/hello"),
+        f"ListFunctions of {FUNCTIONS}": lambent.get_target(f"/2015-03-31/functions?MaxItems={FUNCTIONS}"),
+    }
+    figures: list[Figure] = []
+    for name, target in targets.items():
+        found = load.one_after_another(target, duration_s=bench.effort.round_s / 2).latencies_s
+        for words, percent in (("p50", 50), ("p99", 99)):
+            value_ms = _percentile(found, percent) * 1000
+            figures.append(Figure(name=f"{name}, {words}", unit="ms", values={LAMBENT: value_ms}))
+    return figures
+
+
+def idle_server(bench: Bench) -> list[Figure]:
+    """The memory of servers that have not been asked to run anything."""
+    values = {
+        LAMBENT: bench.lambent.pss_bytes() / _MB,
+        FLOOR: bench.floor.pss_bytes() / _MB,
+    }
+    with bench.rie() as rie:
+        if rie is not None:
+            values[RIE] = rie.pss_bytes() / _MB
+    return [Figure(name="memory of the idle server", unit="MB", values=values, note="PSS, no environments")]
+
+
+GROUPS: tuple[Group, ...] = (idle_server, starts, cold_starts, warm, throughput, bursts, control_plane)
+
+
+def _cold(bench: Bench, name: str, source: str | None, count: int, peer_count: int, words: str) -> Figure:
+    found: dict[str, list[float]] = {LAMBENT: [], RIE: []}
+    target = bench.lambent.invoke_target(name)
+    for turn in range(count):
+        bench.lambent.reconfigure(name, turn)
+        time.sleep(_SETTLE_S)
+        latency_s, answer = load.once(target)
+        if answer.header("x-lambent-cold-start-reason") is None:
+            raise LoadFailed(f"the invocation of {name} was no cold start")
+        found[LAMBENT].append(latency_s)
+        if turn >= peer_count:
+            continue
+        with bench.rie(source) as rie:
+            if rie is not None:
+                time.sleep(_SETTLE_S)
+                found[RIE].append(load.once(rie.invoke_target())[0])
+    note = f"invoke to result, median of {count}"
+    if found[RIE]:
+        note += f"; RIE: first invoke of a started emulator, no walls, of {len(found[RIE])}"
+    return Figure(name=words, unit="ms", values=_medians_ms(found), note=note)
+
+
+def _idle_weight(bench: Bench, lambent_mb: float) -> Figure:
+    values = {LAMBENT: lambent_mb}
+    with bench.rie() as rie:
+        if rie is not None:
+            load.once(rie.invoke_target())
+            values[RIE] = rie.pss_bytes() / _MB
+    note = "PSS of its processes, once idle; RIE: emulator and runtime"
+    return Figure(name="memory of one environment", unit="MB", values=values, note=note)
+
+
+def _in_turns(
+    targets: dict[str, Target], effort: Effort, measure: Callable[[Target], Load]
+) -> dict[str, list[Load]]:
+    found: dict[str, list[Load]] = {name: [] for name in targets}
+    for _ in range(effort.rounds):
+        for name, target in targets.items():
+            found[name].append(measure(target))
+    return found
+
+
+def _parallel(target: Target, effort: Effort) -> Load:
+    return load.side_by_side(target, connections=CONNECTIONS, duration_s=effort.round_s)
+
+
+def _throughput(name: str, loads: dict[str, list[Load]], *, note: str = "") -> Figure:
+    values = {peer: statistics.median(part.per_s for part in found) for peer, found in loads.items()}
+    return Figure(name=name, unit="per s", values=values, more_is_better=True, note=note)
+
+
+def _medians_ms(found_s: dict[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(found) * 1000 for name, found in found_s.items() if found}
+
+
+def _percentile(found: list[float] | tuple[float, ...], percent: int) -> float:
+    """The nearest rank: a value that was measured."""
+    ordered = sorted(found)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+def _new(directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    return directory

@@ -1,0 +1,181 @@
+"""With `--auth iam`, everybody does what policies allow and nothing else, in all services."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from harness import ACCOUNT, REGION, Server, create, invoke, zip_of
+
+TRUST_LAMBDA = {
+    "Effect": "Allow",
+    "Principal": {"Service": "lambda.amazonaws.com"},
+    "Action": "sts:AssumeRole",
+}
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
+Clients = Callable[[str], Any]
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(*actions: str, resource: str = "*", **members: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource} | members
+
+
+def clients_of(server: Server, key: dict[str, str]) -> Clients:
+    return lambda service: server.client(
+        service,
+        access_key_id=key["AccessKeyId"],
+        secret_access_key=key["SecretAccessKey"],
+        session_token=key.get("SessionToken"),
+    )
+
+
+def answer_of(error: Any) -> Any:
+    """The parsed response behind an error (typed as unknown, since botocore has no types)."""
+    return error.response
+
+
+def refused(operation: Any, **parameters: Any) -> tuple[str, str, int]:
+    with pytest.raises(ClientError) as caught:
+        operation(**parameters)
+    response = answer_of(caught.value)
+    return (
+        response["Error"]["Code"],
+        response["Error"]["Message"],
+        response["ResponseMetadata"]["HTTPStatusCode"],
+    )
+
+
+@pytest.fixture
+def server(new_server: Any) -> Server:
+    return new_server("--auth", "iam")
+
+
+@pytest.fixture
+def root(server: Server) -> Clients:
+    """The root's clients, with the key that the start block tells the place of."""
+    path = re.search(r"access key is in (\S+)", server.start_block)
+    assert path is not None
+    return clients_of(server, json.loads(Path(path[1]).read_text()))
+
+
+@pytest.fixture
+def alice(server: Server, root: Clients) -> Clients:
+    """The clients of a user without any permission; root has made a role and a function."""
+    iam = root("iam")
+    role = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=document(TRUST_LAMBDA))["Role"]["Arn"]
+    create(root("lambda"), "f", "def handler(event, context): return 'f'", Role=role)
+    iam.create_user(UserName="alice")
+    return clients_of(server, iam.create_access_key(UserName="alice")["AccessKey"])
+
+
+def test_a_user_does_what_policies_allow_and_nothing_else(root: Clients, alice: Clients) -> None:
+    def refusal(action: str, resource: str, ending: str = "") -> str:
+        ending = ending or f"because no identity-based policy allows the {action} action"
+        return f"User: {ALICE} is not authorized to perform: {action} on resource: {resource} {ending}"
+
+    iam, client = root("iam"), alice("lambda")
+    assert alice("sts").get_caller_identity()["Arn"] == ALICE
+    assert refused(client.invoke, FunctionName="f") == (
+        "AccessDeniedException",
+        refusal("lambda:InvokeFunction", FUNCTION),
+        403,
+    )
+    assert refused(alice("iam").list_roles) == (
+        "AccessDenied",
+        refusal("iam:ListRoles", f"arn:aws:iam::{ACCOUNT}:role/"),
+        403,
+    )
+    code, text, _ = refused(alice("logs").describe_log_groups)
+    assert (code, text) == (
+        "AccessDeniedException",
+        refusal("logs:DescribeLogGroups", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group::log-stream:"),
+    )
+    iam.put_user_policy(
+        UserName="alice",
+        PolicyName="calls",
+        PolicyDocument=document(allow("lambda:Invoke*", resource=FUNCTION), allow("logs:Describe*")),
+    )
+    assert invoke(client, "f").payload == "f"
+    assert alice("logs").describe_log_groups()["logGroups"] is not None
+    assert refused(client.delete_function, FunctionName="f")[1] == refusal("lambda:DeleteFunction", FUNCTION)
+    iam.put_user_policy(
+        UserName="alice", PolicyName="no", PolicyDocument=document(allow("*") | {"Effect": "Deny"})
+    )
+    assert refused(client.invoke, FunctionName="f")[1] == refusal(
+        "lambda:InvokeFunction", FUNCTION, "with an explicit deny in an identity-based policy"
+    )
+
+
+def test_a_function_is_made_by_those_who_may_pass_its_role(root: Clients, alice: Clients) -> None:
+    iam = root("iam")
+    role = f"arn:aws:iam::{ACCOUNT}:role/worker"
+    creation = {
+        "FunctionName": "mine",
+        "Runtime": "python3.12",
+        "Handler": "app.handler",
+        "Role": role,
+        "Code": {"ZipFile": zip_of({"app.py": "def handler(event, context): return 1"})},
+    }
+    iam.put_user_policy(UserName="alice", PolicyName="p", PolicyDocument=document(allow("lambda:*")))
+    code, text, _ = refused(alice("lambda").create_function, **creation)
+    assert code == "AccessDeniedException"
+    assert f"not authorized to perform: iam:PassRole on resource: {role}" in text
+    iam.put_user_policy(
+        UserName="alice",
+        PolicyName="p",
+        PolicyDocument=document(allow("lambda:*"), allow("iam:PassRole", resource=role)),
+    )
+    assert alice("lambda").create_function(**creation)["State"] == "Pending"
+
+
+def test_roles_are_assumed_and_limited_by_their_policies(
+    server: Server, root: Clients, alice: Clients
+) -> None:
+    iam = root("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": ALICE}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName="caller", AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName="caller", PolicyName="p", PolicyDocument=document(allow("lambda:*", resource=f"{FUNCTION}*"))
+    )
+    asked = {"RoleArn": role, "RoleSessionName": "session"}
+    session = clients_of(server, alice("sts").assume_role(**asked)["Credentials"])
+    assert invoke(session("lambda"), "f").payload == "f"
+    narrow = alice("sts").assume_role(Policy=document(allow("lambda:Get*")), **asked)["Credentials"]
+    limited = clients_of(server, narrow)("lambda")
+    assert limited.get_function(FunctionName="f")["Configuration"]["FunctionArn"] == FUNCTION
+    assert refused(limited.invoke, FunctionName="f")[1].endswith(
+        "because no session policy allows the lambda:InvokeFunction action"
+    )
+    other = iam.create_role(RoleName="other", AssumeRolePolicyDocument=document(TRUST_LAMBDA))["Role"]["Arn"]
+    assert refused(alice("sts").assume_role, RoleArn=other, RoleSessionName="session")[0] == "AccessDenied"
+
+
+def test_a_policy_on_the_function_lets_a_user_in(root: Clients, alice: Clients) -> None:
+    root("lambda").add_permission(
+        FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal=ALICE
+    )
+    assert invoke(alice("lambda"), "f").payload == "f"
+    assert refused(alice("lambda").get_function, FunctionName="f")[0] == "AccessDeniedException"
+
+
+def test_permissions_survive_a_power_cut(server: Server, root: Clients, alice: Clients) -> None:
+    root("iam").put_user_policy(
+        UserName="alice", PolicyName="p", PolicyDocument=document(allow("lambda:InvokeFunction"))
+    )
+    key = alice("lambda")._request_signer._credentials
+    server.kill()
+    server.start()
+    again = server.client("lambda", access_key_id=key.access_key, secret_access_key=key.secret_key)
+    assert invoke(again, "f").payload == "f"
+    assert refused(again.list_functions)[0] == "AccessDeniedException"

@@ -1,0 +1,105 @@
+"""Lambent's own paths: health, and links to code that are good for whoever has one, for ten minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from lambent.domain.code_link import code_link
+from lambent.domain.limits import CODE_LINK_VALID_S
+from lambent.gateway.own import OwnPaths
+from lambent.testing import ManualClock, MemoryStore
+from lambent.wire.http import HttpRequest, HttpResponse
+
+SECRET = b"secret"
+CONTENT = b"PK and the rest of a zip"
+
+
+class Own:
+    """The paths over a store that holds one package."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.clock = ManualClock()
+        self.paths = OwnPaths(
+            describe=lambda: {"version": "9"}, blobs=self.store, secret=SECRET, clock=self.clock
+        )
+        self.blob = asyncio.run(self.store.put(CONTENT))
+
+    def link(self) -> str:
+        return code_link(SECRET, self.blob, endpoint_url="http://here:1", now_s=self.clock.now_s())
+
+    def ask(self, path: str, *, query: str = "", method: str = "GET") -> HttpResponse:
+        request = HttpRequest(method=method, path=path, query=query, headers={}, body=b"")
+        return asyncio.run(self.paths.answer(request))
+
+    def follow(self, link: str) -> HttpResponse:
+        parts = urlsplit(link)
+        return self.ask(parts.path, query=parts.query)
+
+
+@pytest.fixture
+def own() -> Iterator[Own]:
+    own = Own()
+    yield own
+    own.store.close()
+
+
+def test_health_says_that_it_runs_and_what(own: Own) -> None:
+    answer = own.ask("/_lambent/health")
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"status": "running", "version": "9"}
+
+
+def test_a_link_gives_the_package(own: Own) -> None:
+    answer = own.follow(own.link())
+    assert (answer.status, answer.body) == (200, CONTENT)
+    assert ("Content-Type", "application/zip") in answer.headers
+
+
+def test_a_link_expires(own: Own) -> None:
+    link = own.link()
+    asyncio.run(own.clock.advance(CODE_LINK_VALID_S - 1))
+    assert own.follow(link).status == 200
+    asyncio.run(own.clock.advance(2))
+    assert own.follow(link).status == 403
+
+
+def test_a_forged_link_gives_nothing(own: Own) -> None:
+    link = own.link()
+    parts = urlsplit(link)
+    other = "0" * 64
+    for forged in (
+        link.replace(own.blob, other),
+        link.replace("Expires=1", "Expires=2"),
+        link[:-1] + ("0" if link[-1] != "0" else "1"),
+        link.partition("?")[0],
+        f"{parts.path}?Expires=&Signature=",
+        f"{parts.path}?Expires=9999999999&Signature={'0' * 64}",
+        f"{parts.path}?Expires=never&Signature=%ff%00",
+        code_link(b"other", own.blob, endpoint_url="", now_s=own.clock.now_s()),
+        link.replace("/code/", "/code/../code/"),
+        link.replace(own.blob, own.blob.upper()),
+    ):
+        answer = own.follow(forged)
+        assert (answer.status, CONTENT in answer.body) == (403, False), forged
+
+
+def test_code_that_was_deleted_is_gone(own: Own) -> None:
+    link = own.link()
+    asyncio.run(own.store.delete(own.blob))
+    assert own.follow(link).status == 404
+
+
+@pytest.mark.parametrize("path", ["/_lambent/", "/_lambent/nothing", "/_lambent/health/", "/_lambent/../etc"])
+def test_there_is_nothing_else(own: Own, path: str) -> None:
+    assert own.ask(path).status == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_changed_here(own: Own, method: str) -> None:
+    assert own.ask("/_lambent/health", method=method).status == 405
