@@ -119,3 +119,46 @@ def url_lifecycle(to: Replay) -> None:
     assert created["FunctionUrl"] == found["FunctionUrl"] == updated["FunctionUrl"]
     to.ask("delete_function_url_config", FunctionName=name)
     to.step("failed_getter", "get_function_url_config", FunctionName=name)
+
+
+@scenario("TestLambdaURL/test_lambda_update_function_url_config")
+def url_modes(to: Replay) -> None:
+    name = to.name()
+    to.create_active(None, name)
+    url = {"FunctionName": name}
+    get, update = "get_function_url_config", "update_function_url_config"
+    to.step(
+        "create_lambda_url_config",
+        "create_function_url_config",
+        AuthType="NONE",
+        InvokeMode="BUFFERED",
+        **url,
+    )
+    to.step("get_url_config", get, **url)
+    to.step("modify_lambda_url_config", update, InvokeMode="RESPONSE_STREAM", **url)
+    to.step("get_url_config_2", get, **url)
+    to.step("modify_lambda_url_config_none", update, AuthType="NONE", **url)
+    to.step("get_url_config_3", get, **url)
+
+
+@scenario(
+    "TestLambdaURL/test_lambda_url_echo_invoke[BUFFERED]",
+    "TestLambdaURL/test_lambda_url_echo_invoke[None]",
+    "TestLambdaURL/test_lambda_url_echo_invoke[RESPONSE_STREAM]",
+)
+def url_for_everybody(to: Replay, mode: str) -> None:
+    name = to.name()
+    to.create_active(None, name)
+    given = {} if mode == "None" else {"InvokeMode": mode}
+    to.step(
+        "create_lambda_url_config", "create_function_url_config", FunctionName=name, AuthType="NONE", **given
+    )
+    to.step(
+        "add_permission",
+        "add_permission",
+        FunctionName=name,
+        StatementId="urlPermission",
+        Action="lambda:InvokeFunctionUrl",
+        Principal="*",
+        FunctionUrlAuthType="NONE",
+    )

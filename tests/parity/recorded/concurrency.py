@@ -59,6 +59,23 @@ def provisioned_limits(to: Replay) -> None:
         )
 
 
+@scenario("TestLambdaConcurrency/test_lambda_concurrency_crud")
+def reserved_lifecycle(to: Replay) -> None:
+    name = to.name()
+    to.create_active(None, name)
+    get = "get_function_concurrency"
+    to.step("get_function_concurrency_default", get, FunctionName=name)
+    to.step(
+        "put_function_concurrency",
+        "put_function_concurrency",
+        FunctionName=name,
+        ReservedConcurrentExecutions=0,
+    )
+    to.step("get_function_concurrency_updated", get, FunctionName=name)
+    to.ask("delete_function_concurrency", FunctionName=name)
+    to.step("get_function_concurrency_deleted", get, FunctionName=name)
+
+
 @scenario("TestLambdaReservedConcurrency/test_function_concurrency_limits")
 def reserved_limits(to: Replay) -> None:
     name = to.name()

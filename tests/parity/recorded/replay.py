@@ -21,9 +21,11 @@ ACCOUNT = "111111111111"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"
 ZIP = zip_of({"handler.py": "def handler(event, context): return event"})
 OTHER_ZIP = zip_of({"handler.py": "def handler(event, context): return 2"})
-RECORDINGS: Mapping[str, Mapping[str, Any]] = json.loads(
-    (Path(__file__).parent / "lambda_control_plane.json").read_text()
-)
+RECORDINGS: Mapping[str, Mapping[str, Any]] = {
+    name: steps
+    for file in sorted(Path(__file__).parent.glob("*.json"))
+    for name, steps in json.loads(file.read_text()).items()
+}
 _PLACEHOLDER = re.compile(r"<[a-z0-9_-]+(?::\d+)?>")
 _FIXED = {"<partition>": "aws", "<region>": REGION}
 _DIFFERENT_EACH_TIME = ("<code-size>", "<location>", "<layer-location>")

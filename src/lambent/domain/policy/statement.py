@@ -85,17 +85,20 @@ def _statements(text: str) -> tuple[Statement, ...]:
     )
 
 
-def _places(text: str) -> Iterator[tuple[Any, int, int]]:
-    """Yield the statements of a JSON object with the offsets at which they begin and end."""
+def _places(text: str) -> list[tuple[Any, int, int]]:
+    """Return the statements of a JSON object with the offsets at which they begin and end."""
+    found: list[tuple[Any, int, int]] = []
     at = _skip(text, 0) + 1
     while text[at := _skip(text, at)] != "}":
         key, at = _DECODER.raw_decode(text, at)
         at = _skip(text, at) + 1
         if key == "Statement":
-            yield from _elements(text, at)
+            # Of two members with one name JSON's readers take the last, and so did whoever checked the policy.
+            found = list(_elements(text, at))
         _, at = _DECODER.raw_decode(text, _skip(text, at))
         at = _skip(text, at)
         at += text[at] == ","
+    return found
 
 
 def _elements(text: str, at: int) -> Iterator[tuple[Any, int, int]]:

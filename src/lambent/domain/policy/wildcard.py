@@ -88,21 +88,37 @@ def _arn_parts(pattern: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str, is_case_sensitive: bool) -> re.Pattern[str]:
     flags = re.DOTALL if is_case_sensitive else re.DOTALL | re.IGNORECASE
-    return re.compile(_expression(pattern), flags)
+    return re.compile(_joined(_segments(pattern)), flags)
 
 
-def _expression(pattern: str) -> str:
-    # Runs of stars mean one star; more of them would only make matching slow.
-    escaped = re.escape(re.sub(r"\*+", "*", pattern))
-    return escaped.replace(r"\*", ".*").replace(r"\?", ".")
+def _segments(pattern: str) -> list[str]:
+    """Return expressions for what stands between stars."""
+    return [re.escape(segment).replace(r"\?", ".") for segment in pattern.split("*")]
+
+
+def _joined(segments: list[str]) -> str:
+    """Return the expression for segments with stars between them.
+
+    Where a segment is found first is as good as anywhere later, so nothing is tried twice (atomic groups):
+    whoever writes policies must not be able to keep the server busy with them.
+    """
+    if len(segments) == 1:
+        return segments[0]
+    first, *middle, last = segments
+    return first + "".join(f"(?>.*?{segment})" for segment in middle if segment) + ".*" + last
 
 
 def _with_values(pattern: str, values: Mapping[str, tuple[str, ...]]) -> str:
-    expression, at = "", 0
+    segments, at = [""], 0
     for variable in _VARIABLE.finditer(pattern):
-        expression += _expression(pattern[at : variable.start()]) + re.escape(_value(variable[1], values))
+        begin, *more = _segments(pattern[at : variable.start()])
+        segments[-1] += begin
+        segments += more
+        segments[-1] += re.escape(_value(variable[1], values))
         at = variable.end()
-    return expression + _expression(pattern[at:])
+    begin, *more = _segments(pattern[at:])
+    segments[-1] += begin
+    return _joined(segments + more)
 
 
 def _value(variable: str, values: Mapping[str, tuple[str, ...]]) -> str:

@@ -22,7 +22,7 @@ from lambent.domain.limits import (
     TIMEOUT_MAX_S,
     UNZIPPED_MAX_BYTES,
 )
-from lambent.errors import InvalidParameterValueException, ResourceNotFoundException
+from lambent.errors import InvalidParameterValueException
 from lambent.services.lambda_.runtimes import check_runtime
 
 # AWS page "Using Lambda environment variables", section about defined runtime environment variables.
@@ -51,6 +51,7 @@ RESERVED_KEYS = frozenset(
 
 _UNSERVED = {
     "TenancyConfig": "Tenant isolation is not served yet.",
+    "CapacityProviderConfig": "Functions on capacity providers are not served yet.",
     "AcceleratorConfig": "Accelerators are not served yet.",
     "RuntimeConfig": "Customer-managed runtimes are not served yet.",
 }
@@ -61,7 +62,6 @@ def check_configuration(parameters: Mapping[str, Any], *, region: str) -> None:
 
     Raises:
         InvalidParameterValueException: a value is out of range, or asks for what is not served.
-        ResourceNotFoundException: a capacity provider is named; there is none.
     """
     check_quantities(parameters)
     if "Runtime" in parameters:
@@ -70,9 +70,6 @@ def check_configuration(parameters: Mapping[str, Any], *, region: str) -> None:
         check_environment(parameters["Environment"].get("Variables", {}))
     if "Layers" in parameters:
         check_layers(parameters["Layers"], region=region)
-    if "CapacityProviderConfig" in parameters:
-        provider = parameters["CapacityProviderConfig"]["LambdaManagedInstancesCapacityProviderConfig"]
-        raise ResourceNotFoundException(f"Capacity provider not found: {provider['CapacityProviderArn']}")
     for member, text in _UNSERVED.items():
         if member in parameters:
             raise InvalidParameterValueException(text)

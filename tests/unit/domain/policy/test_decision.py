@@ -261,3 +261,8 @@ def test_a_single_statement_needs_no_list() -> None:
 def test_what_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_policy(text, name="p")
+
+
+def test_of_two_lists_of_statements_the_last_one_counts_as_in_json() -> None:
+    text = '{"Statement": [{"Sid": "a"}, 7], "Statement": [{"Sid": "b"}]}'
+    assert [statement.sid for statement in parse_policy(text, name="p").statements] == ["b"]

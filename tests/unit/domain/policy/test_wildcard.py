@@ -53,7 +53,30 @@ def test_arns_are_compared_part_by_part(arn: str, pattern: str, expected: bool) 
     assert like_arn(arn, pattern, VALUES) is expected
 
 
-def test_many_stars_take_no_longer_than_one() -> None:
+@pytest.mark.parametrize("pattern", ["*" * 500 + "b", "*a" * 30 + "b", "*a?" * 20 + "*b", "a*" * 40 + "b"])
+def test_no_pattern_keeps_the_server_busy(pattern: str) -> None:
     started_s = time.process_time()
-    assert not like("a" * 2000, "*" * 500 + "b")
+    assert not like("a" * 2000, pattern)
+    assert not like_with_variables("a" * 2000, pattern + "${aws:username}", VALUES)
     assert time.process_time() - started_s < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "pattern", "expected"),
+    [
+        ("", "*", True),
+        ("", "**", True),
+        ("ab", "a*b", True),
+        ("aXbXb", "a*b", True),
+        ("aXbXc", "a*b*c", True),
+        ("ab", "*a*b*", True),
+        ("ba", "*a*b*", False),
+        ("aab", "*ab", True),
+        ("abab", "*ab*ab", True),
+        ("ab", "*ab*ab", False),
+        ("aaa", "?*?*?", True),
+        ("aa", "?*?*?", False),
+    ],
+)
+def test_stars_find_what_can_be_found(value: str, pattern: str, expected: bool) -> None:
+    assert like(value, pattern) is expected

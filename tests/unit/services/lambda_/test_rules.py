@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambent.errors import InvalidParameterValueException, ResourceNotFoundException, ServiceError
+from lambent.errors import InvalidParameterValueException, ServiceError
 from lambent.services.lambda_.rules import check_configuration, check_creation, check_environment, check_tags
 from lambent.services.lambda_.runtimes import ACCEPTED, BLOCKED, check_runtime
 from unit.services.lambda_.world import creation
@@ -145,7 +145,7 @@ def test_container_images_are_refused_clearly(parameters: dict[str, Any]) -> Non
                     "LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn:x"}
                 }
             },
-            ResourceNotFoundException("Capacity provider not found: arn:x"),
+            InvalidParameterValueException("Functions on capacity providers are not served yet."),
         ),
     ],
 )
