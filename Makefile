@@ -22,7 +22,7 @@ up: install
 	@$(BIN)/lambent up
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ TITLES: Mapping[str, str] = {
 }
 
 NOTES: Mapping[tuple[str, str], str] = {
-    ("lambda", "AddPermission"): "kept and shown; not evaluated yet",
+    ("lambda", "AddPermission"): "evaluated for callers of other accounts; services do not call yet",
     ("lambda", "CreateCapacityProvider"): "kept and shown; nothing runs on it",
     ("lambda", "CreateEventSourceMapping"): "kept, with its states; sources are not polled yet",
     ("lambda", "CreateFunction"): "zip packages given inline; no S3 objects or container images yet",
@@ -40,7 +40,6 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("lambda", "PublishLayerVersion"): "zip archives given inline",
     ("lambda", "PutFunctionEventInvokeConfig"): "kept and shown; there are no asynchronous invocations yet",
     ("lambda", "PutFunctionRecursionConfig"): "kept and shown; chains of invocations are not followed yet",
-    ("lambda", "PutResourcePolicy"): "kept and shown; not evaluated yet",
     ("lambda", "PutRuntimeManagementConfig"): "kept and shown; there is one version of each runtime",
     ("lambda", "UpdateFunctionCode"): "zip packages given inline",
     ("iam", "DeleteLoginProfile"): "no user has a password",
@@ -52,7 +51,7 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("iam", "ListVirtualMFADevices"): "always empty",
     ("logs", "DescribeMetricFilters"): "always empty: none can be put",
     ("logs", "DescribeSubscriptionFilters"): "always empty: none can be put",
-    ("sts", "AssumeRole"): "the role's trust policy is evaluated; the caller's own policies are not",
+    ("sts", "AssumeRole"): "the caller's own policies are evaluated with `auth = iam` only",
 }
 """What a served operation leaves out, or does otherwise than one would expect."""
 
