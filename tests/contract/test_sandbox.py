@@ -108,7 +108,14 @@ def children(pid: int) -> set[int]:
     states = {
         child: read_or_nothing(Path(f"/proc/{child}/stat")).rpartition(")")[2].split()[:1] for child in found
     }
-    return {child for child, state in states.items() if state not in ([], ["Z"], ["X"])}
+    return {
+        child for child, state in states.items() if state not in ([], ["Z"], ["X"]) and not is_server(child)
+    }
+
+
+def is_server(pid: int) -> bool:
+    """Whether a process is the server that other tests of this run share: it lives a life of its own."""
+    return b"\0lambent\0up\0" in read_or_nothing(Path(f"/proc/{pid}/cmdline")).encode()
 
 
 def descendants(pid: int) -> set[int]:
