@@ -13,7 +13,7 @@ from dataclasses import replace
 from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
-from lambent.sandbox.order import CgroupOrder, Order
+from lambent.sandbox.order import CgroupOrder, Order, Outbound
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _START_TIMEOUT_S = 30.0
@@ -49,11 +49,12 @@ class Launching(ABC):
         if not self._is_open:
             raise SandboxError("spawner", "the sandbox is not open")
         await self._ensure_spawner()
+        order = self._order(spec)
         process = self._process(spec)
         self._living.add(process)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                await process.launch(self._spawner, self._order(spec), [fd for fd, _ in spec.inherited])
+                await process.launch(self._spawner, order, [fd for fd, _ in spec.inherited])
         except TimeoutError as error:
             process.abandon()
             await process.close()
@@ -63,6 +64,7 @@ class Launching(ABC):
             raise
         finally:
             process.on_end(self._living.discard)
+            process.on_end(lambda _: self._give_back(order.outbound))
         return process
 
     async def close(self) -> None:
@@ -71,6 +73,7 @@ class Launching(ABC):
         for process in self._living:
             process.kill()
         await asyncio.gather(*(process.close() for process in self._living))
+        await self._close_network()
         async with self._opening:
             await self._spawner.close()
 
@@ -82,7 +85,17 @@ class Launching(ABC):
             root=self._root,
             cgroups=self._cgroup_orders(spec),
             memory_is_limited=self._memory_is_limited(),
+            outbound=self._take_outbound(),
         )
+
+    def _take_outbound(self) -> Outbound | None:
+        """Return a link for one sandbox, if its network has one."""
+
+    def _give_back(self, outbound: Outbound | None) -> None:
+        """Let a link be taken again, when its sandbox is gone."""
+
+    async def _close_network(self) -> None:
+        """Undo what was done to the host's network; no sandbox lives any more."""
 
     def _memory_is_limited(self) -> bool:
         return False

@@ -6,11 +6,12 @@ what the machine allows (control groups, root or not) and says so.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lambent.sandbox import Enforcement, SandboxSpec
+from lambent.sandbox import Enforcement, SandboxError, SandboxSpec
 from lambent.sandbox.cgroup import (
     CONTROLLERS,
     Hierarchy,
@@ -23,7 +24,8 @@ from lambent.sandbox.cgroup import (
 )
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.launching import Launching
-from lambent.sandbox.order import CgroupOrder
+from lambent.sandbox.nat import Nat
+from lambent.sandbox.order import CgroupOrder, Outbound
 
 _WITHOUT_CGROUP: Mapping[str, str] = {
     "memory": "no memory control group here: each process's data segment is limited, not their sum",
@@ -42,11 +44,14 @@ class NamespaceSandbox(Launching):
         """Prepare.
 
         Args:
-            network: ``none`` or ``host``, as in the settings.
+            network: ``auto``, ``nat``, ``none`` or ``host``, as in the settings.
             run_dir: directory of this server's passing things; an empty directory is made in it.
         """
         super().__init__(mode="walls", network=network, root=str(run_dir.absolute() / "root"))
         self._hierarchies: tuple[Hierarchy, ...] = ()
+        self._wanted_network = network
+        self._nat: Nat | None = None
+        self._without_nat = "network = none was asked for"
 
     @property
     def enforcement(self) -> tuple[Enforcement, ...]:
@@ -56,12 +61,10 @@ class NamespaceSandbox(Launching):
             if self._spawner.is_root
             else "user namespace with the server's own uid and groups"
         )
-        has_network = self._network == "none"
-        network = "network namespace with a loopback only" if has_network else "network = host was asked for"
         return (
             Enforcement("files of the host are out of reach", True, "mount namespace with a read-only root"),
             Enforcement("processes of the host are out of reach", True, "process namespace"),
-            Enforcement("network of the host is out of reach", has_network, network),
+            Enforcement("network of the host is out of reach", self._network != "host", self._network_words()),
             Enforcement("no privileges", True, f"{own}, no capabilities, no_new_privs"),
             Enforcement("system calls are filtered", True, "seccomp allow-list"),
             self._limit("memory limit", "memory", enforced_without=False),
@@ -72,6 +75,13 @@ class NamespaceSandbox(Launching):
             Enforcement("nothing outlives its sandbox", True, "process namespace"),
         )
 
+    def _network_words(self) -> str:
+        if self._network == "host":
+            return "network = host was asked for"
+        if self._nat is not None:
+            return self._nat.how
+        return f"network namespace with a loopback only ({self._without_nat})"
+
     def _limit(self, promise: str, controller: str, *, enforced_without: bool) -> Enforcement:
         for hierarchy in self._hierarchies:
             if controller in hierarchy.controllers:
@@ -81,12 +91,38 @@ class NamespaceSandbox(Launching):
     async def open(self) -> None:
         """See `Sandbox.open`."""
         self._prepare()
+        await self._open_network()
         await super().open()
 
     def _prepare(self) -> None:
         Path(self._root).mkdir(parents=True, exist_ok=True)
         if not self._hierarchies:
             self._hierarchies = discover(server_name(os.getpid()))
+
+    async def _open_network(self) -> None:
+        """Find out whether there is a way out, and go without one if it need not be."""
+        if self._wanted_network not in ("auto", "nat") or self._nat is not None:
+            return
+        try:
+            self._nat = await asyncio.to_thread(Nat)
+        except SandboxError as error:
+            if self._wanted_network == "nat":
+                raise
+            self._without_nat = f"no way out: {error.reason}"
+        self._network = "none" if self._nat is None else "nat"
+        self._spawner.kept = -1 if self._nat is None else self._nat.fileno()
+
+    async def _close_network(self) -> None:
+        nat, self._nat, self._spawner.kept = self._nat, None, -1
+        if nat is not None:
+            await asyncio.to_thread(nat.close)
+
+    def _take_outbound(self) -> Outbound | None:
+        return None if self._nat is None else self._nat.take()
+
+    def _give_back(self, outbound: Outbound | None) -> None:
+        if outbound is not None and self._nat is not None:
+            self._nat.give_back(outbound)
 
     async def close(self) -> None:
         """See `Sandbox.close`."""

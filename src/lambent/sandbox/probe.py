@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lambent.sandbox import Sandbox, SandboxError, SandboxSpec
 from lambent.sandbox.namespaces import NamespaceSandbox
+from lambent.sandbox.nat import STEP as NAT_STEP
 from lambent.sandbox.process import ProcessSandbox
 from lambent.settings import SandboxSettings, SettingsError
 
@@ -35,6 +36,8 @@ async def choose(settings: SandboxSettings, run_dir: Path) -> Sandbox:
         await trial(namespaces)
     except SandboxError as error:
         await namespaces.close()
+        if error.step == NAT_STEP:
+            raise SettingsError(f"{error.step} is impossible here: {error.reason}.") from error
         if settings.sandbox == "namespaces":
             raise SettingsError(
                 f"sandbox = namespaces is impossible here: step {error.step} failed, {error.reason}."
