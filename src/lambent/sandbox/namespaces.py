@@ -6,7 +6,6 @@ what the machine allows (control groups, root or not) and says so.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from lambent.sandbox.cgroup import (
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.launching import Launching
 from lambent.sandbox.nat import Nat
-from lambent.sandbox.order import CgroupOrder, Outbound
+from lambent.sandbox.order import CgroupOrder
 
 _WITHOUT_CGROUP: Mapping[str, str] = {
     "memory": "no memory control group here: each process's data segment is limited, not their sum",
@@ -50,7 +49,6 @@ class NamespaceSandbox(Launching):
         super().__init__(mode="walls", network=network, root=str(run_dir.absolute() / "root"))
         self._hierarchies: tuple[Hierarchy, ...] = ()
         self._wanted_network = network
-        self._nat: Nat | None = None
         self._without_nat = "network = none was asked for"
 
     @property
@@ -64,7 +62,9 @@ class NamespaceSandbox(Launching):
         return (
             Enforcement("files of the host are out of reach", True, "mount namespace with a read-only root"),
             Enforcement("processes of the host are out of reach", True, "process namespace"),
-            Enforcement("network of the host is out of reach", self._network != "host", self._network_words()),
+            Enforcement(
+                "network of the host is out of reach", self._network != "host", self._network_words()
+            ),
             Enforcement("no privileges", True, f"{own}, no capabilities, no_new_privs"),
             Enforcement("system calls are filtered", True, "seccomp allow-list"),
             self._limit("memory limit", "memory", enforced_without=False),
@@ -91,38 +91,30 @@ class NamespaceSandbox(Launching):
     async def open(self) -> None:
         """See `Sandbox.open`."""
         self._prepare()
-        await self._open_network()
-        await super().open()
+        self._open_network()
+        try:
+            await super().open()
+        except BaseException:
+            self._close_nat()
+            raise
 
     def _prepare(self) -> None:
         Path(self._root).mkdir(parents=True, exist_ok=True)
         if not self._hierarchies:
             self._hierarchies = discover(server_name(os.getpid()))
 
-    async def _open_network(self) -> None:
+    def _open_network(self) -> None:
         """Find out whether there is a way out, and go without one if it need not be."""
         if self._wanted_network not in ("auto", "nat") or self._nat is not None:
             return
         try:
-            self._nat = await asyncio.to_thread(Nat)
+            self._nat = Nat()
         except SandboxError as error:
             if self._wanted_network == "nat":
                 raise
             self._without_nat = f"no way out: {error.reason}"
         self._network = "none" if self._nat is None else "nat"
         self._spawner.kept = -1 if self._nat is None else self._nat.fileno()
-
-    async def _close_network(self) -> None:
-        nat, self._nat, self._spawner.kept = self._nat, None, -1
-        if nat is not None:
-            await asyncio.to_thread(nat.close)
-
-    def _take_outbound(self) -> Outbound | None:
-        return None if self._nat is None else self._nat.take()
-
-    def _give_back(self, outbound: Outbound | None) -> None:
-        if outbound is not None and self._nat is not None:
-            self._nat.give_back(outbound)
 
     async def close(self) -> None:
         """See `Sandbox.close`."""

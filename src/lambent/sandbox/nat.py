@@ -37,6 +37,7 @@ _BLOCK_ADDRESSES = 1024
 _GATEWAY = 1
 _FIRST_SANDBOX, _LAST_SANDBOX = 2, _BLOCK_ADDRESSES - 2
 _TABLE = "lambent-"
+_SIOCGSKNS = 0x894C
 _LOCK_TIMEOUT_S = 10.0
 _LOCK_PAUSE_S = 0.005
 STEP = "network = nat"
@@ -58,7 +59,7 @@ class Nat:
             outside = default_interfaces(Path("/proc/self/net/route").read_text(encoding="ascii"))
             if not outside:
                 raise SandboxError(STEP, "this machine has no default route")
-            with veth.host_network() as host, _lock():
+            with veth.host_network() as host, _lock(netfilter):
                 self._block, self._mtu_bytes = _claim(netfilter, host, outside)
             self.how = _how(self._block, outside, nftables.chains_that_drop(netfilter))
             undo.pop_all()
@@ -129,7 +130,7 @@ def leave(netfilter: Netlink) -> None:
     Raises:
         SandboxError: the kernel refuses.
     """
-    with veth.host_network() as host, _naming_reason(), _lock():
+    with veth.host_network() as host, _naming_reason(), _lock(netfilter):
         own = _own(netfilter)
         if own is None:
             return
@@ -152,7 +153,11 @@ def _claim(netfilter: Netlink, host: Netlink, outside: tuple[str, ...]) -> tuple
     network = str(ipaddress.IPv4Address(_FIRST + free * _BLOCK_ADDRESSES))
     mask = str(ipaddress.IPv4Address(2**32 - _BLOCK_ADDRESSES))
     walls = nftables.Walls(
-        name=f"{_TABLE}{free}", prefix=_prefix(free), network=(network, mask), outside=outside, guarded=guarded
+        name=f"{_TABLE}{free}",
+        prefix=_prefix(free),
+        network=(network, mask),
+        outside=outside,
+        guarded=guarded,
     )
     nftables.make_table(netfilter, walls, ",".join(guarded))
     try:
@@ -210,9 +215,10 @@ def _naming_reason() -> Generator[None]:
 
 
 @contextmanager
-def _lock() -> Generator[None]:
-    """Be alone among the servers of this network namespace."""
-    descriptor = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def _lock(netfilter: Netlink) -> Generator[None]:
+    """Be alone among the servers of the socket's network namespace."""
+    # Not by /proc: the keeper's belongs to a process namespace that has ended.
+    descriptor = fcntl.ioctl(netfilter.fileno(), _SIOCGSKNS)
     try:
         deadline_s = time.monotonic() + _LOCK_TIMEOUT_S
         while True:

@@ -127,37 +127,39 @@ def _chains(walls: Walls) -> list[Message]:
 
 def _rules(walls: Walls) -> list[Message]:
     """Say who may reach whom. Whatever is not of a sandbox or to one passes unseen."""
-    from_sandbox, to_sandbox = _name_begins(_INPUT_NAME, walls.prefix), _name_begins(_OUTPUT_NAME, walls.prefix)
+    from_sandbox = _name_begins(_INPUT_NAME, walls.prefix)
+    to_sandbox = _name_begins(_OUTPUT_NAME, walls.prefix)
     address, mask = walls.network
+    leaves = (
+        _is_ipv4(),
+        _address(_SOURCE_OFFSET, address, mask),
+        _name_begins(_OUTPUT_NAME, ANY_SANDBOX, _DIFFERENT),
+    )
 
     def rule(chain: str, *expressions: bytes) -> Message:
         content = text(1, walls.name) + text(2, chain) + nest(4, *expressions)
         return _message(_NEW_RULE, content, CREATE | APPEND)
 
+    guards = (
+        # What came in by an interface that forwards because of us goes to sandboxes or nowhere.
+        _name(_INPUT_NAME, name) + _name_begins(_OUTPUT_NAME, ANY_SANDBOX, _DIFFERENT)
+        for name in walls.guarded
+    )
     return [
         # The host's own services, its loopback's included, whatever address they are called by.
         rule("input", from_sandbox, _verdict(_DROP)),
         rule("forward", from_sandbox, _verdict(_JUMP, "outbound")),
         rule("forward", to_sandbox, _connection_is_known(), _verdict(_ACCEPT)),
         rule("forward", to_sandbox, _verdict(_DROP)),
-        *(
-            rule("forward", _name(_INPUT_NAME, name), _name_begins(_OUTPUT_NAME, ANY_SANDBOX, _DIFFERENT), _verdict(_DROP))
-            for name in walls.guarded
-        ),
-        rule("outbound", _is_not_ipv4(), _verdict(_DROP)),
+        *(rule("forward", guard, _verdict(_DROP)) for guard in guards),
+        rule("outbound", _is_ipv4(_DIFFERENT), _verdict(_DROP)),
         rule("outbound", _address(_SOURCE_OFFSET, address, mask, _DIFFERENT), _verdict(_DROP)),
         # Other sandboxes and, on a cloud's machine, the addresses that hand out its credentials.
         rule("outbound", _address(_DESTINATION_OFFSET, *_LINK_LOCAL), _verdict(_DROP)),
         *(rule("outbound", _name(_OUTPUT_NAME, name), _verdict(_ACCEPT)) for name in walls.outside),
         rule("outbound", _verdict(_DROP)),
-        rule(
-            "postrouting",
-            _is_ipv4(),
-            _address(_SOURCE_OFFSET, address, mask),
-            _name_begins(_OUTPUT_NAME, ANY_SANDBOX, _DIFFERENT),
-            _expression("masq"),
-        ),
-    ]  # fmt: skip
+        rule("postrouting", *leaves, _expression("masq")),
+    ]
 
 
 def _commit(netfilter: Netlink, messages: Sequence[Message]) -> None:
@@ -212,12 +214,8 @@ def _name_begins(key: int, prefix: str, operator: int = _EQUAL) -> bytes:
     return _meta(key) + _compare(prefix.encode(), operator)
 
 
-def _is_ipv4() -> bytes:
-    return _meta(_PROTOCOL_FAMILY) + _compare(bytes([_IPV4]))
-
-
-def _is_not_ipv4() -> bytes:
-    return _meta(_PROTOCOL_FAMILY) + _compare(bytes([_IPV4]), _DIFFERENT)
+def _is_ipv4(operator: int = _EQUAL) -> bytes:
+    return _meta(_PROTOCOL_FAMILY) + _compare(bytes([_IPV4]), operator)
 
 
 def _address(offset: int, address: str, mask: str, operator: int = _EQUAL) -> bytes:

@@ -2,7 +2,8 @@
 behind it.
 
 A resolver on the host's loopback (systemd-resolved's stub, dnsmasq) is out of a sandbox's reach;
-systemd-resolved writes down beside its stub whom it asks itself (systemd-resolved.service(8)). Used by the launching process and by the server.
+systemd-resolved writes down beside its stub whom it asks itself (systemd-resolved.service(8)). Used by the
+launching process and by the server.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def _settings(index: int, *, forwarding: bool | None) -> Message:
     return Message(_SET_LINK, _link_head(index) + nest(_AF_SPEC, families))
 
 
-def _inet_forwarding(is_on: bool) -> bytes:  # noqa: FBT001 - the value is all there is
+def _inet_forwarding(is_on: bool) -> bytes:
     return nest(socket.AF_INET, nest(_INET_CONF, number(_FORWARDING, int(is_on))))
 
 
