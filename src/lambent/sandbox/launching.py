@@ -89,13 +89,13 @@ class Launching(ABC):
             root=self._root,
             cgroups=self._cgroup_orders(spec),
             memory_is_limited=self._memory_is_limited(),
-            outbound=None if self._nat is None else self._nat.take(),
+            outbound=None if self._nat is None else self._nat.links.take(),
         )
 
     def _give_back(self, order: Order) -> None:
         """Let a link be taken again: its sandbox is gone."""
         if order.outbound is not None and self._nat is not None:
-            self._nat.give_back(order.outbound)
+            self._nat.links.give_back(order.outbound)
 
     def _close_nat(self) -> None:
         """Undo what was done to the host's network: no sandbox lives any more."""

@@ -53,15 +53,15 @@ class Nat:
         Raises:
             SandboxError: it is not possible here, with the reason.
         """
-        self._free = deque(range(_FIRST_SANDBOX, _LAST_SANDBOX + 1))
         with _naming_reason(), contextlib.ExitStack() as undo:
             netfilter = undo.enter_context(contextlib.closing(Netlink(NETFILTER)))
             outside = default_interfaces(Path("/proc/self/net/route").read_text(encoding="ascii"))
             if not outside:
                 raise SandboxError(STEP, "this machine has no default route")
             with veth.host_network() as host, _lock(netfilter):
-                self._block, self._mtu_bytes = _claim(netfilter, host, outside)
-            self.how = _how(self._block, outside, nftables.chains_that_drop(netfilter))
+                block, mtu_bytes = _claim(netfilter, host, outside)
+            self.links = Links(block, mtu_bytes)
+            self.how = _how(block, outside, nftables.chains_that_drop(netfilter))
             undo.pop_all()
         self._netfilter: Netlink | None = netfilter
 
@@ -69,8 +69,23 @@ class Nat:
         """Return the descriptor of the socket that owns the table, for `lambent.sandbox.keeper`."""
         return -1 if self._netfilter is None else self._netfilter.fileno()
 
+    def close(self) -> None:
+        """Take the walls down; no sandbox may be left. May be repeated."""
+        if self._netfilter is not None:
+            netfilter, self._netfilter = self._netfilter, None
+            with contextlib.closing(netfilter):
+                leave(netfilter)
+
+
+class Links:
+    """The links of a block, each of one sandbox at a time."""
+
+    def __init__(self, block: int, mtu_bytes: int) -> None:
+        addresses = range(_FIRST_SANDBOX, _LAST_SANDBOX + 1)
+        self._free = deque(outbound(block, index, mtu_bytes) for index in addresses)
+
     def take(self) -> Outbound:
-        """Return the next address and its link.
+        """Return a link that nobody has.
 
         Raises:
             SandboxError: all are taken.
@@ -78,18 +93,11 @@ class Nat:
         if not self._free:
             reason = f"all {_LAST_SANDBOX - _FIRST_SANDBOX + 1} addresses of this server are in use"
             raise SandboxError(STEP, reason)
-        return outbound(self._block, self._free.popleft(), self._mtu_bytes)
+        return self._free.popleft()
 
-    def give_back(self, taken: Outbound) -> None:
-        """Let an address be taken again, after all others: its link may live a moment longer."""
-        self._free.append(int(taken.interface.rpartition("-")[2]))
-
-    def close(self) -> None:
-        """Take the walls down; no sandbox may be left. May be repeated."""
-        if self._netfilter is not None:
-            netfilter, self._netfilter = self._netfilter, None
-            with contextlib.closing(netfilter):
-                leave(netfilter)
+    def give_back(self, link: Outbound) -> None:
+        """Let a link be taken again, after all others: the kernel removes the old one in its own time."""
+        self._free.append(link)
 
 
 def outbound(block: int, index: int, mtu_bytes: int) -> Outbound:

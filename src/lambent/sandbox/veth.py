@@ -3,7 +3,7 @@
 The link is a pair of virtual Ethernet interfaces: ``eth0`` inside, its other end in the host's namespace. Both
 ends have an address of one host and know the other's, so that a sandbox costs one address and there is no
 network in which two of them could be neighbours. The kernel removes the pair with the sandbox's namespace.
-`connect` runs in the launching process, the rest also in the server (`lambent.sandbox.nat`), which says with
+`linked` runs in the launching process, the rest also in the server (`lambent.sandbox.nat`), which says with
 packet filters what may pass. Numbers are those of the kernel's ``include/uapi/linux/{if_link,rtnetlink}.h``.
 """
 
@@ -31,7 +31,7 @@ from lambent.sandbox.netlink import (
     number,
     text,
 )
-from lambent.sandbox.order import Outbound
+from lambent.sandbox.order import Outbound, step
 
 INSIDE = "eth0"
 _NEW_LINK, _DELETE_LINK, _GET_LINK, _SET_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 17, 18, 19, 20, 24
@@ -58,6 +58,18 @@ def host_network() -> Generator[Netlink]:
     """Give a socket for the namespace that this process is in now, also when it has left it."""
     with contextlib.closing(Netlink(ROUTE)) as host:
         yield host
+
+
+@contextmanager
+def linked(outbound: Outbound | None) -> Generator[None]:
+    """Link the network namespace that the body enters to the one that it leaves (None: do not)."""
+    if outbound is None:
+        yield
+        return
+    with host_network() as host:
+        yield
+        with step("outbound"):
+            connect(host, outbound)
 
 
 def connect(host: Netlink, outbound: Outbound) -> None:

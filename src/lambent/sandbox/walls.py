@@ -94,12 +94,9 @@ def launch(channel: socket.socket, order: Order, inherited: Sequence[int], enclo
 
 def _build(channel: socket.socket, order: Order, ids: IdMap) -> None:
     """Make the namespaces, the network and the file tree, in this process."""
-    with step("namespaces"), veth.host_network() as host:
+    with step("namespaces"), veth.linked(order.outbound):
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
         linux.unshare(flags | (0 if order.network == "host" else linux.CLONE_NEWNET))
-        if order.outbound is not None:
-            with step("outbound"):
-                veth.connect(host, order.outbound)
     with step("hostname"):
         linux.set_hostname(order.spec.hostname)
     _listen(channel, order)

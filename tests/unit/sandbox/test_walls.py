@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.sandbox import ExitStatus, Mount, SandboxError, SandboxSpec, walls
+from lambent.sandbox import ExitStatus, Mount, SandboxError, SandboxSpec, nat, walls
+from lambent.sandbox import namespaces as namespaces_module
 from lambent.sandbox import probe as probe_module
 from lambent.sandbox.launched import exit_status
 from lambent.sandbox.mounts import etc_files
@@ -104,6 +105,21 @@ def test_auto_falls_back_to_process_and_says_why(tmp_path: Path, monkeypatch: py
         assert reason == "namespaces are impossible here: clone: Operation not permitted"
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "namespaces"])
+def test_a_way_out_that_was_asked_for_and_is_impossible_is_one_clear_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: str
+) -> None:
+    """Above all, the walls do not fall because of it."""
+
+    def refused() -> object:
+        raise SandboxError(nat.STEP, "this machine has no default route")
+
+    monkeypatch.setattr(namespaces_module, "Nat", refused)
+    with pytest.raises(SettingsError) as raised:
+        asyncio.run(probe_module.choose(SandboxSettings(sandbox=sandbox, network="nat"), tmp_path))
+    assert str(raised.value) == "network = nat is impossible here: this machine has no default route."
 
 
 @pytest.mark.parametrize("network", ["none", "host"])
