@@ -28,7 +28,18 @@ from typing import Any
 
 from lambent.sandbox import Enforcement, Sandbox, SandboxError, linux, nftables, veth
 from lambent.sandbox.namespaces import NamespaceSandbox
-from lambent.sandbox.netlink import CREATE, NETFILTER, ROUTE, Message, Netlink, attribute, number
+from lambent.sandbox.netlink import (
+    CREATE,
+    NETFILTER,
+    ROUTE,
+    Message,
+    Netlink,
+    attribute,
+    nest,
+    network_number,
+    number,
+    text,
+)
 from lambent.sandbox.order import Outbound
 from security import attacks
 
@@ -390,6 +401,21 @@ async def neighbour() -> dict[str, Any]:
     return {}
 
 
+async def firewalled() -> dict[str, Any]:
+    """A machine whose own firewall forwards nothing, as Docker's does by default."""
+    world = World()
+    table, inet, forward, drop = text(1, "firewall"), b"\1\0\0\0", 2, 0
+    hook = nest(4, network_number(1, forward), network_number(2, 0))
+    chain = table + text(3, "forwarded") + hook + network_number(5, drop) + text(7, "filter")
+    ends = [Message(kind, b"\0\0\0\n", is_acknowledged=False) for kind in (16, 17)]
+    with contextlib.closing(Netlink(NETFILTER)) as netfilter:
+        messages = Message(10 << 8, inet + table, CREATE), Message(10 << 8 | 3, inet + chain, CREATE)
+        netfilter.ask(ends[0], *messages, ends[1])
+    async with room("nat") as here:
+        reached = await here.reach_all({"far": tcp(FAR)})
+        return {"reached": reached, "promise": here.network_promise().how, "during": world.traces()}
+
+
 async def unprivileged() -> dict[str, Any]:
     """What an ordinary user gets."""
     async with room("auto") as here:
@@ -415,7 +441,7 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
     scenario.__name__: scenario
     for scenario in (
         *(walls, no_network, many, two_servers, killed, server, spawner_dies),
-        *(neighbours, router, neighbour, unprivileged, alone),
+        *(neighbours, router, neighbour, firewalled, unprivileged, alone),
     )
 }
 

@@ -146,6 +146,13 @@ def test_networks_behind_the_machine_are_out_of_reach() -> None:
     assert played("router")["sandbox"] == {"neighbour": "silence"}
 
 
+def test_a_firewall_that_drops_what_functions_send_is_named() -> None:
+    found = played("firewalled")
+    assert found["reached"] == {"far": "silence"}
+    assert found["promise"].endswith("the host's firewall may drop it: accept lmb* in firewall forwarded")
+    assert found["during"]["tables"] == ["firewall", "lambent-0"]
+
+
 def test_a_machine_without_a_way_out_says_so_and_goes_without() -> None:
     found = played("alone")
     assert found["promise"].endswith("loopback only (no way out: this machine has no default route)")

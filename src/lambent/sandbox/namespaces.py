@@ -39,17 +39,18 @@ class NamespaceSandbox(Launching):
     kind = "namespaces"
     task_paths_are_virtual = True
 
-    def __init__(self, *, network: str, run_dir: Path) -> None:
+    def __init__(self, *, network: str, run_dir: Path, why_inward: str = "") -> None:
         """Prepare.
 
         Args:
             network: ``auto``, ``nat``, ``none`` or ``host``, as in the settings.
+            why_inward: why ``network`` is ``none``, if it was not asked for.
             run_dir: directory of this server's passing things; an empty directory is made in it.
         """
         super().__init__(mode="walls", network=network, root=str(run_dir.absolute() / "root"))
         self._hierarchies: tuple[Hierarchy, ...] = ()
         self._wanted_network = network
-        self._without_nat = "network = none was asked for"
+        self._why_inward = why_inward or "network = none was asked for"
 
     @property
     def enforcement(self) -> tuple[Enforcement, ...]:
@@ -80,7 +81,7 @@ class NamespaceSandbox(Launching):
             return "network = host was asked for"
         if self._nat is not None:
             return self._nat.how
-        return f"network namespace with a loopback only ({self._without_nat})"
+        return f"network namespace with a loopback only ({self._why_inward})"
 
     def _limit(self, promise: str, controller: str, *, enforced_without: bool) -> Enforcement:
         for hierarchy in self._hierarchies:
@@ -112,7 +113,7 @@ class NamespaceSandbox(Launching):
         except SandboxError as error:
             if self._wanted_network == "nat":
                 raise
-            self._without_nat = f"no way out: {error.reason}"
+            self._why_inward = f"no way out: {error.reason}"
         self._network = "none" if self._nat is None else "nat"
         self._spawner.kept = -1 if self._nat is None else self._nat.fileno()
 

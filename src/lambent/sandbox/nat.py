@@ -5,9 +5,10 @@ A server claims one of sixteen *blocks* of addresses; each of its sandboxes gets
 (`lambent.sandbox.nftables`) says. The table is also the claim: only one server can make it, and the kernel
 removes it when its socket closes, which is after the last sandbox's end (`lambent.sandbox.keeper`).
 
-Packets come back only if the interface by which they left forwards. Where it did not, we switch it on and note
-that in the table, and the last server to leave switches it off again. A lock, held for milliseconds on the file
-of the network namespace itself, keeps servers that come and go out of each other's way.
+The interfaces by which sandboxes leave are those of the default routes when the server starts; who gets another one
+later starts the server again. Packets come back only if such an interface forwards. Where it did not, we switch it
+on and note that in the table, and the last server to leave switches it off again. A lock, held for milliseconds on
+the file of the network namespace itself, keeps servers that come and go out of each other's way.
 
 Used by `lambent.sandbox.namespaces` and, for its end, by the keeper: standard library only, no event loop.
 """
@@ -36,6 +37,8 @@ _FIRST = int(ipaddress.IPv4Address("169.254.192.0"))
 _BLOCK_ADDRESSES = 1024
 _GATEWAY = 1
 _FIRST_SANDBOX, _LAST_SANDBOX = 2, _BLOCK_ADDRESSES - 2
+_LEAST_MTU_BYTES = 1280
+"""IPv6's (RFC 8200): an interface with less has no IPv6 that could be switched off."""
 _TABLE = "lambent-"
 _SIOCGSKNS = 0x894C
 _LOCK_TIMEOUT_S = 10.0
@@ -176,7 +179,7 @@ def _claim(netfilter: Netlink, host: Netlink, outside: tuple[str, ...]) -> tuple
         for name in switched:
             _switch(host, name, is_on=False)
         raise
-    return free, min(interface.mtu_bytes for interface in interfaces.values())
+    return free, max(_LEAST_MTU_BYTES, min(interface.mtu_bytes for interface in interfaces.values()))
 
 
 def _switch(host: Netlink, name: str, *, is_on: bool) -> None:

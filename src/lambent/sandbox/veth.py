@@ -34,6 +34,8 @@ from lambent.sandbox.netlink import (
 from lambent.sandbox.order import Outbound, step
 
 INSIDE = "eth0"
+STEP = "outbound"
+"""The step of every error in making a sandbox's link."""
 _NEW_LINK, _DELETE_LINK, _GET_LINK, _SET_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 17, 18, 19, 20, 24
 _LINK_HEAD = struct.Struct("=BBHiII")
 _UP = 1
@@ -68,7 +70,7 @@ def linked(outbound: Outbound | None) -> Generator[None]:
         return
     with host_network() as host:
         yield
-        with step("outbound"):
+        with step(STEP):
             connect(host, outbound)
 
 
