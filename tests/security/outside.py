@@ -140,9 +140,9 @@ class World:
         members = attribute(5, socket.inet_aton(MACHINE)) + number(4, index)
         self.outside.ask(Message(24, head + members, CREATE))
 
-    def add_neighbour(self) -> subprocess.Popen[str]:
-        """Start a server in a namespace behind the machine."""
-        program = [sys.executable, "-m", "security.outside", "neighbour"]
+    def add_neighbour(self, interface: str = "lan") -> subprocess.Popen[str]:
+        """Start a server in a namespace behind the machine, linked to it by this interface."""
+        program = [sys.executable, "-m", "security.outside", "neighbour", interface]
         process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -307,6 +307,17 @@ async def many() -> dict[str, Any]:
     return {"reached": reached, "after": world.traces_in_the_end()}
 
 
+async def left_over() -> dict[str, Any]:
+    """A link of the first sandbox's name is still there, of a sandbox whose namespace is not over yet."""
+    world = World()
+    process = world.add_neighbour(interface="lmb0-2")
+    before = world.traces()["links"]
+    async with room("nat") as server:
+        reached = await server.reach_all({"far": tcp(FAR, patience_s=PATIENCE_S)})
+    process.communicate()
+    return {"before": before, "reached": reached, "after": world.traces_in_the_end()}
+
+
 async def two_servers() -> dict[str, Any]:
     """Two servers on one machine; the first one leaves first."""
     world = World()
@@ -393,7 +404,7 @@ async def neighbour() -> dict[str, Any]:
     """The neighbour itself; runs on the machine at first."""
     with veth.host_network() as machine:
         linux.unshare(linux.CLONE_NEWNET)
-        link = Outbound(interface="lan", address=NEIGHBOUR, gateway=NEIGHBOURS_GATEWAY, mtu_bytes=1400)
+        link = Outbound(interface=sys.argv[2], address=NEIGHBOUR, gateway=NEIGHBOURS_GATEWAY, mtu_bytes=1400)
         veth.connect(machine, link)
     serve("the neighbour", socket.create_server(("", PORT)))
     print("ready", flush=True)
@@ -440,7 +451,7 @@ async def alone() -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[], Any]] = {
     scenario.__name__: scenario
     for scenario in (
-        *(walls, no_network, many, two_servers, killed, server, spawner_dies),
+        *(walls, no_network, many, left_over, two_servers, killed, server, spawner_dies),
         *(neighbours, router, neighbour, firewalled, unprivileged, alone),
     )
 }

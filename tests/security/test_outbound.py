@@ -123,6 +123,11 @@ def test_twenty_sandboxes_start_at_once_and_all_get_out() -> None:
     assert played("many")["after"] == NOTHING
 
 
+def test_a_link_that_is_left_of_another_sandbox_is_replaced() -> None:
+    found = played("left_over")
+    assert found == {"before": ["lmb0-2"], "reached": {"far": SEES_MACHINE}, "after": NOTHING}
+
+
 def test_without_a_network_nothing_is_reached_and_nothing_is_changed() -> None:
     found = played("no_network")
     assert found == {"reached": {"far": "ENETUNREACH", "machine": "ENETUNREACH"}, "during": NOTHING}
