@@ -23,6 +23,11 @@ from botocore.config import Config
 REPOSITORY = Path(__file__).parent.parent
 CACHE_DIRECTORY = REPOSITORY / ".lambent" / "cache"
 """Prepared runtimes are the same for every test run: shared, and kept between runs."""
+DEFAULTS = {
+    "LAMBENT_CACHE_DIR": str(CACHE_DIRECTORY),
+    # NAT has tests of its own, in networks of their own: no other test has business with the host's network.
+    "LAMBENT_NETWORK": "none",
+}
 ROLE = "arn:aws:iam::000000000000:role/lambent-tests"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -50,7 +55,7 @@ class Server:
             [*command, *self._flags],
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env=clean_environ() | {"LAMBENT_CACHE_DIR": str(CACHE_DIRECTORY)} | dict(self._environ),
+            env=clean_environ() | DEFAULTS | dict(self._environ),
             cwd=self.data_directory.parent,
         )
         self.start_block = self._read_start_block()

@@ -141,7 +141,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         await asyncio.to_thread(code.sweep)
         node = LocalNode(
             sandbox=sandbox,
-            has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network == "none",
+            has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
             runtimes=runtimes,
             code=code,
             run_directory=data.run,

@@ -86,10 +86,12 @@ class SandboxSettings:
         choices=("auto", "namespaces", "process"),
     )
     network: str = _setting(
-        "none",
-        "`none`: functions reach Lambent's own endpoint and nothing else. `host`: functions share the "
-        "machine's network, its loopback included (no wall).",
-        choices=("none", "host"),
+        "auto",
+        "`nat`: functions reach the outside by IPv4 in the machine's name, and neither the machine itself nor each "
+        "other (needs root). `none`: functions reach Lambent's own endpoint and nothing else. `auto`: `nat` where "
+        "it is possible, else `none`; the start says which. `host`: functions share the machine's network, its "
+        "loopback included (no wall).",
+        choices=("auto", "nat", "none", "host"),
     )
 
 

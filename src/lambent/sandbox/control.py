@@ -27,6 +27,8 @@ class Spawner:
     def __init__(self, mode: str) -> None:
         """Prepare; `mode` is ``walls`` or ``plain``."""
         self._mode = mode
+        self.kept = -1
+        """Descriptor that the program holds until everything below it is gone (`lambent.sandbox.keeper`)."""
         self._control: socket.socket | None = None
         self._program: subprocess.Popen[bytes] | None = None
         self.is_root = False
@@ -47,7 +49,7 @@ class Spawner:
         self._control = control
         try:
             with theirs:
-                self._program = _run_spawner(theirs.fileno(), self._mode)
+                self._program = _run_spawner(theirs.fileno(), self._mode, self.kept)
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await readable(control.fileno())
             message = parse_report(control.recv(65536) or b'{"event": "gone"}')
@@ -91,15 +93,15 @@ class Spawner:
             await _join(program)
 
 
-def _run_spawner(control: int, mode: str) -> subprocess.Popen[bytes]:
+def _run_spawner(control: int, mode: str, kept: int) -> subprocess.Popen[bytes]:
     package_parent = str(Path(__file__).resolve().parents[2])
     return subprocess.Popen(
         # -I -S: no site-packages, no environment, no user code at start.
-        [sys.executable, "-I", "-S", "-c", _PROGRAM, str(control), mode, package_parent],
+        [sys.executable, "-I", "-S", "-c", _PROGRAM, str(control), mode, str(kept), package_parent],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        pass_fds=(control,),
+        pass_fds=(control,) if kept < 0 else (control, kept),
         cwd="/",
         start_new_session=True,  # a Ctrl-C in the server's terminal is for the server, which drains first
         env={},

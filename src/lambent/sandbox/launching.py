@@ -6,6 +6,7 @@ The abstract half of `lambent.sandbox.namespaces` and `lambent.sandbox.process`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -13,8 +14,10 @@ from dataclasses import replace
 from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
+from lambent.sandbox.nat import Nat
 from lambent.sandbox.order import CgroupOrder, Order
 
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _START_TIMEOUT_S = 30.0
 
@@ -27,6 +30,7 @@ class Launching(ABC):
         self._network = network
         self._root = root
         self._spawner = Spawner(mode)
+        self._nat: Nat | None = None
         self._is_open = False
         self._opening = asyncio.Lock()
         self._living: set[LaunchedProcess] = set()
@@ -49,11 +53,12 @@ class Launching(ABC):
         if not self._is_open:
             raise SandboxError("spawner", "the sandbox is not open")
         await self._ensure_spawner()
+        order = self._order(spec)
         process = self._process(spec)
         self._living.add(process)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                await process.launch(self._spawner, self._order(spec), [fd for fd, _ in spec.inherited])
+                await process.launch(self._spawner, order, [fd for fd, _ in spec.inherited])
         except TimeoutError as error:
             process.abandon()
             await process.close()
@@ -63,6 +68,7 @@ class Launching(ABC):
             raise
         finally:
             process.on_end(self._living.discard)
+            process.on_end(lambda _: self._give_back(order))
         return process
 
     async def close(self) -> None:
@@ -71,6 +77,7 @@ class Launching(ABC):
         for process in self._living:
             process.kill()
         await asyncio.gather(*(process.close() for process in self._living))
+        self._close_nat()
         async with self._opening:
             await self._spawner.close()
 
@@ -82,7 +89,22 @@ class Launching(ABC):
             root=self._root,
             cgroups=self._cgroup_orders(spec),
             memory_is_limited=self._memory_is_limited(),
+            outbound=None if self._nat is None else self._nat.links.take(),
         )
+
+    def _give_back(self, order: Order) -> None:
+        """Let a link be taken again: its sandbox is gone."""
+        if order.outbound is not None and self._nat is not None:
+            self._nat.links.give_back(order.outbound)
+
+    def _close_nat(self) -> None:
+        """Undo what was done to the host's network: no sandbox lives any more."""
+        nat, self._nat, self._spawner.kept = self._nat, None, -1
+        if nat is not None:
+            try:
+                nat.close()
+            except SandboxError:
+                _log.exception("The host's network settings could not be restored.")
 
     def _memory_is_limited(self) -> bool:
         return False

@@ -14,7 +14,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from lambent.sandbox import linux
+from lambent.sandbox import linux, resolvers
 from lambent.sandbox.order import Order, step
 
 USER_ID, GROUP_ID, USER_NAME = 993, 990, "sbx_user1051"
@@ -115,8 +115,6 @@ def mount_inner_proc() -> None:
 def etc_files(order: Order) -> dict[str, str]:
     """Return the small files that a sandbox has instead of the host's."""
     hostname = order.spec.hostname
-    resolv = Path("/etc/resolv.conf")
-    nameservers = resolv.read_text(errors="replace") if order.network == "host" and resolv.exists() else ""
     nobody = 65534
     return {
         "/etc/passwd": f"root:x:0:0:root:/root:/sbin/nologin\n"
@@ -126,7 +124,7 @@ def etc_files(order: Order) -> dict[str, str]:
         "/etc/hosts": f"127.0.0.1 localhost {hostname}\n",
         "/etc/hostname": f"{hostname}\n",
         "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-        "/etc/resolv.conf": nameservers,
+        "/etc/resolv.conf": resolvers.of(order.network),
     }
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lambent.sandbox import Enforcement, SandboxSpec
+from lambent.sandbox import Enforcement, SandboxError, SandboxSpec
 from lambent.sandbox.cgroup import (
     CONTROLLERS,
     Hierarchy,
@@ -23,6 +23,7 @@ from lambent.sandbox.cgroup import (
 )
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.launching import Launching
+from lambent.sandbox.nat import Nat
 from lambent.sandbox.order import CgroupOrder
 
 _WITHOUT_CGROUP: Mapping[str, str] = {
@@ -38,15 +39,18 @@ class NamespaceSandbox(Launching):
     kind = "namespaces"
     task_paths_are_virtual = True
 
-    def __init__(self, *, network: str, run_dir: Path) -> None:
+    def __init__(self, *, network: str, run_dir: Path, why_inward: str = "") -> None:
         """Prepare.
 
         Args:
-            network: ``none`` or ``host``, as in the settings.
+            network: ``auto``, ``nat``, ``none`` or ``host``, as in the settings.
+            why_inward: why ``network`` is ``none``, if it was not asked for.
             run_dir: directory of this server's passing things; an empty directory is made in it.
         """
         super().__init__(mode="walls", network=network, root=str(run_dir.absolute() / "root"))
         self._hierarchies: tuple[Hierarchy, ...] = ()
+        self._wanted_network = network
+        self._why_inward = why_inward or "network = none was asked for"
 
     @property
     def enforcement(self) -> tuple[Enforcement, ...]:
@@ -56,12 +60,12 @@ class NamespaceSandbox(Launching):
             if self._spawner.is_root
             else "user namespace with the server's own uid and groups"
         )
-        has_network = self._network == "none"
-        network = "network namespace with a loopback only" if has_network else "network = host was asked for"
         return (
             Enforcement("files of the host are out of reach", True, "mount namespace with a read-only root"),
             Enforcement("processes of the host are out of reach", True, "process namespace"),
-            Enforcement("network of the host is out of reach", has_network, network),
+            Enforcement(
+                "network of the host is out of reach", self._network != "host", self._network_words()
+            ),
             Enforcement("no privileges", True, f"{own}, no capabilities, no_new_privs"),
             Enforcement("system calls are filtered", True, "seccomp allow-list"),
             self._limit("memory limit", "memory", enforced_without=False),
@@ -72,6 +76,13 @@ class NamespaceSandbox(Launching):
             Enforcement("nothing outlives its sandbox", True, "process namespace"),
         )
 
+    def _network_words(self) -> str:
+        if self._network == "host":
+            return "network = host was asked for"
+        if self._nat is not None:
+            return self._nat.how
+        return f"network namespace with a loopback only ({self._why_inward})"
+
     def _limit(self, promise: str, controller: str, *, enforced_without: bool) -> Enforcement:
         for hierarchy in self._hierarchies:
             if controller in hierarchy.controllers:
@@ -81,12 +92,30 @@ class NamespaceSandbox(Launching):
     async def open(self) -> None:
         """See `Sandbox.open`."""
         self._prepare()
-        await super().open()
+        self._open_network()
+        try:
+            await super().open()
+        except BaseException:
+            self._close_nat()
+            raise
 
     def _prepare(self) -> None:
         Path(self._root).mkdir(parents=True, exist_ok=True)
         if not self._hierarchies:
             self._hierarchies = discover(server_name(os.getpid()))
+
+    def _open_network(self) -> None:
+        """Find out whether there is a way out, and go without one if it need not be."""
+        if self._wanted_network not in ("auto", "nat") or self._nat is not None:
+            return
+        try:
+            self._nat = Nat()
+        except SandboxError as error:
+            if self._wanted_network == "nat":
+                raise
+            self._why_inward = f"no way out: {error.reason}"
+        self._network = "none" if self._nat is None else "nat"
+        self._spawner.kept = -1 if self._nat is None else self._nat.fileno()
 
     async def close(self) -> None:
         """See `Sandbox.close`."""

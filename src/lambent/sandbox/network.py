@@ -2,8 +2,7 @@
 
 A socket belongs for ever to the network namespace in which it was made. So the launching process makes the
 listeners inside and passes them out, and the server accepts connections from the sandbox without any route
-between the two. Runs in the launching process. (Routes to the outside, by veth and NAT, have their place
-here.)
+between the two. Runs in the launching process. The link to the outside is made by `lambent.sandbox.veth`.
 """
 
 from __future__ import annotations

@@ -32,18 +32,32 @@ class CgroupOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """A sandbox's link to the host's network."""
+
+    interface: str
+    """The host's end."""
+    address: str
+    """IPv4 address of the sandbox."""
+    gateway: str
+    """IPv4 address of the host's end."""
+    mtu_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """Everything that the launching process needs to know."""
 
     spec: SandboxSpec
     """With `inherited` renumbered: the first of each pair counts the descriptors that come with the order."""
     network: str
-    """``none``: a network namespace of its own; ``host``: none."""
+    """``none``: a network namespace of its own; ``nat``: one with a link, `outbound`; ``host``: no namespace."""
     root: str
     """Empty directory on which the new root is mounted, unseen by others."""
     cgroups: tuple[CgroupOrder, ...]
     memory_is_limited: bool
     """Whether one of the groups limits memory; if not, the process limits its data segment."""
+    outbound: Outbound | None = None
 
 
 def encode(order: Order) -> bytes:
@@ -64,7 +78,13 @@ def decode(text: bytes) -> Order:
         CgroupOrder(group["directory"], tuple((file, value) for file, value in group["settings"]))
         for group in members.pop("cgroups")
     )
-    return Order(spec=SandboxSpec(**spec), cgroups=cgroups, **members)
+    outbound = members.pop("outbound")
+    return Order(
+        spec=SandboxSpec(**spec),
+        cgroups=cgroups,
+        outbound=None if outbound is None else Outbound(**outbound),
+        **members,
+    )
 
 
 def send_order(channel: socket.socket, order: Order, descriptors: Sequence[int]) -> None:

@@ -7,34 +7,43 @@ too many ways to predict, so `choose` does not predict: it starts a real sandbox
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from lambent.sandbox import Sandbox, SandboxError, SandboxSpec
 from lambent.sandbox.namespaces import NamespaceSandbox
+from lambent.sandbox.nat import STEP as NAT_STEP
 from lambent.sandbox.process import ProcessSandbox
+from lambent.sandbox.veth import STEP as LINK_STEP
 from lambent.settings import SandboxSettings, SettingsError
 
 _TRIAL_MEMORY_BYTES = 64 * 1024 * 1024
 
 
-async def choose(settings: SandboxSettings, run_dir: Path) -> Sandbox:
+async def choose(settings: SandboxSettings, run_dir: Path, *, why_inward: str = "") -> Sandbox:
     """Return an opened sandbox.
 
     Args:
         settings: ``sandbox`` names the kind, or is ``auto``: namespaces if they work here, else process.
         run_dir: directory for passing things of this server.
+        why_inward: why ``network`` is ``none``, if it was not asked for.
 
     Raises:
-        SettingsError: ``namespaces`` was asked for and is impossible here.
+        SettingsError: ``namespaces`` or ``nat`` was asked for and is impossible here.
         SandboxError: not even a process can be started.
     """
     if settings.sandbox == "process":
         return await _process("sandbox = process was asked for")
-    namespaces = NamespaceSandbox(network=settings.network, run_dir=run_dir)
+    namespaces = NamespaceSandbox(network=settings.network, run_dir=run_dir, why_inward=why_inward)
     try:
         await trial(namespaces)
     except SandboxError as error:
         await namespaces.close()
+        if error.step in (NAT_STEP, LINK_STEP):
+            # A way out that fails is no reason to take the walls down.
+            if settings.network == "nat":
+                raise SettingsError(f"network = nat is impossible here: {error.reason}.") from error
+            return await choose(replace(settings, network="none"), run_dir, why_inward=f"no way out: {error}")
         if settings.sandbox == "namespaces":
             raise SettingsError(
                 f"sandbox = namespaces is impossible here: step {error.step} failed, {error.reason}."

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from lambent.sandbox import linux, plain, seccomp, walls
+from lambent.sandbox import keeper, linux, plain, seccomp, walls
 from lambent.sandbox.order import StepFailedError, receive, receive_order, report, step
 
 _CAP_SYS_ADMIN = 1 << 21
@@ -27,13 +27,13 @@ _CAP_SYS_ADMIN = 1 << 21
 
 def main() -> NoReturn:
     """Run as the program: ``argv[1]`` is the control socket's descriptor, ``argv[2]`` is ``walls`` or
-    ``plain``."""
+    ``plain``, ``argv[3]`` the descriptor of what `lambent.sandbox.keeper` keeps, or -1."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     linux.die_with_parent()
     try:
         if sys.argv[2] == "walls":
-            _serve_behind_walls(control)
+            _serve_behind_walls(control, int(sys.argv[3]))
         else:
             _ready(control, is_root=False)
             _serve(control, None)
@@ -42,8 +42,9 @@ def main() -> NoReturn:
         os._exit(1)
 
 
-def _serve_behind_walls(control: socket.socket) -> NoReturn:
+def _serve_behind_walls(control: socket.socket, kept: int) -> NoReturn:
     """Enter the namespaces that a spawner needs and serve as their process 1."""
+    server = os.pidfd_open(os.getppid()) if kept >= 0 else -1
     is_root = has_admin_capability(Path("/proc/self/status").read_text(encoding="ascii"))
     ids = walls.choose_ids(Path("/proc/self/uid_map").read_text(encoding="ascii"), is_root=is_root)
     with step("seccomp_program"):
@@ -55,7 +56,11 @@ def _serve_behind_walls(control: socket.socket) -> NoReturn:
         pid = os.fork()
     if pid:
         control.close()
-        os._exit(0 if os.waitpid(pid, 0)[1] == 0 else 1)
+        status = keeper.keep(pid, server, kept) if kept >= 0 else os.waitpid(pid, 0)[1]
+        os._exit(0 if status == 0 else 1)
+    for descriptor in (server, kept):
+        if descriptor >= 0:
+            os.close(descriptor)
     with step("spawner_proc"):
         linux.die_with_parent()
         linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)

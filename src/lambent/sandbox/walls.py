@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lambent.sandbox import cgroup, command, linux, mounts, network
+from lambent.sandbox import cgroup, command, linux, mounts, network, veth
 from lambent.sandbox.order import Order, StepFailedError, report, step
 
 _IDS = 1000
@@ -94,9 +94,9 @@ def launch(channel: socket.socket, order: Order, inherited: Sequence[int], enclo
 
 def _build(channel: socket.socket, order: Order, ids: IdMap) -> None:
     """Make the namespaces, the network and the file tree, in this process."""
-    with step("namespaces"):
+    with step("namespaces"), veth.linked(order.outbound):
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
-        linux.unshare(flags | (linux.CLONE_NEWNET if order.network == "none" else 0))
+        linux.unshare(flags | (0 if order.network == "host" else linux.CLONE_NEWNET))
     with step("hostname"):
         linux.set_hostname(order.spec.hostname)
     _listen(channel, order)
@@ -170,7 +170,7 @@ def _enter(order: Order, builder: int, failed: int) -> NoReturn:
 def _listen(channel: socket.socket, order: Order) -> None:
     addresses: Sequence[tuple[str, int]] = order.spec.listen
     with step("network"):
-        if order.network == "none":
+        if order.network != "host":
             network.raise_own_loopback(addresses)
         else:
             addresses = network.on_host(addresses)

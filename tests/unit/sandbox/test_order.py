@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from lambent.sandbox import Mount, SandboxSpec
 from lambent.sandbox.order import (
     CgroupOrder,
     Order,
+    Outbound,
     StepFailedError,
     decode,
     encode,
@@ -42,12 +44,20 @@ def order(environment: dict[str, str]) -> Order:
         cpu_share=0.5,
     )
     cgroups = (CgroupOrder("/group", (("memory.max", "1"),)),)
-    return Order(spec=spec, network="none", root="/root", cgroups=cgroups, memory_is_limited=True)
+    link = Outbound(interface="lmb0-2", address="169.254.192.2", gateway="169.254.192.1", mtu_bytes=1500)
+    return Order(
+        spec=spec, network="nat", root="/root", cgroups=cgroups, memory_is_limited=True, outbound=link
+    )
 
 
 @given(st.dictionaries(TEXT, TEXT))
 def test_an_order_is_the_same_after_encoding_and_decoding(environment: dict[str, str]) -> None:
     assert decode(encode(order(environment))) == order(environment)
+
+
+def test_an_order_without_a_link_arrives_without_one() -> None:
+    without = replace(order({}), network="none", outbound=None)
+    assert decode(encode(without)) == without
 
 
 def test_an_order_larger_than_any_datagram_arrives_with_its_descriptors() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.sandbox import ExitStatus, Mount, SandboxError, SandboxSpec, walls
+from lambent.sandbox import ExitStatus, Mount, SandboxError, SandboxSpec, nat, veth, walls
+from lambent.sandbox import namespaces as namespaces_module
 from lambent.sandbox import probe as probe_module
 from lambent.sandbox.launched import exit_status
 from lambent.sandbox.mounts import etc_files
@@ -104,6 +105,42 @@ def test_auto_falls_back_to_process_and_says_why(tmp_path: Path, monkeypatch: py
         assert reason == "namespaces are impossible here: clone: Operation not permitted"
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "namespaces"])
+def test_a_way_out_that_was_asked_for_and_is_impossible_is_one_clear_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: str
+) -> None:
+    """Above all, the walls do not fall because of it."""
+
+    def refused() -> object:
+        raise SandboxError(nat.STEP, "this machine has no default route")
+
+    monkeypatch.setattr(namespaces_module, "Nat", refused)
+    with pytest.raises(SettingsError) as raised:
+        asyncio.run(probe_module.choose(SandboxSettings(sandbox=sandbox, network="nat"), tmp_path))
+    assert str(raised.value) == "network = nat is impossible here: this machine has no default route."
+
+
+def test_a_way_out_that_fails_at_the_trial_is_given_up_and_the_walls_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks: list[str] = []
+
+    async def trial(sandbox: NamespaceSandbox) -> None:
+        networks.append(sandbox.enforcement[2].how)
+        if len(networks) == 1:
+            raise SandboxError(veth.STEP, "Operation not supported")
+
+    monkeypatch.setattr(probe_module, "trial", trial)
+
+    async def story() -> None:
+        sandbox = await probe_module.choose(SandboxSettings(sandbox="auto", network="auto"), tmp_path)
+        await sandbox.close()
+        assert isinstance(sandbox, NamespaceSandbox)
+
+    asyncio.run(story())
+    assert networks[1].endswith("(no way out: outbound: Operation not supported)")
 
 
 @pytest.mark.parametrize("network", ["none", "host"])
