@@ -93,6 +93,12 @@ class SandboxSettings:
         "loopback included (no wall).",
         choices=("auto", "nat", "none", "host"),
     )
+    stems: int = _setting(
+        2,
+        "How many sandboxes to keep ready for each runtime in use, so that cold starts are fast; 0 makes every "
+        "environment start an interpreter of its own. They cost a few MB each.",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

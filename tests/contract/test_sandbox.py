@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from forking import ForkingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxError, SandboxProcess, SandboxSpec
 from lambent.sandbox.namespaces import NamespaceSandbox
 from lambent.sandbox.probe import trial
@@ -141,15 +142,18 @@ def traces() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module", params=["namespaces", "process"])
+def make(kind: str, directory: Path) -> Sandbox:
+    if kind == "process":
+        return ProcessSandbox()
+    namespaces = ForkingSandbox if kind == "namespaces, forked" else NamespaceSandbox
+    return namespaces(network="none", run_dir=directory / "run")
+
+
+@pytest.fixture(scope="module", params=["namespaces", "namespaces, forked", "process"])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("sandbox")
     with asyncio.Runner() as runner:
-        sandbox: Sandbox = (
-            NamespaceSandbox(network="none", run_dir=directory / "run")
-            if request.param == "namespaces"
-            else ProcessSandbox()
-        )
+        sandbox = make(request.param, directory)
         try:
             runner.run(trial(sandbox))
         except SandboxError as error:
@@ -165,6 +169,8 @@ def bench(shared: Bench) -> Iterator[Bench]:
     """The shared sandbox; after each test nothing more may be there than before it."""
     before = traces()
     yield shared
+    if isinstance(shared.sandbox, ForkingSandbox):
+        shared.run(shared.sandbox.forget_zygotes())
     assert traces() == before
 
 

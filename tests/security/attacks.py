@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forking import ForkingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxSpec, syscalls
 from lambent.sandbox.namespaces import NamespaceSandbox
 
@@ -190,10 +191,15 @@ CORE = {
         }
     """,
     "process_1": """
-        result = {
-            name: attempt(os.open, f"/proc/1/{name}", os.O_RDONLY)
-            for name in ("environ", "mem", "maps", "auxv", "io", "syscall", "stack", "fd", "fdinfo", "pagemap")
-        }
+        def read(path):
+            with open(path, "rb") as file:
+                file.read(8)
+        def follow_all(path):
+            for name in os.listdir(path):
+                os.readlink(f"{path}/{name}")
+        files = ("environ", "mem", "maps", "auxv", "io", "syscall", "stack", "pagemap")
+        result = {name: attempt(read, f"/proc/1/{name}") for name in files}
+        result |= {"fd": attempt(follow_all, "/proc/1/fd"), "fdinfo": attempt(os.listdir, "/proc/1/fdinfo")}
         result |= {name: attempt(os.readlink, f"/proc/1/{name}") for name in ("root", "cwd", "exe", "ns/mnt")}
         for number in set(signal.Signals):
             os.kill(1, number)
@@ -285,11 +291,15 @@ def plant(directory: str) -> tuple[Path, Path]:
     return code, secret
 
 
-async def main(port: int, abstract: str) -> dict[str, Any]:
+SANDBOXES: dict[str, type[NamespaceSandbox]] = {"executed": NamespaceSandbox, "forked": ForkingSandbox}
+"""How the attacker comes to life: by executing an interpreter, or as a copy of one that was there before."""
+
+
+async def main(port: int, abstract: str, birth: str) -> dict[str, Any]:
     """Run every attack of `CORE` as this user; return their results, and what the sandbox claims to enforce."""
     with tempfile.TemporaryDirectory(prefix="lambent-attacks-") as directory:
         code, secret = plant(directory)
-        sandbox = NamespaceSandbox(network="none", run_dir=Path(directory, "run"))
+        sandbox = SANDBOXES[birth](network="none", run_dir=Path(directory, "run"))
         results: dict[str, Any] = {}
         try:
             await sandbox.open()
@@ -306,4 +316,4 @@ async def main(port: int, abstract: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(int(sys.argv[1]), sys.argv[2]))))
+    print(json.dumps(asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))))

@@ -35,20 +35,26 @@ def targets() -> Iterator[tuple[int, str]]:
         yield server.getsockname()[1], abstract
 
 
+@pytest.fixture(scope="module", params=attacks.SANDBOXES)
+def birth(request: pytest.FixtureRequest) -> str:
+    """How the attacker comes to life."""
+    return request.param
+
+
 @pytest.fixture(scope="module", params=["this user", "an ordinary user"])
-def results(request: pytest.FixtureRequest, targets: tuple[int, str]) -> dict[str, Any]:
+def results(request: pytest.FixtureRequest, targets: tuple[int, str], birth: str) -> dict[str, Any]:
     """What the attacks found, by name."""
     if request.param == "an ordinary user":
-        return run_as_ordinary_user(*targets)
+        return run_as_ordinary_user(*targets, birth)
     try:
-        return asyncio.run(attacks.main(*targets))["results"]
+        return asyncio.run(attacks.main(*targets, birth))["results"]
     except SandboxError as error:
         pytest.skip(f"namespaces are impossible here: {error}")
     except attacks.NoWallsError:
         pytest.fail("the walls are not up; the attacks refused to run")
 
 
-def run_as_ordinary_user(port: int, abstract: str) -> dict[str, Any]:
+def run_as_ordinary_user(port: int, abstract: str, birth: str) -> dict[str, Any]:
     if os.geteuid() != 0:
         pytest.skip("this user is an ordinary one already")
     version = [SYSTEM_PYTHON, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
@@ -57,7 +63,7 @@ def run_as_ordinary_user(port: int, abstract: str) -> dict[str, Any]:
             f"{SYSTEM_PYTHON} is missing or older than 3.11, and other interpreters may be root's alone"
         )
     done = subprocess.run(
-        [SYSTEM_PYTHON, "-B", "-m", "security.attacks", str(port), abstract],
+        [SYSTEM_PYTHON, "-B", "-m", "security.attacks", str(port), abstract, birth],
         user=ORDINARY_UID,
         group=ORDINARY_UID,
         extra_groups=[],

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from forking import ForkingSandbox
 from lambent.sandbox import Enforcement, ExitStatus, Mount, Sandbox, SandboxError, SandboxSpec, walls
 from lambent.sandbox.namespaces import NamespaceSandbox
 from security import attacks
@@ -51,11 +52,11 @@ class Arena:
             pytest.skip(f"{promise}: {line.how}")
 
 
-@pytest.fixture(scope="module")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+@pytest.fixture(scope="module", params=attacks.SANDBOXES)
+def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     directory = tmp_path_factory.mktemp("arena")
     directory.chmod(0o755)
-    sandbox = NamespaceSandbox(network="none", run_dir=directory / "run")
+    sandbox = attacks.SANDBOXES[request.param](network="none", run_dir=directory / "run")
     with asyncio.Runner() as runner:
         try:
             runner.run(sandbox.open())
@@ -382,19 +383,26 @@ async def test_files_in_proc_that_tell_about_the_machine_are_covered(arena: Aren
 
 @story
 async def test_no_secret_of_one_function_is_in_the_memory_that_others_are_forked_from(arena: Arena) -> None:
-    """The spawner forks every sandbox; specs carry credentials in their environment."""
+    """The spawner or a zygote forks every sandbox; specs carry credentials in their environment."""
     if os.geteuid() != 0:
         pytest.skip("only root may look into the spawner's memory")
     secret = f"credential-{os.urandom(8).hex()}"
     environment = {"HOST": arena.spec("").environment["HOST"], "SECRET": secret}
     first = await arena.attack("result = os.environ['SECRET']", environment=environment)
     assert first.result == secret
-    spawners = [pid for pid in below(os.getpid()) if b"lambent.sandbox.spawner" in command_line(pid)]
-    # At least this arena's two; a server that other tests share has some as well, held to the same promise.
-    assert len(spawners) >= 2
-    # The search finds what is there: the program's own text is in every spawner's memory.
-    assert all(memory_contains(pid, b"lambent.sandbox.spawner import main") for pid in spawners)
-    assert not any(memory_contains(pid, secret.encode()) for pid in spawners)
+    if isinstance(arena.sandbox, ForkingSandbox):
+        await arena.sandbox.settle()
+    programs = (b"lambent.sandbox.spawner import main", b"lambent.sandbox.zygote import main")
+    ours = {
+        pid: program for pid in below(os.getpid()) for program in programs if program in command_line(pid)
+    }
+    # At least this arena's two; a server that other tests share has some as well.
+    assert list(ours.values()).count(programs[0]) >= 2
+    # A zygote and its stem, for every kind of command that this file has forked.
+    assert (list(ours.values()).count(programs[1]) >= 2) == isinstance(arena.sandbox, ForkingSandbox)
+    # The search finds what is there: the program's own text is in the memory of each.
+    assert all(memory_contains(pid, program) for pid, program in ours.items())
+    assert not any(memory_contains(pid, secret.encode()) for pid in ours)
 
 
 def below(pid: int) -> list[int]:

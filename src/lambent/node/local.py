@@ -19,15 +19,16 @@ from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials
 from lambent.node.environment import Environment, Listening, Plan, State, Surroundings
 from lambent.node.unpack import UnpackedCode, UnpackError
-from lambent.node.variables import variables
+from lambent.node.variables import LOCALE, needs_own_interpreter, variables
 from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
-from lambent.sandbox import Mount, Sandbox, SandboxSpec
+from lambent.sandbox import Mount, Sandbox, SandboxSpec, ZygoteSpec
 
 _MB = 1024 * 1024
 TASK_ROOT = "/var/task"
 LAYER_ROOT = "/opt"
 RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
 """AWS's own address for it."""
+_HOSTNAME = "169.254.100.6"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +110,16 @@ class LocalNode:
     async def prepare(self, version: FunctionVersion) -> None:
         """Do what need not wait for the first invocation: unpack the code, prepare the runtime.
 
+        The interpreter from which environments are forked starts in the background.
+
         Raises:
             ActivationError: this machine cannot run it, or the package is damaged.
         """
         try:
-            await self._runtimes.launch(version.runtime)
+            launch = await self._runtimes.launch(version.runtime)
+            zygote = self._zygote(launch)
+            if zygote is not None:
+                self._sandbox.prepare(zygote)
             await self._code.directory(version.code)
             await self._code.layers_directory([layer.code for layer in version.layers])
         except RuntimeUnavailable as error:
@@ -204,6 +210,7 @@ class LocalNode:
             initialization_type=origin.initialization_type,
             task_root=task_root,
         )
+        zygote = None if needs_own_interpreter(environment) else self._zygote(launch)
         spec = SandboxSpec(
             name=environment_id,
             command=launch.command if virtual else launch.host_command,
@@ -216,8 +223,9 @@ class LocalNode:
             hidden=launch.hidden,
             max_processes=PROCESSES_MAX,
             max_open_files=OPEN_FILES_MAX,
-            hostname="169.254.100.6",
+            hostname=_HOSTNAME,
             listen=self._listen(),
+            zygote=zygote,
         )
         return Plan(
             version=version,
@@ -227,6 +235,24 @@ class LocalNode:
             speaks_over_socket=launch.speaks_over_socket,
             cpu_share=version.memory_mb / MB_PER_VCPU,
             cold_start_reason=cold_start_reason,
+        )
+
+    def _zygote(self, launch: Launch) -> ZygoteSpec | None:
+        """Return what the environments of a runtime have in common."""
+        if launch.preparation is None or self._endpoint is None:
+            return None
+        return ZygoteSpec(
+            interpreter=launch.preparation.interpreter,
+            environment=tuple((LOCALE | dict(launch.environment)).items()),
+            modules=launch.preparation.modules,
+            likely_modules=launch.preparation.likely_modules,
+            scripts=launch.preparation.scripts,
+            mounts=tuple(Mount(*mount) for mount in launch.mounts),
+            hidden=launch.hidden,
+            places=launch.preparation.places,
+            passing=launch.preparation.passing,
+            hostname=_HOSTNAME,
+            listen=self._listen(),
         )
 
     def _origin(self, version: FunctionVersion, launch: Launch, initialization_type: str) -> Origin:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from lambent.domain.function import FunctionVersion
 from lambent.domain.session import Credentials
 
-_AWS_LANG = "en_US.UTF-8"
+LOCALE = {"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8", "TZ": ":UTC"}
+"""Language and time zone, unless the user has others."""
+_EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 # Reserved, and not among those that `variables` sets in any case: the service refuses them already.
 _NEVER_THE_USERS = frozenset(
     {
@@ -36,9 +38,7 @@ def variables(
     The runtime's own defaults come first, then the user's, then those that AWS reserves.
     """
     found = {
-        "LANG": _AWS_LANG,
-        "LC_CTYPE": "C.UTF-8",
-        "TZ": ":UTC",
+        **LOCALE,
         "SHLVL": "0",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
@@ -70,3 +70,11 @@ def variables(
         "PWD": task_root,
         "_HANDLER": version.handler,
     }
+
+
+def needs_own_interpreter(environment: Mapping[str, str]) -> bool:
+    """Whether a function asks for a start of its runtime that no prepared one can stand in for.
+
+    A wrapper script is executed in the runtime's place (AWS page "Modifying the runtime environment").
+    """
+    return _EXEC_WRAPPER in environment

@@ -18,6 +18,24 @@ class RuntimeUnavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What an interpreter may do before it knows the function, so that environments can be forked from it."""
+
+    interpreter: tuple[str, ...]
+    """How the command begins: program and options."""
+    modules: tuple[str, ...]
+    """What the command imports before it looks at the function."""
+    likely_modules: tuple[str, ...]
+    """What functions often import."""
+    scripts: tuple[str, ...]
+    """What the command runs."""
+    places: tuple[str, ...]
+    """Directories that have to exist before the function's code does."""
+    passing: tuple[str, ...]
+    """Further ones, only while the interpreter starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How to start a runtime inside an execution environment."""
 
@@ -35,6 +53,8 @@ class Launch:
     """The same for a sandbox without walls."""
     speaks_over_socket: bool = True
     """The Runtime API travels over an inherited socket (our own runtimes), not over TCP."""
+    preparation: Preparation | None = None
+    """None: every environment needs an interpreter of its own."""
     version: str
     """The version that really runs, for instance ``3.12.1``."""
     is_exact: bool = True

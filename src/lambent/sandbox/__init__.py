@@ -46,6 +46,43 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ZygoteSpec:
+    """What many commands have in common: a Python interpreter, started once, from which they are forked.
+
+    A command that fits (`lambent.sandbox.nursery.fits`) is run by a copy of that interpreter instead of a new
+    one: the same walls, but no time for putting them up and for starting. Copies share what the interpreter
+    chose when it started, the seed of string hashes and the layout of its memory; random numbers differ.
+    """
+
+    interpreter: tuple[str, ...]
+    """Program (absolute path, as seen from inside) and options: how commands that fit begin. What follows is
+    a script or ``-c`` and its text, and arguments, as the interpreter itself takes them."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables with which the interpreter starts. Commands that fit agree with them in what an interpreter
+    reads at its start alone (``PYTHON*``, ``LD_*``, ``LANG``, ``LC_*`` …)."""
+    modules: tuple[str, ...] = ()
+    """What every fitting command imports before it looks at anything of its own: imported beforehand."""
+    likely_modules: tuple[str, ...] = ()
+    """Loaded beforehand too, but only seen by commands that import them and would find the same files
+    (`lambent.sandbox.stash`). Both are code that all commands trust."""
+    scripts: tuple[str, ...] = ()
+    """Compiled beforehand; paths as seen from inside."""
+    mounts: tuple[Mount, ...] = ()
+    """The first of every fitting command's `SandboxSpec.mounts`."""
+    hidden: tuple[str, ...] = ()
+    """`SandboxSpec.hidden` of every fitting command."""
+    places: tuple[str, ...] = ()
+    """Empty directories on which further directories of a fitting command are mounted (``/opt`` is always
+    there). Further files can only be mounted inside these."""
+    passing: tuple[str, ...] = ()
+    """Further empty directories, only while the interpreter starts: the C library remembers which directories of
+    LD_LIBRARY_PATH are missing. Their parents are places."""
+    hostname: str = "localhost"
+    listen: tuple[tuple[str, int], ...] = ()
+    """`SandboxSpec.listen` of every fitting command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSpec:
     """What to run, what it sees and what it may use."""
 
@@ -78,6 +115,9 @@ class SandboxSpec:
     listen: tuple[tuple[str, int], ...] = ()
     """IPv4 addresses and TCP ports to listen on inside the sandbox's own network; port 0 picks a free one.
     Where the network is the host's, each becomes ``127.0.0.1`` with a free port."""
+    zygote: ZygoteSpec | None = None
+    """From what the command may be forked. It is executed as ever if it does not fit, if that interpreter is
+    not ready, or if the sandbox knows no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +214,10 @@ class Sandbox(Protocol):
         Raises:
             SandboxError: the machine does not allow it.
         """
+        ...
+
+    def prepare(self, zygote: ZygoteSpec) -> None:
+        """Begin to make commands of this kind start faster. Returns at once, never raises; may be repeated."""
         ...
 
     async def start(self, spec: SandboxSpec) -> SandboxProcess:

@@ -223,21 +223,41 @@ def _cpu_settings(version: int, share: float) -> list[tuple[str, str]]:
 
 
 def make_and_enter(order: CgroupOrder, pid: int) -> None:
-    """Make a group, set its limits and move a process into it. A ``?`` marks files that may be missing."""
+    """Make a group, set its limits and move a process into it."""
     group = Path(order.directory)
     group.mkdir(exist_ok=True)
+    limit(order)
+    _write(group / "cgroup.procs", str(pid))
+
+
+def limit(order: CgroupOrder) -> None:
+    """Set the limits of a group that exists. A ``?`` marks files that may be missing."""
+    group = Path(order.directory)
     for file, value in order.settings:
         path = group / file.removeprefix("?")
         if path.exists() or not file.startswith("?"):
             _write(path, value)
-    _write(group / "cgroup.procs", str(pid))
 
 
 class SandboxCgroup:
     """The groups of one sandbox, seen from the asyncio side."""
 
     def __init__(self, hierarchies: Iterable[Hierarchy], name: str) -> None:
+        self.name = name
         self._groups = [(hierarchy, Path(hierarchy.directory) / name) for hierarchy in hierarchies]
+
+    def make(self) -> list[int]:
+        """Make the groups, without limits yet; return a descriptor for each: who writes 0 to it enters."""
+        entrances: list[int] = []
+        try:
+            for _, group in self._groups:
+                group.mkdir(exist_ok=True)
+                entrances.append(os.open(group / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+        except OSError:
+            for entrance in entrances:
+                os.close(entrance)
+            raise
+        return entrances
 
     def limit_cpu(self, share: float) -> None:
         """Set the CPU quota in vCPUs; 0 lifts it."""

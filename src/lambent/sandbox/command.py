@@ -19,6 +19,10 @@ from typing import NoReturn
 from lambent.sandbox import SandboxSpec, linux
 from lambent.sandbox.order import StepFailedError, report, step
 
+Become = Callable[[SandboxSpec, int], NoReturn]
+"""The last step of the command's process: gets the spec and the descriptor on which a failure can be told; every
+other descriptor is as the command is to find it, or closes when a program is executed."""
+
 _OUT_OF_MEMORY_SCORE = 500
 _LOCKED_MEMORY_BYTES = 64 * 1024
 
@@ -51,24 +55,40 @@ def _limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
+# No error: it unwinds the stack, past every handler of errors.
+class Became(BaseException):
+    """This process is the command now, without an executed program: who forked it takes over, above."""
+
+    def __init__(self, spec: SandboxSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+
 def start(
-    channel: socket.socket, spec: SandboxSpec, inherited: Sequence[int], *, before: Callable[[], None]
+    channel: socket.socket,
+    spec: SandboxSpec,
+    inherited: Sequence[int],
+    *,
+    before: Callable[[], None],
+    become: Become,
 ) -> int:
-    """Fork and execute the command; report ``started`` with its pidfd and return its pid.
+    """Fork and become the command; report ``started`` with its pidfd and return its pid.
 
     Args:
         channel: the report socket.
         spec: what to execute, and how.
         inherited: descriptors in the order of ``spec.inherited``; closed here once the command has them.
         before: a last step of the child, before its descriptors are arranged.
+        become: how the child becomes the command.
 
     Raises:
         StepFailedError: the command was not executed; the child is gone.
+        Became: in the child, if `become` raises it.
     """
     executed, failed = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _execute(channel, spec, inherited, failed, before)
+        _be_command(channel, spec, inherited, failed, before=before, become=become)
     os.close(failed)
     for descriptor in inherited:
         os.close(descriptor)
@@ -84,12 +104,14 @@ def start(
     return pid
 
 
-def _execute(
+def _be_command(
     channel: socket.socket,
     spec: SandboxSpec,
     inherited: Sequence[int],
     failed: int,
+    *,
     before: Callable[[], None],
+    become: Become,
 ) -> NoReturn:
     try:
         with step("session"):
@@ -99,17 +121,26 @@ def _execute(
         with step("working_directory"):
             os.chdir(spec.working_directory)
         with step("descriptors"):
-            failed = _arrange(spec, inherited, failed)
-        with step("execute"):
-            _default_signals()
-            os.execve(spec.command[0], spec.command, dict(spec.environment))  # noqa: S606 - no shell on purpose
-    except StepFailedError as error:
-        os.write(failed, f"{error.step}\0{error.reason}".encode(errors="replace")[:4096])
-    finally:
-        os._exit(127)
+            channel.detach()  # its number may be another descriptor's soon
+            failed = arrange(spec, inherited, failed)
+        become(spec, failed)
+    except Became:
+        raise
+    except BaseException as error:
+        if isinstance(error, StepFailedError):
+            os.write(failed, f"{error.step}\0{error.reason}".encode(errors="replace")[:4096])
+    os._exit(127)
 
 
-def _arrange(spec: SandboxSpec, inherited: Sequence[int], failed: int) -> int:
+def execute(spec: SandboxSpec, failed: int) -> NoReturn:
+    """Become the command by executing its program. See `Become`."""
+    del failed  # closes by itself
+    with step("execute"):
+        _default_signals()
+        os.execve(spec.command[0], spec.command, dict(spec.environment))  # noqa: S606 - no shell on purpose
+
+
+def arrange(spec: SandboxSpec, inherited: Sequence[int], failed: int) -> int:
     """Give the inherited descriptors their numbers, close everything else at exec; return `failed`'s new
     number."""
     null = os.open("/dev/null", os.O_RDWR)

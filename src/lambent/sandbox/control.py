@@ -65,8 +65,12 @@ class Spawner:
             await self.close()
             raise
 
-    async def hand_over(self, channel: socket.socket) -> None:
-        """Let the spawner fork a child that owns this report socket.
+    async def hand_over(self, channel: socket.socket, message: bytes = b"launch") -> None:
+        """Let the spawner fork a child that owns this report socket, or do what else the message says.
+
+        Args:
+            channel: ``launch`` and ``zygote``: the child's report socket; ``trees``: for the copies.
+            message: ``launch``, ``zygote``, or ``trees`` and what to copy, as JSON.
 
         Raises:
             SandboxError: the spawner is gone.
@@ -75,7 +79,7 @@ class Spawner:
             if self._control is None:
                 raise SandboxError("spawner", "is not running")
             try:
-                socket.send_fds(self._control, [b"launch"], [channel.fileno()])
+                socket.send_fds(self._control, [message], [channel.fileno()])
             except BlockingIOError:
                 await writable(self._control.fileno())
             except OSError as error:

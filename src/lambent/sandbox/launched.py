@@ -1,27 +1,30 @@
 """One command, from the hand-over of its report socket until nothing of it is left. Shared by both kinds of
 sandbox.
 
-The state moves forward only: launching, then started, then ended; or launching, then ended with a failure. A
-task follows the reports and then the pidfds of the launching processes. The pidfd of a sandbox's process 1
-becomes readable only when its whole process namespace is gone, which is what "ended" means here.
+The state moves forward only: launching, then parked if it is a stem, then started, then ended; or ended with
+a failure before it started. A task follows the reports and then the pidfds of the launching processes. The
+pidfd of a sandbox's process 1 becomes readable only when its whole process namespace is gone, which is what
+"ended" means here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lambent.sandbox import ExitStatus, SandboxError
-from lambent.sandbox.cgroup import SandboxCgroup
-from lambent.sandbox.control import Spawner, readable
-from lambent.sandbox.order import Order, parse_report, receive, send_order
+from lambent.sandbox.cgroup import SandboxCgroup, limit
+from lambent.sandbox.control import Spawner, readable, writable
+from lambent.sandbox.order import Order, Outbound, parse_report, receive, send_order
 
 _log = logging.getLogger(__name__)
 _REMOVE_ATTEMPTS = 500
@@ -47,6 +50,8 @@ class LaunchedProcess:
         self._process_1 = -1  # the latter
         self._command = -1  # pidfd of the command
         self._is_doomed = False
+        self._channel: socket.socket | None = None  # while it is a stem that waits for its order
+        self._parked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._failure = SandboxError("launch", "the launching process ended without a word")
         self._status = ExitStatus(signal=int(signal.SIGKILL))
@@ -61,8 +66,7 @@ class LaunchedProcess:
             SandboxError: with the step that failed. The caller closes this process then, as after a
             cancellation.
         """
-        channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        channel.setblocking(False)
+        channel, theirs = _report_sockets()
         try:
             with theirs:
                 send_order(channel, order, descriptors)
@@ -76,6 +80,79 @@ class LaunchedProcess:
         self._follower = asyncio.create_task(self._follow(channel))
         await asyncio.shield(self._started)
 
+    async def park(self, zygote: socket.socket, outbound: Outbound | None) -> None:
+        """Let a zygote fork a stem, and return when that waits for its order.
+
+        Args:
+            zygote: its control socket.
+            outbound: the link of the stem's network to the host's, if it is to have one.
+
+        Raises:
+            SandboxError: with the step that failed. The caller closes this process then, as after a
+            cancellation.
+        """
+        channel, theirs = _report_sockets()
+        entrances: list[int] = []
+        try:
+            with theirs:
+                entrances = self._cgroup.make()
+                link = None if outbound is None else asdict(outbound)
+                message = b"stem " + json.dumps(link).encode("ascii")
+                await _send_when_possible(zygote, message, [theirs.fileno(), *entrances])
+        except OSError as error:
+            channel.close()
+            self._cgroup.remove()
+            raise SandboxError("zygote", error.strerror or str(error)) from error
+        except BaseException:
+            channel.close()
+            self._cgroup.remove()
+            raise
+        finally:
+            for entrance in entrances:
+                os.close(entrance)
+        self._channel = channel
+        self._follower = asyncio.create_task(self._follow(channel))
+        await asyncio.shield(self._parked)
+
+    @property
+    def cgroup_name(self) -> str:
+        """The name of its control groups."""
+        return self._cgroup.name
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it is a living stem that waits for its order."""
+        return self._channel is not None and not self._is_doomed and not self._started.done()
+
+    async def assign(self, spawner: Spawner, order: Order, descriptors: Sequence[int]) -> None:
+        """Give a parked stem its order, and return when the command runs.
+
+        Args:
+            spawner: copies the mounts.
+            order: with the mounts that the stem lacks, and the limits of its control groups.
+            descriptors: for the command.
+
+        Raises:
+            SandboxError: with the step that failed. The caller closes this process then, as after a
+            cancellation.
+        """
+        trees, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        spec = order.spec
+        mounts = [(mount.source, mount.target) for mount in spec.mounts]
+        wanted = json.dumps({"mounts": mounts, "tmp": spec.tmp_directory}).encode("ascii")
+        try:
+            with trees, theirs:
+                for group in order.cgroups:
+                    limit(group)
+                await spawner.hand_over(trees, b"trees " + wanted)
+                if self._channel is None:
+                    raise SandboxError("launch", "the stem is gone")
+                channel, self._channel = self._channel, None
+                send_order(channel, order, [theirs.fileno(), *descriptors])
+        except OSError as error:
+            raise SandboxError("order", error.strerror or str(error)) from error
+        await asyncio.shield(self._started)
+
     async def wait(self) -> ExitStatus:
         """See `SandboxProcess.wait`."""
         if self._follower is not None:
@@ -85,6 +162,9 @@ class LaunchedProcess:
     def kill(self) -> None:
         """See `SandboxProcess.kill`."""
         self._is_doomed = True
+        if self._channel is not None:
+            with contextlib.suppress(OSError):  # the other side is gone already
+                self._channel.shutdown(socket.SHUT_WR)
         if self._has_builder:
             # The builder is left to finish, which takes milliseconds: it has a child, and groups half made.
             _send(self._process_1, signal.SIGKILL)
@@ -111,8 +191,10 @@ class LaunchedProcess:
     def peak_memory_bytes(self) -> int:
         """See `SandboxProcess.peak_memory_bytes`."""
         charged = self._cgroup.peak_memory_bytes()
-        current = _resident_peak_bytes(self._command) if charged is None else charged
-        self._peak_bytes = max(self._peak_bytes, current)
+        # What a stem shares with its zygote is charged to nobody here, and would be used by a sandbox of its
+        # own: the command alone counts whole, its descendants only where nothing else counts them.
+        resident = _resident_peak_bytes(self._command, with_descendants=charged is None)
+        self._peak_bytes = max(self._peak_bytes, charged or 0, resident)
         return self._peak_bytes
 
     def out_of_memory(self) -> bool:
@@ -139,8 +221,9 @@ class LaunchedProcess:
         """Take reports until every sender is gone, then wait for the end and clear up."""
         try:
             with channel:
-                while message := await self._next_report(channel):
+                while message := await next_report(channel):
                     self._note(*message)
+            self._channel = None
             for launcher in self._launchers:
                 await readable(launcher)
             self.peak_memory_bytes()
@@ -151,9 +234,10 @@ class LaunchedProcess:
                 if descriptor >= 0:
                     os.close(descriptor)
             self._launchers, self._process_1, self._command = [], -1, -1
-            if not self._started.done():
-                self._started.set_exception(self._failure)
-                self._started.exception()  # a cancelled start never asks; that is no reason to complain
+            for reached in (self._parked, self._started):
+                if not reached.done():
+                    reached.set_exception(self._failure)
+                    reached.exception()  # a cancelled start never asks; that is no reason to complain
 
     async def _remove_cgroup(self) -> None:
         """Remove the groups; on version 1 a group stays busy for a moment after its last process."""
@@ -162,18 +246,6 @@ class LaunchedProcess:
                 return
             await asyncio.sleep(_REMOVE_PAUSE_S if attempt else 0)
         _log.warning("a control group could not be removed; the next start of a server will")
-
-    @staticmethod
-    async def _next_report(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-        while True:
-            try:
-                message, descriptors = receive(channel)
-            except BlockingIOError:
-                await readable(channel.fileno())
-            except ConnectionResetError:
-                continue  # the other side has left something unread; reports before that are still there
-            else:
-                return (parse_report(message), descriptors) if message else None
 
     def _note(self, members: dict[str, Any], descriptors: list[int]) -> None:
         match members["event"]:
@@ -184,6 +256,8 @@ class LaunchedProcess:
                 self._process_1 = descriptors[0]
             case "listening":
                 self._take_listeners(members["addresses"], descriptors)
+            case "parked":
+                self._parked.set_result(None)
             case "started":
                 self._command = descriptors[0]
                 self._started.set_result(None)
@@ -211,6 +285,36 @@ class LaunchedProcess:
         self.addresses = tuple((host, port) for host, port in addresses)
 
 
+async def next_report(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Return the next report from a non-blocking socket and its descriptors; None when there will be none."""
+    while True:
+        try:
+            message, descriptors = receive(channel)
+        except BlockingIOError:
+            await readable(channel.fileno())
+        except ConnectionResetError:
+            continue  # the other side has left something unread; reports before that are still there
+        else:
+            return (parse_report(message), descriptors) if message else None
+
+
+def _report_sockets() -> tuple[socket.socket, socket.socket]:
+    """Return our end, which does not block, and theirs."""
+    channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel.setblocking(False)
+    return channel, theirs
+
+
+async def _send_when_possible(control: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
+    while True:
+        try:
+            socket.send_fds(control, [message], descriptors)
+        except BlockingIOError:
+            await writable(control.fileno())
+        else:
+            return
+
+
 def exit_status(wait_status: int) -> ExitStatus:
     """Return the meaning of a raw wait status (wait(2))."""
     if os.WIFSIGNALED(wait_status):
@@ -226,8 +330,8 @@ def _send(pidfd: int, number: signal.Signals) -> None:
         pass  # already gone
 
 
-def _resident_peak_bytes(pidfd: int) -> int:
-    """Return the sum of the peak resident sizes of a process and its descendants; 0 when it is gone."""
+def _resident_peak_bytes(pidfd: int, *, with_descendants: bool) -> int:
+    """Return the peak resident size of a process (and of its descendants, added up); 0 when it is gone."""
     if pidfd < 0:
         return 0
     info = _fields(Path(f"/proc/self/fdinfo/{pidfd}"))
@@ -236,7 +340,7 @@ def _resident_peak_bytes(pidfd: int) -> int:
         pid = pids.pop()
         if pid > 0:
             total_bytes += int(_fields(Path(f"/proc/{pid}/status")).get("VmHWM", "0 kB").split()[0]) * 1024
-            pids += _children(pid)
+            pids += _children(pid) if with_descendants else []
     return total_bytes
 
 

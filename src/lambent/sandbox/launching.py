@@ -11,11 +11,12 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec
+from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, ZygoteSpec
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.nat import Nat
-from lambent.sandbox.order import CgroupOrder, Order
+from lambent.sandbox.nursery import remaining
+from lambent.sandbox.order import CgroupOrder, Order, Outbound
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -53,12 +54,19 @@ class Launching(ABC):
         if not self._is_open:
             raise SandboxError("spawner", "the sandbox is not open")
         await self._ensure_spawner()
-        order = self._order(spec)
-        process = self._process(spec)
+        descriptors = [fd for fd, _ in spec.inherited]
+        stem = await self._stem(spec)
+        # A stem has its link already.
+        link = None if stem else self._take_link()
+        process = stem or self._process(spec)
         self._living.add(process)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                await process.launch(self._spawner, order, [fd for fd, _ in spec.inherited])
+                if stem:
+                    order = self._order(remaining(spec), stem.cgroup_name)
+                    await stem.assign(self._spawner, order, descriptors)
+                else:
+                    await process.launch(self._spawner, self._order(spec, spec.name, link), descriptors)
         except TimeoutError as error:
             process.abandon()
             await process.close()
@@ -68,7 +76,7 @@ class Launching(ABC):
             raise
         finally:
             process.on_end(self._living.discard)
-            process.on_end(lambda _: self._give_back(order))
+            process.on_end(lambda _: self._give_back(link))
         return process
 
     async def close(self) -> None:
@@ -81,21 +89,33 @@ class Launching(ABC):
         async with self._opening:
             await self._spawner.close()
 
-    def _order(self, spec: SandboxSpec) -> Order:
+    def prepare(self, zygote: ZygoteSpec) -> None:
+        """See `Sandbox.prepare`."""
+        del zygote
+
+    async def _stem(self, spec: SandboxSpec) -> LaunchedProcess | None:
+        """Return a parked stem for a command; None if it is to be executed."""
+        del spec
+
+    def _order(self, spec: SandboxSpec, cgroup_name: str, link: Outbound | None = None) -> Order:
         numbered = tuple((position, inside) for position, (_, inside) in enumerate(spec.inherited))
         return Order(
-            spec=replace(spec, environment=dict(spec.environment), inherited=numbered),
+            spec=replace(spec, environment=dict(spec.environment), inherited=numbered, zygote=None),
             network=self._network,
             root=self._root,
-            cgroups=self._cgroup_orders(spec),
+            cgroups=self._cgroup_orders(spec, cgroup_name),
             memory_is_limited=self._memory_is_limited(),
-            outbound=None if self._nat is None else self._nat.links.take(),
+            outbound=link,
         )
 
-    def _give_back(self, order: Order) -> None:
+    def _take_link(self) -> Outbound | None:
+        """Return the link of a sandbox's network to the host's; None where there is no NAT."""
+        return None if self._nat is None else self._nat.links.take()
+
+    def _give_back(self, link: Outbound | None) -> None:
         """Let a link be taken again: its sandbox is gone."""
-        if order.outbound is not None and self._nat is not None:
-            self._nat.links.give_back(order.outbound)
+        if link is not None and self._nat is not None:
+            self._nat.links.give_back(link)
 
     def _close_nat(self) -> None:
         """Undo what was done to the host's network: no sandbox lives any more."""
@@ -110,8 +130,8 @@ class Launching(ABC):
         return False
 
     @abstractmethod
-    def _cgroup_orders(self, spec: SandboxSpec) -> tuple[CgroupOrder, ...]:
-        """Return the control groups to make."""
+    def _cgroup_orders(self, spec: SandboxSpec, name: str) -> tuple[CgroupOrder, ...]:
+        """Return the control groups of this name to make, with a spec's limits."""
 
     @abstractmethod
     def _process(self, spec: SandboxSpec) -> LaunchedProcess:

@@ -42,6 +42,10 @@ MOUNT_ATTR_NOSUID = 2
 MOUNT_ATTR_NODEV = 4
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
+_AT_EMPTY_PATH = 0x1000
+_OPEN_TREE_CLONE = 1
+_OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+_MOVE_MOUNT_BY_DESCRIPTORS = 0x04 | 0x40  # MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
 
 _RESOLVE_IN_ROOT = 0x10
 
@@ -54,6 +58,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _CLOSE_RANGE_CLOEXEC = 4
+_LAST_DESCRIPTOR = 0xFFFFFFFF
 
 _SIOCSIFADDR = 0x8916
 _SIOCSIFFLAGS = 0x8914
@@ -119,6 +124,35 @@ def set_mount_attributes(target: str, attributes: int, *, recursive: bool = True
     _check(result, f"mount_setattr {target}")
 
 
+def clone_tree(source: str, attributes: int) -> int:
+    """Return a descriptor of a private copy of a mount and of all mounts below it, attached nowhere yet.
+
+    Args:
+        source: the file or directory that becomes the root of the copy.
+        attributes: added to every mount of the copy.
+    """
+    flags = ctypes.c_uint(_OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE)
+    number = ctypes.c_long(_number("open_tree"))
+    tree = _check(_libc.syscall(number, _AT_FDCWD, _bytes(source), flags), f"open_tree {source}")
+    record = struct.pack("QQQQ", attributes, 0, MS_PRIVATE, 0)
+    flags = ctypes.c_uint(_AT_RECURSIVE | _AT_EMPTY_PATH)
+    number = ctypes.c_long(_number("mount_setattr"))
+    result = _libc.syscall(number, ctypes.c_int(tree), b"", flags, record, ctypes.c_size_t(len(record)))
+    try:
+        _check(result, f"mount_setattr {source}")
+    except OSError:
+        os.close(tree)
+        raise
+    return tree
+
+
+def attach_tree(tree: int, place: int) -> None:
+    """Attach what `clone_tree` returned, in this mount namespace, on a place given by its descriptor."""
+    number = ctypes.c_long(_number("move_mount"))
+    arguments = (ctypes.c_int(tree), b"", ctypes.c_int(place), b"", ctypes.c_uint(_MOVE_MOUNT_BY_DESCRIPTORS))
+    _check(_libc.syscall(number, *arguments), "move_mount")
+
+
 def pivot_root(new_root: str, put_old: str) -> None:
     """Make a mount the root of this mount namespace."""
     _check(
@@ -145,6 +179,11 @@ def become_subreaper() -> None:
 def forbid_inspection() -> None:
     """Give this process's files in /proc to root and refuse ptrace, also to processes of the same user."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def permit_inspection() -> None:
+    """Undo `forbid_inspection`, as executing a program does."""
+    _prctl(_PR_SET_DUMPABLE, 1)
 
 
 def forbid_new_privileges() -> None:
@@ -188,9 +227,23 @@ def restore_reserved_signals() -> None:
 
 def close_all_on_exec() -> None:
     """Mark every descriptor of this process close-on-exec."""
+    _close_range(0, _LAST_DESCRIPTOR, _CLOSE_RANGE_CLOEXEC)
+
+
+def close_all_but(kept: Iterable[int]) -> None:
+    """Close every descriptor of this process but these, now."""
+    first = 0
+    for descriptor in sorted(kept):
+        if first < descriptor:
+            _close_range(first, descriptor - 1, 0)
+        first = descriptor + 1
+    _close_range(first, _LAST_DESCRIPTOR, 0)
+
+
+def _close_range(first: int, last: int, flags: int) -> None:
     number = ctypes.c_long(_number("close_range"))
-    flags = ctypes.c_uint(_CLOSE_RANGE_CLOEXEC)
-    _check(_libc.syscall(number, ctypes.c_uint(0), ctypes.c_uint(0xFFFFFFFF), flags), "close_range")
+    arguments = (ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(flags))
+    _check(_libc.syscall(number, *arguments), "close_range")
 
 
 def raise_loopback(addresses: Iterable[str]) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lambent.sandbox import linux, resolvers
+from lambent.sandbox import Mount, ZygoteSpec, linux, resolvers
 from lambent.sandbox.order import Order, step
 
 USER_ID, GROUP_ID, USER_NAME = 993, 990, "sbx_user1051"
@@ -41,6 +41,9 @@ _ETC_OF_HOST = (
 _UNSEEN_IN_PROC = ("kcore", "keys", "kmsg", "sysrq-trigger", "timer_list")
 _SHM_BYTES = 64 * 1024 * 1024
 _ROOT_BYTES = 1024 * 1024
+_PACKAGE_PLACE = "/mnt"
+_FLAGS = linux.MS_NOSUID | linux.MS_NODEV
+_READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 
 
 def build(order: Order) -> None:
@@ -49,19 +52,108 @@ def build(order: Order) -> None:
     Raises:
         StepFailedError: with the step that failed.
     """
-    root = order.root
+    with _new_root(order.root) as tree:
+        _show_host(tree, order)
+        with step("tmp"):
+            tree.bind(order.spec.tmp_directory, _TMP)
+            attributes = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
+            linux.set_mount_attributes(order.root + _TMP, attributes)
+        _mount_shm(tree, order.spec.memory_bytes)
+
+
+def build_base(order: Order, zygote: ZygoteSpec, package: Mount) -> None:
+    """Build the tree of a zygote: all of a sandbox's but what differs between the commands forked from it.
+
+    Args:
+        order: has the zygote's mounts and no tmp directory.
+        zygote: names the places of later mounts.
+        package: our own code, for the zygote alone (`forget_passing`).
+    """
+    with _new_root(order.root) as tree:
+        with step("places"):
+            for place in zygote.places:
+                os.close(tree.place(place, is_directory=True))
+        _show_host(tree, order)
+        with step("package"):
+            tree.mount("tmpfs", _PACKAGE_PLACE, _FLAGS, f"size={_ROOT_BYTES},mode=755")
+            inside = Path(order.root + package.target)
+            inside.mkdir()
+            linux.mount(package.source, str(inside), None, linux.MS_BIND | linux.MS_REC)
+            linux.set_mount_attributes(str(inside), _READ_ONLY)
+        with step("passing"):
+            for path in zygote.passing:
+                tree.mount("tmpfs", os.path.dirname(path), _FLAGS, f"size={_ROOT_BYTES},mode=755")  # noqa: PTH120
+                Path(order.root + path).mkdir()
+
+
+def package_mount() -> Mount:
+    """Return where a zygote finds the package that this file belongs to."""
+    own = Path(__file__).resolve().parents[1]
+    return Mount(str(own), f"{_PACKAGE_PLACE}/{own.name}")
+
+
+def forget_passing(zygote: ZygoteSpec) -> None:
+    """Take away again, once everything is loaded, what is only there for that: our own code among it."""
+    for path in zygote.passing:
+        linux.detach(os.path.dirname(path))  # noqa: PTH120
+    linux.detach(_PACKAGE_PLACE)
+
+
+def clone_trees(mounts: Iterable[Mount], tmp_directory: str) -> list[int]:
+    """Return descriptors of mounts that `attach` attaches elsewhere: the host's side of completing a base."""
+    trees: list[int] = []
+    try:
+        for source, target, attributes in (
+            *((mount.source, mount.target, _READ_ONLY) for mount in mounts),
+            (tmp_directory, _TMP, linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV),
+        ):
+            with _naming(source, target):
+                trees.append(linux.clone_tree(source, attributes))
+    except OSError:
+        for tree in trees:
+            os.close(tree)
+        raise
+    return trees
+
+
+def attach(trees: Sequence[int], order: Order) -> None:
+    """Complete this process's copy of a base with what an order adds to it; closes the trees."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    tree = _Tree(root)
+    targets = (*order.spec.mounts, Mount(order.spec.tmp_directory, _TMP))
+    with step("mounts"):
+        for descriptor, mount in zip(trees, targets, strict=True):
+            tree.attach(descriptor, mount)
+            os.close(descriptor)
+    _mount_shm(tree, order.spec.memory_bytes)
+    _hide_all(tree, order)
+    os.close(root)
+
+
+@contextmanager
+def _new_root(root: str) -> Generator[_Tree]:
+    """Give an empty tree to fill, and make it this mount namespace's root afterwards."""
     with step("private_mounts"):
         linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
     with step("root"):
-        flags = linux.MS_NOSUID | linux.MS_NODEV
-        linux.mount("tmpfs", root, "tmpfs", flags, f"size={_ROOT_BYTES},mode=755")
+        linux.mount("tmpfs", root, "tmpfs", _FLAGS, f"size={_ROOT_BYTES},mode=755")
         descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    tree = _Tree(descriptor)
+    yield _Tree(descriptor)
+    with step("pivot_root"):
+        os.close(descriptor)
+        os.chdir(root)
+        linux.pivot_root(".", ".")
+        linux.detach(".")
+        os.chdir("/")
+
+
+def _show_host(tree: _Tree, order: Order) -> None:
+    """Show what of the host is visible, all of it read-only, and a /proc."""
     with step("system"):
         for path in _SYSTEM:
             _show_system(tree, path)
         for path in (*_EMPTY, *(f"/dev/{name}" for name in _DEVICES)):
-            tree.place(path, is_directory=path in _EMPTY)
+            os.close(tree.place(path, is_directory=path in _EMPTY))
         for name, target in _DEVICE_LINKS.items():
             tree.link(f"/dev/{name}", target)
     with step("etc"):
@@ -74,30 +166,21 @@ def build(order: Order) -> None:
         for mount in order.spec.mounts:
             tree.bind(mount.source, mount.target)
     with step("read_only"):
-        attributes = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
-        linux.set_mount_attributes(root, attributes)
+        linux.set_mount_attributes(order.root, _READ_ONLY)
     with step("devices"):
         for name in _DEVICES:
             tree.bind(f"/dev/{name}", f"/dev/{name}")
             attributes = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID
-            linux.set_mount_attributes(f"{root}/dev/{name}", attributes, recursive=False)
-    with step("tmp"):
-        tree.bind(order.spec.tmp_directory, _TMP)
-        linux.set_mount_attributes(root + _TMP, linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV)
-        size = min(_SHM_BYTES, order.spec.memory_bytes)
-        tree.mount("tmpfs", _SHM, flags, f"size={size},mode=1777")
-    with step("hidden"):
-        for path in order.spec.hidden:
-            _hide(tree, path)
+            linux.set_mount_attributes(f"{order.root}/dev/{name}", attributes, recursive=False)
+    _hide_all(tree, order)
     with step("proc"):
         # Another one follows inside; the kernel asks for a visible one before it grants that.
-        tree.mount("proc", "/proc", flags | linux.MS_NOEXEC)
-    with step("pivot_root"):
-        os.close(descriptor)
-        os.chdir(root)
-        linux.pivot_root(".", ".")
-        linux.detach(".")
-        os.chdir("/")
+        tree.mount("proc", "/proc", _FLAGS | linux.MS_NOEXEC)
+
+
+def _mount_shm(tree: _Tree, memory_bytes: int) -> None:
+    with step("shm"):
+        tree.mount("tmpfs", _SHM, _FLAGS, f"size={min(_SHM_BYTES, memory_bytes)},mode=1777")
 
 
 def mount_inner_proc() -> None:
@@ -167,6 +250,15 @@ class _Tree:
         with self._opened(target, is_directory=is_directory) as place, _naming(source, target):
             linux.mount(source, place, None, linux.MS_BIND | linux.MS_REC)
 
+    def attach(self, detached: int, mount: Mount) -> None:
+        """Attach a mount that `linux.clone_tree` has copied from the host."""
+        place = self.place(mount.target, is_directory=True)
+        try:
+            with _naming(mount.source, mount.target):
+                linux.attach_tree(detached, place)
+        finally:
+            os.close(place)
+
     def mount(self, filesystem: str, target: str, flags: int, options: str | None = None) -> None:
         """Mount a new filesystem."""
         with self._opened(target, is_directory=True) as place, _naming(filesystem, target):
@@ -224,6 +316,12 @@ def _show_system(tree: _Tree, path: str) -> None:
         tree.link(path, str(source.readlink()))
     elif source.is_dir():
         tree.bind(path, path)
+
+
+def _hide_all(tree: _Tree, order: Order) -> None:
+    with step("hidden"):
+        for path in order.spec.hidden:
+            _hide(tree, path)
 
 
 def _hide(tree: _Tree, path: str) -> None:

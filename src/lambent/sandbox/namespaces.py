@@ -6,11 +6,13 @@ what the machine allows (control groups, root or not) and says so.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lambent.sandbox import Enforcement, SandboxError, SandboxSpec
+from lambent.sandbox import Enforcement, SandboxError, SandboxSpec, ZygoteSpec
 from lambent.sandbox.cgroup import (
     CONTROLLERS,
     Hierarchy,
@@ -24,7 +26,8 @@ from lambent.sandbox.cgroup import (
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.launching import Launching
 from lambent.sandbox.nat import Nat
-from lambent.sandbox.order import CgroupOrder
+from lambent.sandbox.nursery import Nursery, fits
+from lambent.sandbox.order import CgroupOrder, Order
 
 _WITHOUT_CGROUP: Mapping[str, str] = {
     "memory": "no memory control group here: each process's data segment is limited, not their sum",
@@ -39,18 +42,22 @@ class NamespaceSandbox(Launching):
     kind = "namespaces"
     task_paths_are_virtual = True
 
-    def __init__(self, *, network: str, run_dir: Path, why_inward: str = "") -> None:
+    def __init__(self, *, network: str, run_dir: Path, why_inward: str = "", stems: int = 0) -> None:
         """Prepare.
 
         Args:
             network: ``auto``, ``nat``, ``none`` or ``host``, as in the settings.
             why_inward: why ``network`` is ``none``, if it was not asked for.
             run_dir: directory of this server's passing things; an empty directory is made in it.
+            stems: how many sandboxes to prepare for each zygote; 0: there are no zygotes.
         """
         super().__init__(mode="walls", network=network, root=str(run_dir.absolute() / "root"))
         self._hierarchies: tuple[Hierarchy, ...] = ()
         self._wanted_network = network
         self._why_inward = why_inward or "network = none was asked for"
+        self._stems = stems
+        self._stem_numbers = itertools.count()
+        self._nurseries: dict[ZygoteSpec, Nursery] = {}
 
     @property
     def enforcement(self) -> tuple[Enforcement, ...]:
@@ -119,14 +126,69 @@ class NamespaceSandbox(Launching):
 
     async def close(self) -> None:
         """See `Sandbox.close`."""
+        self._is_open = False
+        nurseries, self._nurseries = list(self._nurseries.values()), {}
+        await asyncio.gather(*(nursery.close() for nursery in nurseries))
         await super().close()
         forget(self._hierarchies)
         self._hierarchies = ()
 
-    def _cgroup_orders(self, spec: SandboxSpec) -> tuple[CgroupOrder, ...]:
+    def prepare(self, zygote: ZygoteSpec) -> None:
+        """See `Sandbox.prepare`."""
+        nursery = self._nursery(zygote)
+        if nursery is not None:
+            nursery.prepare()
+
+    async def settle(self) -> None:
+        """Return when no stem is being prepared any more. For tests and benchmarks."""
+        await asyncio.gather(*(nursery.settle() for nursery in self._nurseries.values()))
+
+    def _nursery(self, zygote: ZygoteSpec) -> Nursery | None:
+        if not self._stems or not self._is_open:
+            return None
+        if zygote not in self._nurseries:
+            self._nurseries[zygote] = Nursery(
+                self._zygote_order(zygote),
+                spawner=self._spawner,
+                new_stem=self._new_stem,
+                take_link=self._take_link,
+                give_back=self._give_back,
+                stems=self._stems,
+            )
+        return self._nurseries[zygote]
+
+    def _zygote_order(self, zygote: ZygoteSpec) -> Order:
+        spec = SandboxSpec(
+            name="zygote",
+            command=zygote.interpreter,
+            environment=dict(zygote.environment),
+            working_directory="/",
+            tmp_directory="",
+            memory_bytes=0,
+            mounts=zygote.mounts,
+            hidden=zygote.hidden,
+            hostname=zygote.hostname,
+            listen=zygote.listen,
+            zygote=zygote,
+        )
+        limited = self._memory_is_limited()
+        return Order(spec=spec, network=self._network, root=self._root, cgroups=(), memory_is_limited=limited)
+
+    def _new_stem(self) -> LaunchedProcess:
+        # No spec has such a name, so no other sandbox's groups are called like this.
+        name = f"stem_{next(self._stem_numbers)}"
+        return LaunchedProcess(cgroup=SandboxCgroup(self._hierarchies, name), has_builder=True)
+
+    async def _stem(self, spec: SandboxSpec) -> LaunchedProcess | None:
+        if spec.zygote is None or not fits(spec, spec.zygote):
+            return None
+        nursery = self._nursery(spec.zygote)
+        return await nursery.take() if nursery is not None else None
+
+    def _cgroup_orders(self, spec: SandboxSpec, name: str) -> tuple[CgroupOrder, ...]:
         return orders(
             self._hierarchies,
-            spec.name,
+            name,
             memory_bytes=spec.memory_bytes,
             max_processes=spec.max_processes,
             cpu_share=spec.cpu_share,

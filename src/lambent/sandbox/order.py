@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from lambent.sandbox import Mount, SandboxSpec
+from lambent.sandbox import Mount, SandboxSpec, ZygoteSpec
 
 _MAX_REPORT_BYTES = 65536
 _MAX_DESCRIPTORS = 253  # SCM_MAX_FD: what one datagram may carry
@@ -69,11 +69,11 @@ def decode(text: bytes) -> Order:
     """Return the order that `encode` was given."""
     members = json.loads(text)
     spec: dict[str, Any] = members.pop("spec")
-    spec["mounts"] = tuple(Mount(**mount) for mount in spec["mounts"])
-    for name in ("inherited", "listen"):
-        spec[name] = tuple((first, second) for first, second in spec[name])
-    for name in ("command", "hidden"):
-        spec[name] = tuple(spec[name])
+    _restore(spec, pairs=("inherited", "listen"), tuples=("command", "hidden"))
+    if spec["zygote"] is not None:
+        tuples = ("interpreter", "modules", "likely_modules", "scripts", "hidden", "places", "passing")
+        _restore(spec["zygote"], pairs=("environment", "listen"), tuples=tuples)
+        spec["zygote"] = ZygoteSpec(**spec["zygote"])
     cgroups = tuple(
         CgroupOrder(group["directory"], tuple((file, value) for file, value in group["settings"]))
         for group in members.pop("cgroups")
@@ -87,26 +87,52 @@ def decode(text: bytes) -> Order:
     )
 
 
+def _restore(members: dict[str, Any], *, pairs: Sequence[str], tuples: Sequence[str]) -> None:
+    """Make tuples again of what JSON has as lists."""
+    members["mounts"] = tuple(Mount(**mount) for mount in members["mounts"])
+    for name in pairs:
+        members[name] = tuple((first, second) for first, second in members[name])
+    for name in tuples:
+        members[name] = tuple(members[name])
+
+
 def send_order(channel: socket.socket, order: Order, descriptors: Sequence[int]) -> None:
     """Send the order and the descriptors that the command inherits."""
-    memory = os.memfd_create("order", os.MFD_CLOEXEC)
+    memory = memory_file(encode(order))
     try:
-        content = memoryview(encode(order))
-        while content:
-            content = content[os.write(memory, content) :]
         socket.send_fds(channel, [b"order"], [memory, *descriptors])
     finally:
         os.close(memory)
 
 
-def receive_order(channel: socket.socket) -> tuple[Order, list[int]]:
-    """Return the order and its descriptors."""
-    _, descriptors = receive(channel)
-    memory, *inherited = descriptors
+def memory_file(content: bytes) -> int:
+    """Return the descriptor of a file that is nowhere but in memory, with this content."""
+    memory = os.memfd_create("order", os.MFD_CLOEXEC)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(memory, rest) :]
+    return memory
+
+
+def read_memory_file(memory: int) -> bytes:
+    """Return the content of a `memory_file`, and close it."""
     try:
-        return decode(os.pread(memory, os.fstat(memory).st_size, 0)), inherited
+        return os.pread(memory, os.fstat(memory).st_size, 0)
     finally:
         os.close(memory)
+
+
+def receive_order(channel: socket.socket) -> tuple[Order, list[int]]:
+    """Return the order and its descriptors.
+
+    Raises:
+        EOFError: there will be none, because the other side is gone.
+    """
+    message, descriptors = receive(channel)
+    if not message:
+        raise EOFError
+    memory, *inherited = descriptors
+    return decode(read_memory_file(memory)), inherited
 
 
 def receive(channel: socket.socket) -> tuple[bytes, list[int]]:

@@ -60,7 +60,10 @@ def launch(channel: socket.socket, order: Order, inherited: Sequence[int]) -> No
         command.prefer_as_victim()
         command.limit_resources(order.spec, processes=False, data_bytes=None)
     try:
-        monitor.watch(command.start(channel, order.spec, inherited, before=linux.die_with_parent))
+        pid = command.start(
+            channel, order.spec, inherited, before=linux.die_with_parent, become=command.execute
+        )
+        monitor.watch(pid)
         status, peak_bytes = command.reap_until_end(monitor.pid)
     finally:
         kill_descendants()  # also when there is no server any more to report to

@@ -34,7 +34,9 @@ async def choose(settings: SandboxSettings, run_dir: Path, *, why_inward: str = 
     """
     if settings.sandbox == "process":
         return await _process("sandbox = process was asked for")
-    namespaces = NamespaceSandbox(network=settings.network, run_dir=run_dir, why_inward=why_inward)
+    namespaces = NamespaceSandbox(
+        network=settings.network, run_dir=run_dir, why_inward=why_inward, stems=settings.stems
+    )
     try:
         await trial(namespaces)
     except SandboxError as error:

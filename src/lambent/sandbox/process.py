@@ -42,8 +42,8 @@ class ProcessSandbox(Launching):
             Enforcement("nothing outlives its sandbox", True, "a monitor adopts and kills descendants"),
         )
 
-    def _cgroup_orders(self, spec: SandboxSpec) -> tuple[CgroupOrder, ...]:
-        del spec
+    def _cgroup_orders(self, spec: SandboxSpec, name: str) -> tuple[CgroupOrder, ...]:
+        del spec, name
         return ()
 
     def _process(self, spec: SandboxSpec) -> LaunchedProcess:

@@ -13,14 +13,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from lambent.sandbox import cgroup, command, linux, mounts, network, veth
-from lambent.sandbox.order import Order, StepFailedError, report, step
+from lambent.sandbox.order import Order, Outbound, StepFailedError, report, step
 
+_Group = TypeVar("_Group")
 _IDS = 1000
 PREFERRED_HOST_ID = 1_879_048_192
 """First of the thousand host ids that stand behind a sandbox's: in a range that no distribution hands out
@@ -45,6 +47,8 @@ class Enclosure:
     ids: IdMap
     program: bytes
     """The seccomp filter."""
+    become: command.Become = command.execute
+    """How process 2 becomes the command."""
 
 
 def choose_ids(own_map: str, *, is_root: bool) -> IdMap:
@@ -79,38 +83,63 @@ def launch(channel: socket.socket, order: Order, inherited: Sequence[int], enclo
         enclosure: what all sandboxes share.
     """
     ids = enclosure.ids
-    entry = _CgroupEntry(order)
-    try:
+    with entering(order.cgroups, cgroup.make_and_enter):
         _build(channel, order, ids)
-    finally:
-        failure = entry.join()
-    if failure:
-        raise StepFailedError("cgroup", failure)
-    with step("cgroup_namespace"):
-        # After the entry: the groups that the sandbox is in become the root of what it can see.
-        linux.unshare(linux.CLONE_NEWCGROUP)
-    _enclose(channel, order, inherited, enclosure)
+    enclose(channel, order, inherited, enclosure)
 
 
 def _build(channel: socket.socket, order: Order, ids: IdMap) -> None:
     """Make the namespaces, the network and the file tree, in this process."""
-    with step("namespaces"), veth.linked(order.outbound):
-        flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
-        linux.unshare(flags | (0 if order.network == "host" else linux.CLONE_NEWNET))
-    with step("hostname"):
-        linux.set_hostname(order.spec.hostname)
-    _listen(channel, order)
-    with step("tmp_owner"):
-        if ids.is_private:
-            first = int(ids.user_ids.split()[1])
-            os.chown(order.spec.tmp_directory, first + mounts.USER_ID, first + mounts.GROUP_ID)
+    enter_namespaces(
+        channel,
+        order.spec.hostname,
+        order.spec.listen,
+        network_kind=order.network,
+        outbound=order.outbound,
+    )
+    own_tmp(order.spec.tmp_directory, ids)
     mounts.build(order)
 
 
-def _enclose(
-    channel: socket.socket, order: Order, inherited: Sequence[int], enclosure: Enclosure
+def enter_namespaces(
+    channel: socket.socket,
+    hostname: str,
+    addresses: Sequence[tuple[str, int]],
+    *,
+    network_kind: str,
+    outbound: Outbound | None,
+) -> None:
+    """Give this process the namespaces of a sandbox that no rights depend on, and report its listeners."""
+    with step("namespaces"), veth.linked(outbound):
+        flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+        linux.unshare(flags | (0 if network_kind == "host" else linux.CLONE_NEWNET))
+    with step("hostname"):
+        linux.set_hostname(hostname)
+    _listen(channel, addresses, network_kind)
+
+
+def own_tmp(tmp_directory: str, ids: IdMap) -> None:
+    """Make the tmp directory the command's own."""
+    with step("tmp_owner"):
+        if ids.is_private:
+            first = int(ids.user_ids.split()[1])
+            os.chown(tmp_directory, first + mounts.USER_ID, first + mounts.GROUP_ID)
+
+
+def enclose(
+    channel: socket.socket,
+    order: Order,
+    inherited: Sequence[int],
+    enclosure: Enclosure,
 ) -> NoReturn:
-    """Clone process 1 into what was built, give it its ids, and leave."""
+    """Clone process 1 into what was built, give it its ids, and leave.
+
+    Args:
+        channel: the report socket.
+        order: what was built and what is to run.
+        inherited: descriptors for the command.
+        enclosure: what all sandboxes share.
+    """
     ids = enclosure.ids
     with step("victim"):
         command.prefer_as_victim()
@@ -129,48 +158,54 @@ def _enclose(
     os._exit(0)
 
 
-class _CgroupEntry:
-    """A child that makes the control groups and moves this process into them meanwhile.
+@contextmanager
+def entering(groups: Sequence[_Group], enter: Callable[[_Group, int], object]) -> Generator[None]:
+    """Let a child move this process into control groups meanwhile; leave with a namespace of them.
 
     On version 1, entering a group takes the kernel up to 15 ms when nobody has entered one for a moment, all of
     it waiting. The child inherits the report socket, so that the asyncio side, which removes the groups when
     that socket ends, cannot come before us.
+
+    Args:
+        groups: what to enter.
+        enter: moves a process, by its pid, into one of them.
     """
+    pid, reason = 0, -1
+    if groups:
+        reason, failed = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            _enter_all(groups, enter, failed)
+        os.close(failed)
+    failure = b""
+    try:
+        yield
+    finally:
+        if pid:
+            failure = os.read(reason, 4096)
+            os.close(reason)
+            os.waitpid(pid, 0)
+    if failure:
+        raise StepFailedError("cgroup", failure.decode(errors="replace"))
+    with step("cgroup_namespace"):
+        # After the entry: the groups that the sandbox is in become the root of what it can see.
+        linux.unshare(linux.CLONE_NEWCGROUP)
 
-    def __init__(self, order: Order) -> None:
-        self._pid = 0
-        if order.cgroups:
-            self._reason, failed = os.pipe2(os.O_CLOEXEC)
-            self._pid = os.fork()
-            if self._pid == 0:
-                _enter(order, os.getppid(), failed)
-            os.close(failed)
 
-    def join(self) -> str:
-        """Wait for the child; return why it failed, or nothing."""
-        if not self._pid:
-            return ""
-        reason = os.read(self._reason, 4096)
-        os.close(self._reason)
-        os.waitpid(self._pid, 0)
-        return reason.decode(errors="replace")
-
-
-def _enter(order: Order, builder: int, failed: int) -> NoReturn:
+def _enter_all(groups: Sequence[_Group], enter: Callable[[_Group, int], object], failed: int) -> NoReturn:
     try:
         linux.die_with_parent()
-        for group in order.cgroups:
-            cgroup.make_and_enter(group, builder)
+        for group in groups:
+            enter(group, os.getppid())
     except OSError as error:
         os.write(failed, f"{error.strerror} ({error.filename})".encode())
     finally:
         os._exit(0)
 
 
-def _listen(channel: socket.socket, order: Order) -> None:
-    addresses: Sequence[tuple[str, int]] = order.spec.listen
+def _listen(channel: socket.socket, addresses: Sequence[tuple[str, int]], network_kind: str) -> None:
     with step("network"):
-        if order.network != "host":
+        if network_kind != "host":
             network.raise_own_loopback(addresses)
         else:
             addresses = network.on_host(addresses)
@@ -183,18 +218,28 @@ def _listen(channel: socket.socket, order: Order) -> None:
 
 
 def _guarded_init(
-    channel: socket.socket, order: Order, inherited: Sequence[int], ready: int, enclosure: Enclosure
+    channel: socket.socket,
+    order: Order,
+    inherited: Sequence[int],
+    ready: int,
+    enclosure: Enclosure,
 ) -> NoReturn:
     try:
         _init(channel, order, inherited, ready, enclosure)
-    except StepFailedError as error:
-        report(channel, "failed", step=error.step, reason=error.reason)
-    finally:
-        os._exit(1)
+    except command.Became:
+        raise
+    except BaseException as error:
+        if isinstance(error, StepFailedError):
+            report(channel, "failed", step=error.step, reason=error.reason)
+    os._exit(1)
 
 
 def _init(
-    channel: socket.socket, order: Order, inherited: Sequence[int], ready: int, enclosure: Enclosure
+    channel: socket.socket,
+    order: Order,
+    inherited: Sequence[int],
+    ready: int,
+    enclosure: Enclosure,
 ) -> None:
     """Be process 1: give up every right, then run the command."""
     if not os.read(ready, 1):
@@ -220,7 +265,7 @@ def _init(
         linux.forbid_inspection()
     with step("seccomp"):
         linux.filter_system_calls(enclosure.program)
-    pid = command.start(channel, order.spec, inherited, before=_nothing)
+    pid = command.start(channel, order.spec, inherited, before=_nothing, become=enclosure.become)
     status, peak_bytes = command.reap_until_end(pid)
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)

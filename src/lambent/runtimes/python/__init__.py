@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lambent.runtimes import Launch, RuntimeUnavailable
+from lambent.runtimes import Launch, Preparation, RuntimeUnavailable
 from lambent.runtimes.python.interpreters import Interpreter
 from lambent.runtimes.python.library import RuntimeLibrary
 
@@ -25,6 +25,14 @@ _ENVIRONMENT = {
     "PYTHONPATH": "/var/runtime",
     "LAMBDA_RUNTIME_DIR": "/var/runtime",
 }
+_BOOTSTRAP = "/var/runtime/bootstrap.py"
+_PREPARED_MINIMUM_PYTHON = (3, 10, 0)
+"""The oldest that the sandbox's own code runs on."""
+_CLIENT_MODULES = ("json", "lambda_context", "lambda_log")
+"""What the bootstrap imports."""
+_LIKELY_MODULES = ("boto3",)
+_LIBRARY_DIRECTORIES = ("/var/task/lib", "/opt/lib")
+"""What the C library must not find missing in LD_LIBRARY_PATH, because it remembers."""
 
 
 class Python:
@@ -89,15 +97,28 @@ def _launch(interpreter: Interpreter, directory: Path, *, is_exact: bool) -> Lau
     mounts = [(str(directory), "/var/runtime")]
     if not is_system:
         mounts.insert(0, (interpreter.prefix, prefix))
+    program = (f"{prefix}/bin/{name}", "-u")
     return Launch(
-        command=(f"{prefix}/bin/{name}", "-u", "/var/runtime/bootstrap.py"),
+        command=(*program, _BOOTSTRAP),
         host_command=(interpreter.executable, "-u", str(directory / "bootstrap.py")),
         mounts=tuple(mounts),
         hidden=_site_directories(interpreter, prefix),
         environment=_ENVIRONMENT,
         host_environment={"PYTHONPATH": str(directory), "LAMBDA_RUNTIME_DIR": str(directory)},
+        preparation=_preparation(program) if interpreter.version >= _PREPARED_MINIMUM_PYTHON else None,
         version=interpreter.version_text,
         is_exact=is_exact,
+    )
+
+
+def _preparation(program: tuple[str, ...]) -> Preparation:
+    return Preparation(
+        interpreter=program,
+        modules=_CLIENT_MODULES,
+        likely_modules=_LIKELY_MODULES,
+        scripts=(_BOOTSTRAP,),
+        places=("/var/task",),
+        passing=_LIBRARY_DIRECTORIES,
     )
 
 
