@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from family import below, children
 from forking import ForkingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxError, SandboxProcess, SandboxSpec
 from lambent.sandbox.namespaces import NamespaceSandbox
@@ -91,39 +92,6 @@ async def read_all(descriptor: int) -> bytes:
     return await asyncio.to_thread(read)
 
 
-def read_or_nothing(path: Path) -> str:
-    """A file of /proc; nothing if its process has just ended."""
-    try:
-        return path.read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def children(pid: int) -> set[int]:
-    """Every living child of a process. Zombies are dead: the kernel is about to remove them."""
-    found = {
-        int(child)
-        for path in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in read_or_nothing(path).split()
-    }
-    states = {
-        child: read_or_nothing(Path(f"/proc/{child}/stat")).rpartition(")")[2].split()[:1] for child in found
-    }
-    return {
-        child for child, state in states.items() if state not in ([], ["Z"], ["X"]) and not is_server(child)
-    }
-
-
-def is_server(pid: int) -> bool:
-    """Whether a process is the server that other tests of this run share: it lives a life of its own."""
-    return b"\0lambent\0up\0" in read_or_nothing(Path(f"/proc/{pid}/cmdline")).encode()
-
-
-def descendants(pid: int) -> set[int]:
-    """Every living process below a process."""
-    return children(pid).union(*(descendants(child) for child in children(pid)))
-
-
 def groups(pid: int) -> set[str]:
     """Every control group of a server and of its sandboxes, in one hierarchy or in several."""
     places = [
@@ -135,7 +103,7 @@ def groups(pid: int) -> set[str]:
 def traces() -> dict[str, Any]:
     """What a sandbox could leave behind on this machine."""
     return {
-        "processes": len(descendants(os.getpid())),
+        "processes": len(below(os.getpid())),
         "mounts": Path("/proc/self/mountinfo").read_text(),
         "groups": groups(os.getpid()),
         "descriptors": {path.name for path in Path("/proc/self/fd").iterdir() if path.exists()},

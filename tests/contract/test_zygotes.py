@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from family import below
 from forking import ForkingSandbox, is_forked, zygote_for
 from lambent.sandbox import ExitStatus, Mount, SandboxError, SandboxProcess, SandboxSpec, ZygoteSpec
 
@@ -284,15 +285,6 @@ def zygote_pids(pid: int) -> list[int]:
         for child in below(pid)
         if b"lambent.sandbox.zygote" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
-
-
-def below(pid: int) -> list[int]:
-    children = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-    return children + [deeper for child in children for deeper in below(child)]
 
 
 async def gone(pidfd: int) -> None:
