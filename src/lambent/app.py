@@ -396,6 +396,7 @@ def _tame_garbage_collection() -> None:
 
     With Python's defaults, collections cost every tenth request a millisecond or more (docs/performance.md).
     """
+    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
