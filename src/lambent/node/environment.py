@@ -13,13 +13,8 @@ import math
 import shutil
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
-from typing import Protocol
 
-from lambent.clock import Clock
 from lambent.domain.concurrency import INITIALIZATION_TYPE
 from lambent.domain.facts import (
     EnvironmentStopped,
@@ -27,13 +22,11 @@ from lambent.domain.facts import (
     InitReport,
     InitStart,
     LogLine,
-    Origin,
     Output,
     Report,
     RuntimeDone,
     Start,
 )
-from lambent.domain.function import FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.limits import (
     INIT_MAX_S,
@@ -45,8 +38,9 @@ from lambent.domain.log_line import lines_of
 from lambent.domain.pricing import price_of
 from lambent.node.ending import Ending, RuntimeExit, TimedOut, ending_of, exit_reason
 from lambent.node.output import Output as LogPipe
+from lambent.node.plan import Listening, Plan, Surroundings
 from lambent.node.runtime_api import Answer, Connection, RuntimeApi
-from lambent.sandbox import Sandbox, SandboxProcess, SandboxSpec
+from lambent.sandbox import SandboxProcess, SandboxSpec
 
 _MB = 1024 * 1024
 _QUICK_MS = 20.0
@@ -80,41 +74,6 @@ class RuntimeEnded(Exception):
     def __init__(self, end: RuntimeExit | TimedOut) -> None:
         super().__init__(str(end))
         self.end = end
-
-
-class Listening(Protocol):
-    """Something that serves a listening socket until it is closed."""
-
-    def close(self) -> None:
-        """Stop serving."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What every environment of a node is given."""
-
-    sandbox: Sandbox
-    clock: Clock
-    emit: Callable[[Fact], None]
-    serve_endpoint: Callable[[socket.socket], Awaitable[Listening]]
-    """Answers Lambent's own API on a socket that listens inside an environment."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What one environment is made from."""
-
-    version: FunctionVersion
-    origin: Origin
-    spec: SandboxSpec
-    """Complete but for what belongs to one start of the runtime: name, inherited descriptors, addresses."""
-    run_directory: Path
-    speaks_over_socket: bool
-    cpu_share: float
-    """In vCPUs, from the end of init on: AWS does not throttle init either."""
-    cold_start_reason: str | None
-    """None when it is started ahead of invocations, none of which then meets a cold start."""
 
 
 class Environment:

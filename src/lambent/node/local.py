@@ -17,7 +17,8 @@ from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import ActivationError, FunctionVersion, runtime_version_arn
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials
-from lambent.node.environment import Environment, Listening, Plan, State, Surroundings
+from lambent.node.environment import Environment, State
+from lambent.node.plan import Listening, Plan, Surroundings
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import LOCALE, needs_own_interpreter, variables
 from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable

@@ -18,7 +18,8 @@ from lambent.clock import SystemClock
 from lambent.domain.facts import EnvironmentStopped, Fact, InitReport, Output, Report, Start
 from lambent.domain.invocation import Outcome
 from lambent.domain.log_line import lines_of
-from lambent.node.environment import Environment, Plan, State, Surroundings
+from lambent.node.environment import Environment, State
+from lambent.node.plan import Plan, Surroundings
 from lambent.sandbox import Enforcement, ExitStatus, SandboxError, SandboxProcess, SandboxSpec
 from samples import ORIGIN, VERSION, invocation
 

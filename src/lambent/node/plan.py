@@ -1,0 +1,49 @@
+"""What an execution environment is made from, and what it is given by its node."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lambent.clock import Clock
+from lambent.domain.facts import Fact, Origin
+from lambent.domain.function import FunctionVersion
+from lambent.sandbox import Sandbox, SandboxSpec
+
+
+class Listening(Protocol):
+    """Something that serves a listening socket until it is closed."""
+
+    def close(self) -> None:
+        """Stop serving."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every environment of a node is given."""
+
+    sandbox: Sandbox
+    clock: Clock
+    emit: Callable[[Fact], None]
+    serve_endpoint: Callable[[socket.socket], Awaitable[Listening]]
+    """Answers Lambent's own API on a socket that listens inside an environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one environment is made from."""
+
+    version: FunctionVersion
+    origin: Origin
+    spec: SandboxSpec
+    """Complete but for what belongs to one start of the runtime: name, inherited descriptors, addresses."""
+    run_directory: Path
+    speaks_over_socket: bool
+    cpu_share: float
+    """In vCPUs, from the end of init on: AWS does not throttle init either."""
+    cold_start_reason: str | None
+    """None when it is started ahead of invocations, none of which then meets a cold start."""
