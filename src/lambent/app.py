@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import gc
 import hashlib
-import ipaddress
 import json
 import logging
 import os
@@ -31,7 +30,7 @@ from lambent.clock import Clock, SystemClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.domain.function import FunctionVersion
 from lambent.domain.session import Credentials, Session, seal
-from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey
+from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey, is_loopback
 from lambent.gateway.authorization import Authorization
 from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
@@ -192,11 +191,12 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 is_enforced=settings.server.auth == "iam",
             ),
         )
-        # Before the first request: what is pending since the last stop is completed in the background.
-        await lambda_.resume()
         http = HttpServer(dispatch, listening, drain_timeout_s=settings.server.drain_timeout_s)
-        await stack.enter_async_context(http)
+        # Before the first request: environments know the way back, and what is pending since the last stop is
+        # completed in the background.
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
+        await lambda_.resume()
+        await stack.enter_async_context(http)
         lambda_.start()
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
         stack.callback(sweeping.cancel)
@@ -263,20 +263,11 @@ def _sandbox_warning(server: Running) -> str:
 def _check_address(settings: Settings) -> None:
     """Refuse to offer an open door to other machines."""
     host = settings.server.host
-    if settings.server.auth == "open" and not _is_loopback(host):
+    if settings.server.auth == "open" and host != "localhost" and not is_loopback(host):
         raise SettingsError(
             f"host = {host} would let anybody on the network run code here, because auth = open accepts any "
             "credentials: use auth = iam, or a loopback address."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _host_in_url(host: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import BadStatusLine, HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -241,6 +243,31 @@ def test_creations_that_were_pending_are_completed_after_the_restart(
         assert invoke(client, name, name).payload == name
     left = [path.name for path in (server.data_directory / "code").iterdir() if path.name.startswith(".")]
     assert left == [], "what was half unpacked is gone"
+
+
+def test_a_restarted_server_runs_functions_from_its_first_answer_on(
+    new_server: Callable[..., Server], name: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = new_server("--port", str(port))
+    create(server.client("lambda"), name, HANDLER)
+    server.kill()
+
+    def first_answer() -> int | None:
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        try:
+            connection.request("POST", f"/2015-03-31/functions/{name}/invocations", body=b"{}")
+            return connection.getresponse().status
+        except (ConnectionError, BadStatusLine):
+            return None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(until, first_answer)
+        server.start()
+        assert asking.result() == 200
 
 
 def test_no_process_of_a_killed_server_survives_it(new_server: Callable[..., Server]) -> None:

@@ -169,11 +169,12 @@ def _refuse_foreign_pages(request: HttpRequest) -> None:
         host = urlsplit(origin).hostname or ""
     except ValueError:
         host = ""
-    if host != "localhost" and not host.endswith(".localhost") and not _is_loopback(host):
+    if host != "localhost" and not host.endswith(".localhost") and not is_loopback(host):
         raise AccessDeniedException(f"Requests from web pages of {origin} are refused while auth is open.")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is an address that only this machine reaches; names are not looked up."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
