@@ -115,6 +115,9 @@ class SandboxSpec:
     listen: tuple[tuple[str, int], ...] = ()
     """IPv4 addresses and TCP ports to listen on inside the sandbox's own network; port 0 picks a free one.
     Where the network is the host's, each becomes ``127.0.0.1`` with a free port."""
+    copies_over: int | None = None
+    """The number of the socket over which a template is told to be copied. See `Sandbox.start_template`, which
+    sets it; None for all other commands."""
     zygote: ZygoteSpec | None = None
     """From what the command may be forked. It is executed as ever if it does not fit, if that interpreter is
     not ready, or if the sandbox knows no such thing."""
@@ -190,6 +193,48 @@ class SandboxProcess(Protocol):
         ...
 
 
+class Template(Protocol):
+    """A command that has been started, has loaded what it needs, and is copied instead of going on.
+
+    It waits in a call of `COPY`, which returns in the copies.
+    """
+
+    @property
+    def process(self) -> SandboxProcess:
+        """The template itself."""
+        ...
+
+    async def wait_copyable(self) -> None:
+        """Return when the command waits to be copied.
+
+        Raises:
+            SandboxError: it cannot be copied, and has ended: it has threads, or something open that copies could
+                neither share nor have one each of. The reason says what.
+        """
+        ...
+
+    async def copy(self, spec: SandboxSpec) -> SandboxProcess:
+        """Start a copy, in a sandbox of its own, and return when it runs.
+
+        Args:
+            spec: the template's, but for ``name``, ``tmp_directory``, ``inherited`` (other descriptors for the same
+                numbers) and ``environment``: what differs from the template's is set or removed.
+
+        Raises:
+            SandboxError: with the step that failed; nothing is left behind.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Make no more copies. The template ends with its last copy, because those could not go on without it."""
+        ...
+
+
+COPY = "copy_this_process"
+"""The name under which a template's main module finds the function to call when it can be copied. It takes nothing
+and returns nothing, in copies only; what it was before in memory and on disk is what it is then."""
+
+
 class Sandbox(Protocol):
     """Something that starts commands inside walls (or says which walls it lacks)."""
 
@@ -227,6 +272,15 @@ class Sandbox(Protocol):
 
         Raises:
             SandboxError: with the step that failed; nothing is left behind.
+        """
+        ...
+
+    async def start_template(self, spec: SandboxSpec) -> Template:
+        """Start a command that is to be copied; return when it has been started.
+
+        Raises:
+            SandboxError: also with step ``template`` where there are no copies: without walls, or of commands that
+                do not fit their zygote.
         """
         ...
 

@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lambent.sandbox import SandboxError
@@ -65,12 +65,13 @@ class Spawner:
             await self.close()
             raise
 
-    async def hand_over(self, channel: socket.socket, message: bytes = b"launch") -> None:
+    async def hand_over(self, descriptors: Sequence[int], message: bytes = b"launch") -> None:
         """Let the spawner fork a child that owns this report socket, or do what else the message says.
 
         Args:
-            channel: ``launch`` and ``zygote``: the child's report socket; ``trees``: for the copies.
-            message: ``launch``, ``zygote``, or ``trees`` and what to copy, as JSON.
+            descriptors: ``launch`` and ``zygote``: the child's report socket; ``trees``: a socket for the copies;
+                ``link``: a network namespace, and a socket that tells how it went.
+            message: ``launch``, ``zygote``, or ``trees`` or ``link`` and more about it, as JSON.
 
         Raises:
             SandboxError: the spawner is gone.
@@ -79,7 +80,7 @@ class Spawner:
             if self._control is None:
                 raise SandboxError("spawner", "is not running")
             try:
-                socket.send_fds(self._control, [message], [channel.fileno()])
+                socket.send_fds(self._control, [message], descriptors)
             except BlockingIOError:
                 await writable(self._control.fileno())
             except OSError as error:

@@ -13,12 +13,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from types import CodeType, ModuleType, TracebackType
 from typing import NoReturn
 
-from lambent.sandbox import SandboxSpec, command, linux
+from lambent.sandbox import COPY, SandboxSpec, command, linux
 from lambent.sandbox.order import step
 from lambent.sandbox.stash import Stash
 
@@ -60,13 +60,19 @@ def compile_script(path: str) -> CodeType:
         return compile(file.read(), path, "exec", dont_inherit=True)
 
 
-def run(arguments: Sequence[str], scripts: Mapping[str, CodeType], stash: Stash) -> None:
+def run(
+    arguments: Sequence[str],
+    scripts: Mapping[str, CodeType],
+    stash: Stash,
+    copier: Callable[[], None] | None = None,
+) -> None:
     """Do what an interpreter does with what follows its options.
 
     Args:
         arguments: a script's path or ``-c`` and a text, and the rest of ``sys.argv``.
         scripts: those that are compiled already.
         stash: what `hide_modules` has returned.
+        copier: what a template calls to be copied; other commands find nothing of it.
 
     Raises:
         SystemExit: as the command asks, or because of an exception that was printed.
@@ -79,6 +85,8 @@ def run(arguments: Sequence[str], scripts: Mapping[str, CodeType], stash: Stash)
     sys.orig_argv = [*sys.orig_argv[:-2], *arguments]
     main = ModuleType("__main__")
     sys.modules["__main__"] = main
+    if copier is not None:
+        setattr(main, COPY, copier)
     try:
         exec(_code_of(arguments, main, scripts), main.__dict__)  # noqa: S102 - what an interpreter is for
     except SystemExit:

@@ -51,7 +51,7 @@ class LaunchedProcess:
         self._command = -1  # pidfd of the command
         self._is_doomed = False
         self._channel: socket.socket | None = None  # while it is a stem that waits for its order
-        self._parked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parked: asyncio.Future[_Network | None] = asyncio.get_running_loop().create_future()
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._failure = SandboxError("launch", "the launching process ended without a word")
         self._status = ExitStatus(signal=int(signal.SIGKILL))
@@ -70,7 +70,7 @@ class LaunchedProcess:
         try:
             with theirs:
                 send_order(channel, order, descriptors)
-                await spawner.hand_over(theirs)
+                await spawner.hand_over([theirs.fileno()])
         except OSError as error:
             channel.close()
             raise SandboxError("order", error.strerror or str(error)) from error
@@ -80,12 +80,13 @@ class LaunchedProcess:
         self._follower = asyncio.create_task(self._follow(channel))
         await asyncio.shield(self._started)
 
-    async def park(self, zygote: socket.socket, outbound: Outbound | None) -> None:
-        """Let a zygote fork a stem, and return when that waits for its order.
+    async def park(self, source: socket.socket, outbound: Outbound | None, spawner: Spawner) -> None:
+        """Let a zygote or a template fork a sandbox, and return when that waits for its order.
 
         Args:
-            zygote: its control socket.
-            outbound: the link of the stem's network to the host's, if it is to have one.
+            source: its control socket.
+            outbound: the link of the sandbox's network to the host's, if it is to have one.
+            spawner: makes the link for those who cannot.
 
         Raises:
             SandboxError: with the step that failed. The caller closes this process then, as after a
@@ -98,11 +99,11 @@ class LaunchedProcess:
                 entrances = self._cgroup.make()
                 link = None if outbound is None else asdict(outbound)
                 message = b"stem " + json.dumps(link).encode("ascii")
-                await _send_when_possible(zygote, message, [theirs.fileno(), *entrances])
+                await _send_when_possible(source, message, [theirs.fileno(), *entrances])
         except OSError as error:
             channel.close()
             self._cgroup.remove()
-            raise SandboxError("zygote", error.strerror or str(error)) from error
+            raise SandboxError("fork", error.strerror or str(error)) from error
         except BaseException:
             channel.close()
             self._cgroup.remove()
@@ -112,7 +113,11 @@ class LaunchedProcess:
                 os.close(entrance)
         self._channel = channel
         self._follower = asyncio.create_task(self._follow(channel))
-        await asyncio.shield(self._parked)
+        network = await asyncio.shield(self._parked)
+        if network is not None:
+            with network:
+                if outbound is not None:
+                    await _link(spawner, network.fileno(), outbound)
 
     @property
     def cgroup_name(self) -> str:
@@ -144,7 +149,7 @@ class LaunchedProcess:
             with trees, theirs:
                 for group in order.cgroups:
                     limit(group)
-                await spawner.hand_over(trees, b"trees " + wanted)
+                await spawner.hand_over([trees.fileno()], b"trees " + wanted)
                 if self._channel is None:
                     raise SandboxError("launch", "the stem is gone")
                 channel, self._channel = self._channel, None
@@ -257,7 +262,7 @@ class LaunchedProcess:
             case "listening":
                 self._take_listeners(members["addresses"], descriptors)
             case "parked":
-                self._parked.set_result(None)
+                self._parked.set_result(_Network(descriptors[0]) if descriptors else None)
             case "started":
                 self._command = descriptors[0]
                 self._started.set_result(None)
@@ -283,6 +288,39 @@ class LaunchedProcess:
                 listener.close()
         self.listeners = listeners
         self.addresses = tuple((host, port) for host, port in addresses)
+
+
+class _Network:
+    """A network namespace that waits to be linked, by its descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+async def _link(spawner: Spawner, network: int, outbound: Outbound) -> None:
+    """Let the spawner link a network namespace to the host's.
+
+    Raises:
+        SandboxError: that is not possible.
+    """
+    channel, theirs = _report_sockets()
+    with channel:
+        with theirs:
+            message = b"link " + json.dumps(asdict(outbound)).encode("ascii")
+            await spawner.hand_over([network, theirs.fileno()], message)
+        reported = await next_report(channel)
+    members = reported[0] if reported else {"event": "failed", "step": "outbound", "reason": "no answer"}
+    if members["event"] == "failed":
+        raise SandboxError(members["step"], members["reason"])
 
 
 async def next_report(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:

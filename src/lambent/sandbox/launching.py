@@ -11,12 +11,13 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, ZygoteSpec
+from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template, ZygoteSpec
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.nat import Nat
 from lambent.sandbox.nursery import remaining
 from lambent.sandbox.order import CgroupOrder, Order, Outbound
+from lambent.sandbox.template import STEP as TEMPLATE_STEP
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -49,13 +50,18 @@ class Launching(ABC):
 
     async def start(self, spec: SandboxSpec) -> SandboxProcess:
         """See `Sandbox.start`."""
+        self._check_open(spec)
+        await self._ensure_spawner()
+        return await self._start(spec, await self._stem(spec))
+
+    def _check_open(self, spec: SandboxSpec) -> None:
         if not _NAME.fullmatch(spec.name):
             raise SandboxError("name", f"{spec.name!r} is not made of 1 to 64 of a-z, 0-9 and -")
         if not self._is_open:
             raise SandboxError("spawner", "the sandbox is not open")
-        await self._ensure_spawner()
+
+    async def _start(self, spec: SandboxSpec, stem: LaunchedProcess | None) -> LaunchedProcess:
         descriptors = [fd for fd, _ in spec.inherited]
-        stem = await self._stem(spec)
         # A stem has its link already.
         link = None if stem else self._take_link()
         process = stem or self._process(spec)
@@ -63,7 +69,7 @@ class Launching(ABC):
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 if stem:
-                    order = self._order(remaining(spec), stem.cgroup_name)
+                    order = self._order(spec if spec.zygote is None else remaining(spec), stem.cgroup_name)
                     await stem.assign(self._spawner, order, descriptors)
                 else:
                     await process.launch(self._spawner, self._order(spec, spec.name, link), descriptors)
@@ -92,6 +98,11 @@ class Launching(ABC):
     def prepare(self, zygote: ZygoteSpec) -> None:
         """See `Sandbox.prepare`."""
         del zygote
+
+    async def start_template(self, spec: SandboxSpec) -> Template:
+        """See `Sandbox.start_template`."""
+        del spec
+        raise SandboxError(TEMPLATE_STEP, "there are no copies without walls")
 
     async def _stem(self, spec: SandboxSpec) -> LaunchedProcess | None:
         """Return a parked stem for a command; None if it is to be executed."""

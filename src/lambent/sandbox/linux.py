@@ -51,12 +51,15 @@ _RESOLVE_IN_ROOT = 0x10
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
+CAP_NET_ADMIN = 1 << 12
+CAP_SYS_ADMIN = 1 << 21
 _CLOSE_RANGE_CLOEXEC = 4
 _LAST_DESCRIPTOR = 0xFFFFFFFF
 
@@ -81,6 +84,11 @@ class _SockFprog(ctypes.Structure):
 def unshare(flags: int) -> None:
     """Move this process (for pid namespaces: its future children) into new namespaces."""
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def enter_namespace(descriptor: int, kind: int) -> None:
+    """Move this process (for pid namespaces: its future children) into a namespace that exists."""
+    _check(_libc.setns(ctypes.c_int(descriptor), ctypes.c_int(kind)), "setns")
 
 
 def clone_process(flags: int) -> tuple[int, int]:
@@ -200,9 +208,19 @@ def empty_bounding_set() -> None:
 
 def drop_capabilities() -> None:
     """Empty the effective, permitted and inheritable sets."""
+    set_capabilities(effective=0, permitted=0)
+
+
+def keep_capabilities() -> None:
+    """Let the permitted set survive the change from user 0 to another one."""
+    _prctl(_PR_SET_KEEPCAPS, 1)
+
+
+def set_capabilities(*, effective: int, permitted: int) -> None:
+    """Set these two sets, of the first 32 capabilities, and empty the inheritable one."""
     header = struct.pack("II", _CAPABILITY_VERSION_3, 0)
-    number = ctypes.c_long(_number("capset"))
-    _check(_libc.syscall(number, header, struct.pack("IIIIII", 0, 0, 0, 0, 0, 0)), "capset")
+    sets = struct.pack("IIIIII", effective, permitted, 0, 0, 0, 0)
+    _check(_libc.syscall(ctypes.c_long(_number("capset")), header, sets), "capset")
 
 
 def filter_system_calls(program: bytes) -> None:

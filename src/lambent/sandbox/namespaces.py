@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from lambent.sandbox import Enforcement, SandboxError, SandboxSpec, ZygoteSpec
+from lambent.sandbox import Enforcement, SandboxError, SandboxSpec, Template, ZygoteSpec
 from lambent.sandbox.cgroup import (
     CONTROLLERS,
     Hierarchy,
@@ -28,6 +30,8 @@ from lambent.sandbox.launching import Launching
 from lambent.sandbox.nat import Nat
 from lambent.sandbox.nursery import Nursery, fits
 from lambent.sandbox.order import CgroupOrder, Order
+from lambent.sandbox.template import STEP as TEMPLATE_STEP
+from lambent.sandbox.template import LaunchedTemplate
 
 _WITHOUT_CGROUP: Mapping[str, str] = {
     "memory": "no memory control group here: each process's data segment is limited, not their sum",
@@ -58,6 +62,7 @@ class NamespaceSandbox(Launching):
         self._stems = stems
         self._stem_numbers = itertools.count()
         self._nurseries: dict[ZygoteSpec, Nursery] = {}
+        self._templates: set[LaunchedTemplate] = set()
 
     @property
     def enforcement(self) -> tuple[Enforcement, ...]:
@@ -128,7 +133,7 @@ class NamespaceSandbox(Launching):
         """See `Sandbox.close`."""
         self._is_open = False
         nurseries, self._nurseries = list(self._nurseries.values()), {}
-        await asyncio.gather(*(nursery.close() for nursery in nurseries))
+        await asyncio.gather(*(parked.close() for parked in (*nurseries, *self._templates)))
         await super().close()
         forget(self._hierarchies)
         self._hierarchies = ()
@@ -178,6 +183,52 @@ class NamespaceSandbox(Launching):
         # No spec has such a name, so no other sandbox's groups are called like this.
         name = f"stem_{next(self._stem_numbers)}"
         return LaunchedProcess(cgroup=SandboxCgroup(self._hierarchies, name), has_builder=True)
+
+    async def start_template(self, spec: SandboxSpec) -> Template:
+        """See `Sandbox.start_template`."""
+        if self._stems == 0 or spec.zygote is None or not fits(spec, spec.zygote):
+            raise SandboxError(TEMPLATE_STEP, "this command cannot be forked from a prepared interpreter")
+        self._check_open(spec)
+        await self._ensure_spawner()
+        stem = await self._certain_stem(spec.zygote)
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.setblocking(False)
+        number = max(2, *(inside for _, inside in spec.inherited)) + 1
+        with theirs:
+            inherited = (*spec.inherited, (theirs.fileno(), number))
+            try:
+                process = await self._start(replace(spec, inherited=inherited, copies_over=number), stem)
+            except BaseException:
+                control.close()
+                raise
+        template = LaunchedTemplate(
+            process,
+            control,
+            spawner=self._spawner,
+            new_copy=self._new_stem,
+            begin=self._begin_copy,
+            take_link=self._take_link,
+            give_back=self._give_back,
+            ahead=1,
+        )
+        self._templates.add(template)
+        process.on_end(lambda _: self._templates.discard(template))
+        return template
+
+    async def _certain_stem(self, zygote: ZygoteSpec) -> LaunchedProcess:
+        """Return a stem, when its zygote has been started if need be."""
+        nursery = self._nursery(zygote)
+        stem = await nursery.take() if nursery is not None else None
+        if stem is None and nursery is not None:
+            await nursery.settle()
+            stem = await nursery.take()
+        if stem is None:
+            raise SandboxError(TEMPLATE_STEP, "there is no interpreter to fork it from")
+        return stem
+
+    async def _begin_copy(self, copy: LaunchedProcess, spec: SandboxSpec) -> None:
+        self._check_open(spec)
+        await self._start(spec, copy)
 
     async def _stem(self, spec: SandboxSpec) -> LaunchedProcess | None:
         if spec.zygote is None or not fits(spec, spec.zygote):

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import socket
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -20,11 +19,9 @@ from lambent.sandbox import SandboxError, SandboxSpec, ZygoteSpec
 from lambent.sandbox.control import Spawner, readable
 from lambent.sandbox.launched import LaunchedProcess, next_report
 from lambent.sandbox.order import Order, Outbound, send_order
+from lambent.sandbox.parked import Parked
 
 _log = logging.getLogger(__name__)
-_START_TIMEOUT_S = 30.0
-_REFILL_DELAY_S = 0.05
-"""After a stem was taken: the command that took it has the processor first."""
 _ALWAYS_PLACES = ("/opt", "/home", "/mnt", "/srv")
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "OPENSSL_", "MALLOC_")
 _READ_AT_START_NAMES = ("LANG", "LANGUAGE", "GLIBC_TUNABLES")
@@ -72,7 +69,7 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-class Nursery:
+class Nursery(Parked):
     """One zygote and the stems that it has forked in advance."""
 
     def __init__(
@@ -95,100 +92,36 @@ class Nursery:
             give_back: takes the link back when the stem is gone.
             stems: how many to keep ready.
         """
+        super().__init__(
+            name=order.spec.command[0],
+            spawner=spawner,
+            new=new_stem,
+            take_link=take_link,
+            give_back=give_back,
+            ahead=stems,
+        )
         self._order = order
-        self._spawner = spawner
-        self._new_stem = new_stem
-        self._take_link = take_link
-        self._give_back = give_back
-        self._stems = stems
-        self._control: socket.socket | None = None
-        self._ready: deque[LaunchedProcess] = deque()
-        self._is_broken = False
-        self._tending: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-
-    def prepare(self) -> None:
-        """Begin to start the zygote and to fill up, unless that is being done."""
-        if not self._is_broken and (self._tending is None or self._tending.done()):
-            self._tending = asyncio.create_task(self._tend(0.0))
-
-    async def settle(self) -> None:
-        """Return when nothing is being prepared any more. For tests and benchmarks."""
-        while self._tending is not None and not self._tending.done():
-            await asyncio.wait([self._tending])
-
-    async def take(self) -> LaunchedProcess | None:
-        """Return a stem, one that is ready if possible; None if there is no zygote yet (or any more)."""
-        if self._control is None:
-            self.prepare()
-            return None
-        while self._ready:
-            stem = self._ready.popleft()
-            if stem.is_parked:
-                self._refill()
-                return stem
-        self._refill()
-        try:
-            return await self._fork()
-        except SandboxError as error:
-            _log.warning("A sandbox could not be forked and is built instead: %s", error)
-            return None
 
     async def close(self) -> None:
         """Let the zygote go, and the stems that nobody has taken."""
-        self._is_broken = True
-        tasks = [task for task in (self._tending, self._watching) if task is not None]
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
+        if self._watching is not None:
+            self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
-        ready, self._ready = self._ready, deque()
-        await asyncio.gather(*(stem.close() for stem in ready))
+                await self._watching
+        await super().close()
 
-    def _refill(self) -> None:
-        if self._tending is not None:
-            self._tending.cancel()
-        self._tending = asyncio.create_task(self._tend(_REFILL_DELAY_S))
-
-    async def _tend(self, delay_s: float) -> None:
-        """Start the zygote if there is none, then fork stems until there are enough."""
-        await asyncio.sleep(delay_s)
-        try:
-            if self._control is None:
-                async with asyncio.timeout(_START_TIMEOUT_S):
-                    await self._start()
-            while len(self._ready) < self._stems:
-                self._ready.append(await self._fork())
-        except (SandboxError, TimeoutError) as error:
-            self._is_broken = self._spawner.is_running  # else it is the spawner's fault, which is replaced
-            name = self._order.spec.command[0]
-            _log.warning("Sandboxes of %s start slowly, because none can be prepared: %s", name, error)
-
-    async def _fork(self) -> LaunchedProcess:
-        if self._control is None:
-            raise SandboxError("zygote", "has ended")
-        link = self._take_link()
-        stem = self._new_stem()
-        try:
-            async with asyncio.timeout(_START_TIMEOUT_S):
-                await stem.park(self._control, link)
-        except BaseException:
-            await stem.close()
-            raise
-        finally:
-            stem.on_end(lambda _: self._give_back(link))
-        return stem
-
-    async def _start(self) -> None:
+    async def _open(self) -> None:
         """Start the zygote; return when it can fork."""
+        if self._control is not None:
+            return
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
         pidfds: list[int] = []
         try:
             with theirs:
                 send_order(control, self._order, [])
-                await self._spawner.hand_over(theirs, b"zygote")
+                await self._spawner.hand_over([theirs.fileno()], b"zygote")
             while (message := await next_report(control)) is not None:
                 members, descriptors = message
                 pidfds += descriptors

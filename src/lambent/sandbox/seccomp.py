@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import platform
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lambent.sandbox import syscalls
@@ -87,6 +87,8 @@ GUARDED: Mapping[str, Rule] = {
 }
 """Calls that are allowed depending on an argument."""
 
+FOR_TEMPLATES = ("mount", "move_mount", "sethostname", "setns", "umount2", "unshare")
+"""What a template may call besides, to put its copies behind walls of their own (`lambent.sandbox.copying`)."""
 _ABSENT = ("clone3",)  # its flags lie in memory, where a filter cannot look
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -101,11 +103,16 @@ _OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
 Instruction = tuple[int, int, int, int]
 
 
-def program(machine: str | None = None) -> bytes:
-    """Return the filter for a machine (default: this one) as an array of ``struct sock_filter``."""
+def program(machine: str | None = None, *, further: Iterable[str] = ()) -> bytes:
+    """Return the filter for a machine (default: this one) as an array of ``struct sock_filter``.
+
+    Args:
+        machine: as `platform.machine` names it.
+        further: calls that are allowed besides, whatever their arguments.
+    """
     machine = machine or platform.machine()
     numbers = syscalls.numbers(machine)
-    verdicts = _verdicts(numbers)
+    verdicts = _verdicts(numbers) | {numbers[name]: _always(_ALLOW) for name in further}
     code = [
         (_LOAD, 0, 0, _OFFSET_ARCH),
         # A call through another architecture's entry would have other numbers.

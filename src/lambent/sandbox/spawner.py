@@ -5,7 +5,8 @@ Started by `lambent.sandbox.control` as ``python -I -S -c ...`` with a control s
 library and this room only. With walls it is process 1 of a process namespace of its own: when it dies, for
 whatever reason, the kernel kills everything below it, so nothing survives a ``kill -9`` of the server, whose
 end of the control socket closes then. It never blocks on a child and never sees an order (see
-`lambent.sandbox.order`). One thing it does itself: it copies mounts for stems (`lambent.sandbox.stem`).
+`lambent.sandbox.order`). One thing it does itself: it copies mounts for those who cannot see the host's files
+(`lambent.sandbox.stem`, `lambent.sandbox.copying`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lambent.sandbox import Mount, keeper, linux, mounts, plain, seccomp, walls, zygote
-from lambent.sandbox.order import StepFailedError, receive, receive_order, report, step
+from lambent.sandbox import Mount, keeper, linux, mounts, plain, seccomp, veth, walls, zygote
+from lambent.sandbox.order import Outbound, StepFailedError, receive, receive_order, report, step
 
 _CAP_SYS_ADMIN = 1 << 21
 
@@ -103,7 +104,10 @@ def _serve(control: socket.socket, enclosure: walls.Enclosure | None) -> NoRetur
             os._exit(0)
         kind, _, text = message.partition(b" ")
         if kind == b"trees":
-            _send_trees(descriptors[0], json.loads(text))
+            _send_trees(descriptors[0], json.loads(text), enclosure)
+        elif kind == b"link":
+            if os.fork() == 0:
+                _link(descriptors[0], descriptors[1], Outbound(**json.loads(text)))
         elif os.fork() == 0:
             control.close()
             _launch(socket.socket(fileno=descriptors[0]), enclosure, is_zygote=kind == b"zygote")
@@ -111,11 +115,13 @@ def _serve(control: socket.socket, enclosure: walls.Enclosure | None) -> NoRetur
             os.close(descriptor)
 
 
-def _send_trees(channel: int, request: dict[str, Any]) -> None:
+def _send_trees(channel: int, request: dict[str, Any], enclosure: walls.Enclosure | None) -> None:
     """Copy mounts for a stem, which cannot see the host's files. Takes a fraction of a millisecond."""
     trees: list[int] = []
     with socket.socket(fileno=os.dup(channel)) as stem, contextlib.suppress(OSError):  # it may be gone
         try:
+            if enclosure is not None:
+                walls.own_tmp(request["tmp"], enclosure.ids)
             with step("mounts"):
                 trees = mounts.clone_trees((Mount(*pair) for pair in request["mounts"]), request["tmp"])
             report(stem, "trees", trees)
@@ -124,6 +130,20 @@ def _send_trees(channel: int, request: dict[str, Any]) -> None:
         finally:
             for tree in trees:
                 os.close(tree)
+
+
+def _link(network: int, channel: int, outbound: Outbound) -> NoReturn:
+    """Be a child: link a copy of a template, which has no rights here, to the host's network."""
+    with socket.socket(fileno=channel) as answer:
+        try:
+            with veth.host_network() as host, step(veth.STEP):
+                linux.enter_namespace(network, linux.CLONE_NEWNET)
+                veth.connect(host, outbound)
+            report(answer, "linked")
+        except StepFailedError as error:
+            report(answer, "failed", step=error.step, reason=error.reason)
+        finally:
+            os._exit(0)
 
 
 def _launch(channel: socket.socket, enclosure: walls.Enclosure | None, *, is_zygote: bool) -> NoReturn:

@@ -47,8 +47,7 @@ def grow(
     try:
         _get_ready(channel, groups, base, outbound)
         order, (trees, *inherited) = receive_order(channel)
-        mounts.attach(_receive_trees(trees), order)
-        walls.own_tmp("/tmp", enclosure.ids)  # noqa: S108 - the name inside
+        mounts.attach(receive_trees(trees), order)
         walls.enclose(channel, order, inherited, enclosure)
     except command.Became:
         raise
@@ -85,7 +84,7 @@ def _enter(entrance: int, pid: int) -> None:
     os.write(entrance, str(pid).encode("ascii"))
 
 
-def _receive_trees(descriptor: int) -> list[int]:
+def receive_trees(descriptor: int) -> list[int]:
     """Return the mounts that the spawner has copied for us."""
     with socket.socket(fileno=descriptor) as channel:
         message, trees = receive(channel)

@@ -28,6 +28,9 @@ PREFERRED_HOST_ID = 1_879_048_192
 """First of the thousand host ids that stand behind a sandbox's: in a range that no distribution hands out
 (systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists who uses which)."""
 _MIN_DATA_BYTES = 256 * 1024 * 1024
+KEPT_BY_TEMPLATES = linux.CAP_SYS_ADMIN | linux.CAP_NET_ADMIN
+"""Permitted, in the sandbox's own user namespace, to the process 2 of a template: for namespaces and mounts of its
+copies, and for their loopbacks' addresses (`lambent.sandbox.copying`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Enclosure:
     ids: IdMap
     program: bytes
     """The seccomp filter."""
+    template_program: bytes = b""
+    """The one of templates."""
     become: command.Become = command.execute
     """How process 2 becomes the command."""
 
@@ -257,15 +262,18 @@ def _init(
         linux.empty_bounding_set()
         if enclosure.ids.is_private:
             os.setgroups([])
+        linux.keep_capabilities()
         os.setresgid(mounts.GROUP_ID, mounts.GROUP_ID, mounts.GROUP_ID)
         os.setresuid(mounts.USER_ID, mounts.USER_ID, mounts.USER_ID)
-        linux.drop_capabilities()
+        is_template = order.spec.copies_over is not None
+        linux.set_capabilities(effective=0, permitted=KEPT_BY_TEMPLATES if is_template else 0)
         linux.forbid_new_privileges()
         # The command has the same uid: without this it could read our memory and the descriptors in it.
         linux.forbid_inspection()
     with step("seccomp"):
-        linux.filter_system_calls(enclosure.program)
+        linux.filter_system_calls(enclosure.template_program if is_template else enclosure.program)
     pid = command.start(channel, order.spec, inherited, before=_nothing, become=enclosure.become)
+    linux.drop_capabilities()
     status, peak_bytes = command.reap_until_end(pid)
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)

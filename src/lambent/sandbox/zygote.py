@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from types import CodeType
 from typing import NoReturn
 
-from lambent.sandbox import ZygoteSpec, command, interpreter, linux, mounts, stem, walls
+from lambent.sandbox import ZygoteSpec, command, copying, interpreter, linux, mounts, seccomp, stem, walls
 from lambent.sandbox.order import (
     Order,
     Outbound,
@@ -100,11 +100,13 @@ def main(known: frozenset[str]) -> None:
         report(control, "failed", step=error.step, reason=error.reason)
         os._exit(1)
     report(control, "ready")
-    arguments = _wait_to_become(control, order, enclosure)
-    interpreter.run(arguments, scripts, stash)
+    arguments, copier = _wait_to_become(control, order, enclosure)
+    interpreter.run(arguments, scripts, stash, copier)
 
 
-def _wait_to_become(control: socket.socket, order: Order, enclosure: walls.Enclosure) -> tuple[str, ...]:
+def _wait_to_become(
+    control: socket.socket, order: Order, enclosure: walls.Enclosure
+) -> tuple[tuple[str, ...], copying.Copier | None]:
     """Serve; return only in a process that is a command, with its command line after the options.
 
     Nothing of how it came there is on the stack then, nor hangs on the command's exceptions.
@@ -112,7 +114,11 @@ def _wait_to_become(control: socket.socket, order: Order, enclosure: walls.Enclo
     try:
         _serve(control, order, enclosure)
     except command.Became as became:
-        return became.spec.command[len(order.spec.command) :]
+        spec = became.spec
+        copier = None
+        if spec.copies_over is not None:
+            copier = copying.Copier(spec, network=order.network, program=enclosure.program)
+        return spec.command[len(order.spec.command) :], copier
     except StepFailedError as error:
         report(control, "failed", step=error.step, reason=error.reason)
         os._exit(1)
@@ -125,7 +131,13 @@ def _zygote_of(order: Order) -> ZygoteSpec:
 
 def _read_order() -> tuple[Order, walls.Enclosure]:
     text, ids, program = json.loads(read_memory_file(_ORDER))
-    return decode(text), walls.Enclosure(walls.IdMap(**ids), bytes.fromhex(program), interpreter.become)
+    enclosure = walls.Enclosure(
+        walls.IdMap(**ids),
+        bytes.fromhex(program),
+        template_program=seccomp.program(further=seccomp.FOR_TEMPLATES),
+        become=interpreter.become,
+    )
+    return decode(text), enclosure
 
 
 def _forget_own_paths() -> None:
