@@ -148,6 +148,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             emit=stream.emit,
             credentials=_execution_credentials(identities, data.secret, clock),
         )
+        stack.push_async_callback(node.close)
         invoker = await stack.enter_async_context(_invoker(settings, node, clock))
         lambda_ = lambda_service(
             documents=documents,
@@ -159,6 +160,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             secret=data.secret,
             prepare=node.prepare,
             retire=invoker.retire,
+            forget=node.forget_snapshots,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
         )

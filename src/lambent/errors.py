@@ -179,6 +179,24 @@ class ServiceException(ServiceError):
     status = 500
 
 
+class SnapStartException(ServiceError):
+    """An environment could not be restored: an after-restore hook failed."""
+
+    status = 400
+
+
+class SnapStartNotReadyException(ServiceError):
+    """The version's snapshot is still being made."""
+
+    status = 409
+
+
+class SnapStartTimeoutException(ServiceError):
+    """An environment could not be restored in time."""
+
+    status = 408
+
+
 class TooManyRequestsException(ServiceError):
     """The request was throttled; ``Reason`` says by which limit."""
 

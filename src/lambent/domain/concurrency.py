@@ -10,6 +10,8 @@ FAILED = "FAILED"
 """The statuses of provisioned concurrency (API page "ProvisionedConcurrencyConfigListItem")."""
 INITIALIZATION_TYPE = "provisioned-concurrency"
 """What such an environment finds in ``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+SNAP_START = "snap-start"
+"""Likewise one that starts from a snapshot, and the snapshot itself."""
 INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
 """The status reason when the function could not be initialized."""
 

@@ -61,6 +61,21 @@ class InitReport(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreStart(Fact):
+    """An environment was started from a snapshot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreReport(Fact):
+    """The restore phase ended."""
+
+    status: str
+    """``success``, ``error`` or ``timeout``."""
+    error_type: str | None
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Start(Fact):
     """An invocation was handed to the environment."""
 
@@ -118,8 +133,12 @@ class Report(Fact):
     """None when warm; ``first``, ``scale-out``, ``new-version``, ``retired`` or ``reset``."""
     gb_seconds: Decimal
     price_usd: Decimal
-    """Duration and request price of this invocation in us-east-1, before free tier."""
+    """Duration, request and restore price of this invocation in us-east-1, before free tier."""
     trace_id: str
+    restore_duration_ms: float | None = None
+    """Only after a restore: from the demand for the environment to the runtime's first request."""
+    billed_restore_duration_ms: int | None = None
+    """The part of it that is charged: the runtime's own, after-restore hooks included."""
     error_message: str | None = None
     """When the runtime died or could not start, AWS's sentence about it, for instance ``RequestId: … Error:
     Runtime exited with error: exit status 1``; None for errors that the runtime itself reported."""

@@ -120,6 +120,17 @@ class FunctionVersion:
         """The ARN qualified with this version."""
         return self.key.qualified_arn(self.version)
 
+    @property
+    def is_snap_start(self) -> bool:
+        """Whether its environments are to start from a snapshot: on ``$LATEST`` SnapStart has no effect."""
+        applies_on = self.passive.get("SnapStart", {}).get("ApplyOn")
+        return self.version != LATEST and applies_on == "PublishedVersions"
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether a snapshot of it was taken when it was published."""
+        return self.passive.get("SnapStart", {}).get("OptimizationStatus") == "On"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:

@@ -17,6 +17,8 @@ ENVIRONMENT_MAX_BYTES = 4_096
 INIT_MAX_S = 10.0
 PROVISIONED_INIT_MAX_S = 900.0
 """Environments that no invocation waits for may take longer."""
+RESTORE_MAX_S = 10.0
+"""From a snapshot to the runtime's first request, after-restore hooks included."""
 OPEN_FILES_MAX = 1_024
 PROCESSES_MAX = 1_024
 LOG_TAIL_MAX_BYTES = 4_096

@@ -25,6 +25,8 @@ from lambent.domain.facts import (
     LogsDropped,
     Output,
     Report,
+    RestoreReport,
+    RestoreStart,
     RuntimeDone,
     Start,
 )
@@ -99,6 +101,22 @@ def _text_init_report(fact: InitReport) -> tuple[LogLine, ...]:
     return (LogLine(at_s=fact.at_s, text=text),)
 
 
+def _text_restore_start(fact: RestoreStart) -> tuple[LogLine, ...]:
+    origin = fact.origin
+    text = (
+        f"RESTORE_START Runtime Version: {origin.runtime_version}\t"
+        f"Runtime Version ARN: {origin.runtime_version_arn}\n"
+    )
+    return (LogLine(at_s=fact.at_s, text=text),)
+
+
+def _text_restore_report(fact: RestoreReport) -> tuple[LogLine, ...]:
+    error = f"\tError Type: {fact.error_type}" if fact.error_type and fact.status != "timeout" else ""
+    status = "" if fact.status == _SUCCESS else f"\tStatus: {fact.status}{error}"
+    text = f"RESTORE_REPORT Restore Duration: {fact.duration_ms:.2f} ms{status}\n"
+    return (LogLine(at_s=fact.at_s, text=text),)
+
+
 def _text_start(fact: Start) -> tuple[LogLine, ...]:
     text = f"START RequestId: {fact.request_id} Version: {fact.origin.version}\n"
     return (LogLine(at_s=fact.at_s, text=text),)
@@ -118,6 +136,11 @@ def _ended(line: LogLine) -> LogLine:
 def _text_report(fact: Report) -> tuple[LogLine, ...]:
     at_s, request_id = fact.at_s, fact.request_id
     init = "" if fact.init_duration_ms is None else f"Init Duration: {fact.init_duration_ms:.2f} ms\t"
+    if fact.restore_duration_ms is not None:
+        init = (
+            f"Restore Duration: {fact.restore_duration_ms:.2f} ms\t"
+            f"Billed Restore Duration: {fact.billed_restore_duration_ms} ms\t"
+        )
     report = (
         f"REPORT RequestId: {request_id}\tDuration: {fact.duration_ms:.2f} ms\t"
         f"Billed Duration: {fact.billed_duration_ms} ms\tMemory Size: {fact.memory_size_mb} MB\t"
@@ -157,6 +180,8 @@ def _text_logs_dropped(fact: LogsDropped) -> tuple[LogLine, ...]:
 _TEXT: Mapping[type[Fact], Callable[[Any], tuple[LogLine, ...]]] = {
     InitStart: _text_init_start,
     InitReport: _text_init_report,
+    RestoreStart: _text_restore_start,
+    RestoreReport: _text_restore_report,
     Start: _text_start,
     Output: _text_output,
     Report: _text_report,
@@ -233,6 +258,31 @@ def _records_of_init_report(fact: InitReport) -> _Records:
     return (("platform.initRuntimeDone", done_level, shared), ("platform.initReport", report_level, report))
 
 
+def _records_of_restore_start(fact: RestoreStart) -> _Records:
+    origin = fact.origin
+    record = {
+        "runtimeVersion": origin.runtime_version,
+        "runtimeVersionArn": origin.runtime_version_arn,
+        "functionName": origin.function.name,
+        "functionVersion": origin.version,
+        "instanceId": origin.environment_id,
+        "instanceMaxMemory": origin.memory_mb * 1024 * 1024,
+    }
+    return (("platform.restoreStart", _INFO, record),)
+
+
+def _records_of_restore_report(fact: RestoreReport) -> _Records:
+    shared: dict[str, Any] = {"status": fact.status}
+    if fact.error_type:
+        shared["errorType"] = fact.error_type
+    is_success = fact.status == _SUCCESS
+    report = {**shared, "metrics": {"durationMs": round(fact.duration_ms, 3)}}
+    return (
+        ("platform.restoreRuntimeDone", _DEBUG if is_success else _WARN, shared),
+        ("platform.restoreReport", _INFO if is_success else _WARN, report),
+    )
+
+
 def _records_of_start(fact: Start) -> _Records:
     record: dict[str, Any] = {"requestId": fact.request_id, "version": fact.origin.version}
     return (("platform.start", _INFO, record | _tracing(fact.trace_id)),)
@@ -256,6 +306,9 @@ def _records_of_report(fact: Report) -> _Records:
     }
     if fact.init_duration_ms is not None:
         metrics["initDurationMs"] = round(fact.init_duration_ms, 3)
+    if fact.restore_duration_ms is not None:
+        metrics["restoreDurationMs"] = round(fact.restore_duration_ms, 3)
+        metrics["billedRestoreDurationMs"] = fact.billed_restore_duration_ms
     record: dict[str, Any] = {"requestId": fact.request_id, "metrics": metrics}
     record |= _tracing(fact.trace_id)
     record["status"] = fact.status
@@ -285,6 +338,8 @@ def _tracing(trace_id: str) -> dict[str, Any]:
 _RECORDS: Mapping[type[Fact], Callable[[Any], _Records]] = {
     InitStart: _records_of_init_start,
     InitReport: _records_of_init_report,
+    RestoreStart: _records_of_restore_start,
+    RestoreReport: _records_of_restore_report,
     Start: _records_of_start,
     RuntimeDone: _records_of_runtime_done,
     Report: _records_of_report,

@@ -14,6 +14,8 @@ REQUEST_USD = Decimal("0.0000002")
 """0.20 USD per million requests."""
 DURATION_USD_PER_GB_S = {"x86_64": Decimal("0.0000166667"), "arm64": Decimal("0.0000133334")}
 EPHEMERAL_STORAGE_USD_PER_GB_S = Decimal("0.0000000309")
+RESTORE_USD_PER_GB = Decimal("0.0001397998")
+"""SnapStart, per GB of memory and restore; Python and .NET."""
 FREE_EPHEMERAL_STORAGE_MB = 512
 _MB_MS_PER_GB_S = Decimal(1024 * 1000)
 
@@ -33,14 +35,16 @@ def price_of(
     memory_mb: int,
     billed_duration_ms: int,
     ephemeral_storage_mb: int = FREE_EPHEMERAL_STORAGE_MB,
+    is_restored: bool = False,
 ) -> Cost:
     """Return what one on-demand invocation costs.
 
     Args:
         architecture: ``x86_64`` or ``arm64``.
         memory_mb: the configured MemorySize.
-        billed_duration_ms: duration rounded up to whole milliseconds, init included on a cold start.
+        billed_duration_ms: duration rounded up to whole milliseconds, init or restore included on a cold start.
         ephemeral_storage_mb: the configured size of /tmp; only what exceeds 512 MB is charged.
+        is_restored: whether its environment was restored from a snapshot for it.
     """
     gb_seconds = Decimal(memory_mb * billed_duration_ms) / _MB_MS_PER_GB_S
     storage_mb = max(0, ephemeral_storage_mb - FREE_EPHEMERAL_STORAGE_MB)
@@ -50,4 +54,6 @@ def price_of(
         + gb_seconds * DURATION_USD_PER_GB_S[architecture]
         + storage_gb_seconds * EPHEMERAL_STORAGE_USD_PER_GB_S
     )
+    if is_restored:
+        price += RESTORE_USD_PER_GB * memory_mb / 1024
     return Cost(gb_seconds=gb_seconds, price_usd=price)

@@ -13,6 +13,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from lambent.domain.identity import access_key_id
@@ -66,13 +67,28 @@ class Credentials:
     access_key_id: str
     secret_access_key: str
     session_token: str
+    expires_s: int = 0
+    """Seconds since the epoch."""
+
+
+def credentials_document(credentials: Credentials) -> bytes:
+    """Return the JSON with which a container credentials provider answers (SDK page of that name)."""
+    expiration = datetime.fromtimestamp(credentials.expires_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return json.dumps(
+        {
+            "AccessKeyId": credentials.access_key_id,
+            "SecretAccessKey": credentials.secret_access_key,
+            "Token": credentials.session_token,
+            "Expiration": expiration,
+        }
+    ).encode()
 
 
 def seal(secret: bytes, session: Session) -> Credentials:
     """Make temporary credentials for a session."""
     body = json.dumps(asdict(session), separators=(",", ":"), sort_keys=True).encode()
     token = base64.b64encode(_mac(secret, b"token", body) + body).decode()
-    return _credentials(secret, session.account, token)
+    return _credentials(secret, session, token)
 
 
 def unseal(secret: bytes, access_key_id: str, token: str) -> tuple[Session, Credentials] | None:
@@ -88,7 +104,7 @@ def unseal(secret: bytes, access_key_id: str, token: str) -> tuple[Session, Cred
         session = _session(json.loads(body))
     except (KeyError, TypeError, ValueError):
         return None
-    credentials = _credentials(secret, session.account, token)
+    credentials = _credentials(secret, session, token)
     if credentials.access_key_id != access_key_id:
         return None
     return session, credentials
@@ -100,12 +116,13 @@ def _session(members: dict[str, Any]) -> Session:
     return Session(**members)
 
 
-def _credentials(secret: bytes, account: str, token: str) -> Credentials:
+def _credentials(secret: bytes, session: Session, token: str) -> Credentials:
     key = _mac(secret, b"access-key", token.encode())
     return Credentials(
-        access_key_id=access_key_id(ASSUMED_ROLE_KEY_PREFIX, account, key),
+        access_key_id=access_key_id(ASSUMED_ROLE_KEY_PREFIX, session.account, key),
         secret_access_key=base64.b64encode(_mac(secret, b"secret-key", token.encode())[:30]).decode(),
         session_token=token,
+        expires_s=session.expires_s,
     )
 
 

@@ -10,7 +10,7 @@ from lambent.clock import Clock
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
-from lambent.errors import ServiceException
+from lambent.errors import ServiceError, ServiceException
 from lambent.invoke.counting import Counting
 from lambent.invoke.pool import Pool, StartEnvironment
 from lambent.runtimes import RuntimeUnavailable
@@ -166,7 +166,9 @@ class Invoker:
                 pool.retire_idle(older_than_s=self._idle_timeout_s, reason="idle")
 
 
-def _start_failure(version: FunctionVersion, error: Exception) -> ServiceException:
+def _start_failure(version: FunctionVersion, error: Exception) -> ServiceError:
+    if isinstance(error, ServiceError):
+        return error
     _log.error("No environment could be started for %s: %s", version.arn, error)
     if isinstance(error, RuntimeUnavailable):
         return ServiceException(str(error))

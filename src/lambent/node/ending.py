@@ -88,6 +88,17 @@ def ending_of(end: Answer | RuntimeExit | TimedOut, *, request_id: str, timeout_
     return Ending(payload=end.body, status="success")
 
 
+def init_status(end: Answer | RuntimeExit | TimedOut | None) -> tuple[str, str | None]:
+    """Return the status and the error type of an init or restore phase; None: it went well."""
+    if end is None:
+        return "success", None
+    if isinstance(end, TimedOut):
+        return "timeout", None
+    if isinstance(end, RuntimeExit):
+        return "error", exit_reason(end)[0]
+    return "error", end.error_type
+
+
 def exit_reason(end: RuntimeExit) -> tuple[str, str]:
     """Return the error type and the words for a runtime that ended without answering."""
     if end.out_of_memory:

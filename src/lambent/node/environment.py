@@ -2,17 +2,17 @@
 
 Init → Ready ⇄ Invoke → Shutdown, as AWS's page "Understanding the Lambda execution environment lifecycle" has it.
 A runtime that times out, crashes or fails its init is *reset*: its processes are gone, /tmp stays, and the next
-invocation starts the runtime again as part of itself (AWS's "suppressed init").
+invocation starts the runtime again as part of itself (AWS's "suppressed init"). An environment of a version with a
+snapshot is *restored* where another one would be initialized (AWS page "Improving startup performance with Lambda
+SnapStart").
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import logging
 import math
 import shutil
-import signal
-import socket
 from enum import Enum
 
 from lambent.domain.concurrency import INITIALIZATION_TYPE
@@ -24,6 +24,8 @@ from lambent.domain.facts import (
     LogLine,
     Output,
     Report,
+    RestoreReport,
+    RestoreStart,
     RuntimeDone,
     Start,
 )
@@ -32,16 +34,18 @@ from lambent.domain.limits import (
     INIT_MAX_S,
     LOG_TAIL_MAX_BYTES,
     PROVISIONED_INIT_MAX_S,
-    SYNC_RESPONSE_MAX_BYTES,
+    RESTORE_MAX_S,
 )
 from lambent.domain.log_line import lines_of
 from lambent.domain.pricing import price_of
-from lambent.node.ending import Ending, RuntimeExit, TimedOut, ending_of, exit_reason
-from lambent.node.output import Output as LogPipe
-from lambent.node.plan import Listening, Plan, Surroundings
-from lambent.node.runtime_api import Answer, Connection, RuntimeApi
-from lambent.sandbox import SandboxProcess, SandboxSpec
+from lambent.errors import ServiceError, SnapStartException, SnapStartTimeoutException
+from lambent.node.ending import Ending, RuntimeExit, TimedOut, ending_of, init_status
+from lambent.node.plan import Plan, Surroundings
+from lambent.node.runtime_api import Answer, Restoring, RuntimeApi
+from lambent.node.runtime_process import Launch, RuntimeEnded, RuntimeProcess
+from lambent.sandbox import SandboxError
 
+_log = logging.getLogger(__name__)
 _MB = 1024 * 1024
 _QUICK_MS = 20.0
 _MEMORY_READ_PAUSE_S = 0.05
@@ -68,14 +72,6 @@ _MOVES = {
 }
 
 
-class RuntimeEnded(Exception):
-    """The runtime ended, or its time was over, while somebody waited for it."""
-
-    def __init__(self, end: RuntimeExit | TimedOut) -> None:
-        super().__init__(str(end))
-        self.end = end
-
-
 class Environment:
     """One execution environment. Its owner is the pool; only `stop` may be called at any time."""
 
@@ -85,16 +81,14 @@ class Environment:
         self._loop = asyncio.get_running_loop()
         self._state = State.NEW
         self._starts = 0
-        self._process: SandboxProcess | None = None
-        self._api: RuntimeApi | None = None
-        self._pipe: LogPipe | None = None
-        self._serving: list[Listening] = []
-        self._exit_watch: asyncio.Task[None] | None = None
-        self._exit: RuntimeExit | None = None
+        self._runtime: RuntimeProcess | None = None
+        self._snapshot = plan.snapshot
         self._invocation: Invocation | None = None
         self._tail: list[Fact] | None = None
         self._init_duration_ms: float | None = None
         self._measured_init_ms = 0.0
+        self._restore_duration_ms: float | None = None
+        self._billed_restore_ms = 0
         self._answered_s = 0.0
         self._memory_bytes = 0
         self._memory_read_s = -math.inf
@@ -116,11 +110,18 @@ class Environment:
     # The three verbs ---------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Run the init phase. A function that fails to load leaves the environment reset, which is no error.
+        """Run the init phase, or restore. A function that fails to load leaves the environment reset, no error.
 
         Raises:
             SandboxError: the walls could not be put up.
+            SnapStartException, SnapStartTimeoutException: it could not be restored.
         """
+        if self._snapshot is not None:
+            end = await self._restore(phase="init", budget_s=RESTORE_MAX_S)
+            if end is not None:
+                raise restore_failure(end)
+            self._move(State.READY)
+            return
         is_ahead = self._plan.origin.initialization_type == INITIALIZATION_TYPE
         end = await self._run_init(phase="init", budget_s=PROVISIONED_INIT_MAX_S if is_ahead else INIT_MAX_S)
         if end is None:
@@ -138,7 +139,8 @@ class Environment:
         self._tail = [] if invocation.wants_log_tail else None
         started_s = self._around.clock.monotonic_s()
         if self._state is State.RESET:
-            end = await self._run_init(phase="invoke", budget_s=invocation.version.timeout_s)
+            begin = self._run_init if self._snapshot is None else self._restore
+            end = await begin(phase="invoke", budget_s=invocation.version.timeout_s)
             self._emit_start(invocation)
             if end is not None:
                 return await self._conclude(invocation, started_s, end)
@@ -165,22 +167,11 @@ class Environment:
         """Start the runtime and wait until it asks for work. None: it did."""
         self._move(State.INIT)
         self._emit(InitStart(at_s=self._around.clock.now_s(), origin=self._plan.origin, phase=phase))
-        api = await self._start_runtime()
+        api = await self._start_runtime(self._around.sandbox.start, Restoring.AT_ONCE)
         started_s = self._around.clock.monotonic_s()
-        timer = self._loop.call_later(budget_s, self._interrupt, TimedOut())
-        end: Answer | RuntimeExit | TimedOut | None
-        try:
-            end = await api.ready
-        except RuntimeEnded as ended:
-            end = ended.end
-        finally:
-            timer.cancel()
+        end = await self._begun(api, budget_s)
         self._measured_init_ms = (self._around.clock.monotonic_s() - started_s) * 1000
-        # It may have asked for work and died before anybody could look.
-        end = end or self._exit
-        if end is None and self._process is not None:
-            self._process.limit_cpu(self._plan.cpu_share)
-        status, error_type = _init_status(end)
+        status, error_type = init_status(end)
         self._emit(
             InitReport(
                 at_s=self._around.clock.now_s(),
@@ -193,82 +184,81 @@ class Environment:
         )
         return end
 
-    async def _start_runtime(self) -> RuntimeApi:
-        around = self._around
-        self._starts += 1
-        self._exit = None
-        self._pipe = LogPipe(now_s=around.clock.now_s, on_lines=self._on_lines)
-        self._api = RuntimeApi(response_max_bytes=SYNC_RESPONSE_MAX_BYTES, on_answer=self._note_answer)
-        ours, theirs = socket.socketpair()
+    async def _restore(self, *, phase: str, budget_s: float) -> Answer | RuntimeExit | TimedOut | None:
+        """Start from the snapshot and wait until the runtime asks for work. None: it did.
+
+        Where the snapshot is gone, the function is initialized instead.
+        """
+        assert self._snapshot is not None
+        asked_s = self._around.clock.monotonic_s()
+        self._move(State.INIT)
+        self._emit(RestoreStart(at_s=self._around.clock.now_s(), origin=self._plan.origin))
         try:
-            ours.setblocking(False)
-            self._process = await around.sandbox.start(self._spec_of_this_start(theirs))
-        except BaseException:
-            ours.close()
-            self._pipe.close()
-            raise
-        finally:
-            theirs.close()
-        await self._loop.create_unix_connection(lambda: Connection(self._live_api()), sock=ours)
-        await self._serve_inside(self._process.listeners)
-        self._exit_watch = asyncio.create_task(self._watch_exit(self._process, self._api))
-        return self._api
-
-    async def _serve_inside(self, listeners: tuple[socket.socket, ...]) -> None:
-        """Serve the Runtime API, and Lambent's own API where the environment cannot reach the host's loopback."""
-        if not listeners:
-            return
-        runtime_api, *endpoint = listeners
-        self._serving = [
-            await self._loop.create_server(lambda: Connection(self._live_api()), sock=runtime_api)
-        ]
-        for listener in endpoint:
-            self._serving.append(await self._around.serve_endpoint(listener))
-
-    def _live_api(self) -> RuntimeApi:
-        assert self._api is not None
-        return self._api
-
-    def _spec_of_this_start(self, theirs: socket.socket) -> SandboxSpec:
-        """Complete the plan's spec with what belongs to this start alone."""
-        assert self._pipe is not None
-        plan = self._plan
-        inherited = [(self._pipe.write_end, 1), (self._pipe.write_end, 2)]
-        environment = dict(plan.spec.environment)
-        if plan.speaks_over_socket:
-            inherited += [(theirs.fileno(), 3), (self._pipe.write_end, 4)]
-            environment |= {"_LAMBENT_RUNTIME_FD": "3", "_LAMBDA_TELEMETRY_LOG_FD": "4"}
-        return dataclasses.replace(
-            plan.spec,
-            name=f"{plan.spec.name}-{self._starts}",
-            environment=environment,
-            inherited=tuple(inherited),
+            api = await self._start_runtime(self._snapshot.template.copy, Restoring.COPY)
+        except SandboxError as error:
+            _log.warning("%r starts without its snapshot: %s", self, error)
+            self._snapshot = None
+            await self._stop_runtime()
+            self._move(State.RESET)
+            return await self._run_init(phase=phase, budget_s=budget_s)
+        started_s = self._around.clock.monotonic_s()
+        end = await self._begun(api, budget_s)
+        ended_s = self._around.clock.monotonic_s()
+        self._restore_duration_ms = (ended_s - asked_s) * 1000
+        self._billed_restore_ms = math.ceil((ended_s - started_s) * 1000)
+        status, error_type = init_status(end)
+        self._emit(
+            RestoreReport(
+                at_s=self._around.clock.now_s(),
+                origin=self._plan.origin,
+                status=status,
+                error_type=error_type,
+                duration_ms=self._restore_duration_ms,
+            )
         )
+        return end
 
-    async def _watch_exit(self, process: SandboxProcess, api: RuntimeApi) -> None:
-        status = await process.wait()
-        if api is self._api:
-            # A child that ran out of memory is the function's affair as long as the runtime goes on.
-            was_killed = status.signal == signal.SIGKILL
-            out_of_memory = was_killed and process.out_of_memory()
-            self._exit = RuntimeExit(code=status.code, signal=status.signal, out_of_memory=out_of_memory)
-            self._interrupt(self._exit)
+    async def _begun(self, api: RuntimeApi, budget_s: float) -> Answer | RuntimeExit | TimedOut | None:
+        """Wait until the runtime asks for work, and limit its CPU from there on."""
+        runtime = self._runtime
+        assert runtime is not None
+        timer = self._loop.call_later(budget_s, self._interrupt, TimedOut())
+        end: Answer | RuntimeExit | TimedOut | None
+        try:
+            end = await api.ready
+        except RuntimeEnded as ended:
+            end = ended.end
+        finally:
+            timer.cancel()
+        # It may have asked for work and died before anybody could look.
+        end = end or runtime.exit
+        if end is None and runtime.process is not None:
+            runtime.process.limit_cpu(self._plan.cpu_share)
+        return end
+
+    async def _start_runtime(self, launch: Launch, restoring: Restoring) -> RuntimeApi:
+        self._starts += 1
+        self._runtime = RuntimeProcess(
+            self._plan,
+            self._around,
+            restoring=restoring,
+            on_lines=self._on_lines,
+            on_answer=self._note_answer,
+            on_exit=self._interrupt,
+        )
+        await self._runtime.start(launch, self._starts)
+        return self._runtime.api
 
     def _interrupt(self, end: RuntimeExit | TimedOut) -> None:
         """Wake whoever waits for the runtime; with nobody waiting, the environment is reset."""
-        if self._pipe is not None:
-            self._pipe.drain()
-        if (
-            self._api is not None
-            and not self._api.interrupt(RuntimeEnded(end))
-            and self._state is State.READY
-        ):
+        if self._runtime is not None and not self._runtime.interrupt(end) and self._state is State.READY:
             self._move(State.RESET)
 
     # Invoke ------------------------------------------------------------------------------------------------
 
     async def _exchange(self, invocation: Invocation, started_s: float) -> Answer | RuntimeExit | TimedOut:
-        api = self._live_api()
+        assert self._runtime is not None
+        api = self._runtime.api
         left_s = max(0.0, invocation.version.timeout_s - (self._around.clock.monotonic_s() - started_s))
         answered = api.exchange(
             request_id=invocation.request_id,
@@ -287,8 +277,8 @@ class Environment:
     ) -> Outcome:
         ended_s = self._answered_s if isinstance(end, Answer) else self._around.clock.monotonic_s()
         duration_ms = (ended_s - started_s) * 1000
-        if self._pipe is not None:
-            self._pipe.finish_line()
+        if self._runtime is not None:
+            self._runtime.pipe.finish_line()
         timeout_s = invocation.version.timeout_s
         if isinstance(end, TimedOut):
             duration_ms = timeout_s * 1000.0
@@ -299,7 +289,9 @@ class Environment:
         tail = _tail_text(self._tail) if self._tail is not None else b""
         self._invocation, self._tail = None, None
         self._init_duration_ms, self._cold_start_reason = None, None
-        if isinstance(end, Answer) and self._state is State.INVOKE and self._exit is None:
+        self._restore_duration_ms, self._billed_restore_ms = None, 0
+        is_alive = self._runtime is not None and self._runtime.exit is None
+        if isinstance(end, Answer) and self._state is State.INVOKE and is_alive:
             self._move(State.READY)
         else:
             await self._reset()
@@ -309,12 +301,15 @@ class Environment:
 
     def _report(self, invocation: Invocation, ending: Ending, duration_ms: float) -> Report:
         version = self._plan.version
-        billed_ms = max(1, math.ceil(duration_ms + (self._init_duration_ms or 0.0)))
+        is_restored = self._restore_duration_ms is not None
+        before_ms = self._billed_restore_ms if is_restored else self._init_duration_ms or 0.0
+        billed_ms = max(1, math.ceil(duration_ms + before_ms))
         cost = price_of(
             architecture=version.architecture,
             memory_mb=version.memory_mb,
             billed_duration_ms=billed_ms,
             ephemeral_storage_mb=version.ephemeral_storage_mb,
+            is_restored=is_restored,
         )
         return Report(
             at_s=self._around.clock.now_s(),
@@ -328,6 +323,8 @@ class Environment:
             memory_size_mb=version.memory_mb,
             max_memory_used_mb=min(self._memory_used_mb(duration_ms), version.memory_mb),
             init_duration_ms=self._init_duration_ms,
+            restore_duration_ms=self._restore_duration_ms,
+            billed_restore_duration_ms=self._billed_restore_ms if is_restored else None,
             cold_start_reason=self._cold_start_reason,
             gb_seconds=cost.gb_seconds,
             price_usd=cost.price_usd,
@@ -342,8 +339,9 @@ class Environment:
         """
         now_s = self._around.clock.monotonic_s()
         is_due = duration_ms >= _QUICK_MS or now_s - self._memory_read_s >= _MEMORY_READ_PAUSE_S
-        if is_due and self._process is not None:
-            self._memory_bytes = max(self._memory_bytes, self._process.peak_memory_bytes())
+        process = self._runtime.process if self._runtime is not None else None
+        if is_due and process is not None:
+            self._memory_bytes = max(self._memory_bytes, process.peak_memory_bytes())
             self._memory_read_s = now_s
         return math.ceil(self._memory_bytes / _MB)
 
@@ -372,8 +370,8 @@ class Environment:
     def _note_answer(self) -> None:
         """An answer has come: from here on it is our time, not the function's."""
         self._answered_s = self._around.clock.monotonic_s()
-        if self._pipe is not None:
-            self._pipe.drain()
+        if self._runtime is not None:
+            self._runtime.pipe.drain()
 
     def _on_lines(self, lines: tuple[LogLine, ...]) -> None:
         request_id = self._invocation.request_id if self._invocation else None
@@ -395,34 +393,18 @@ class Environment:
         self._cold_start_reason = "reset"
 
     async def _stop_runtime(self) -> None:
-        process, self._process = self._process, None
-        api, self._api = self._api, None
-        serving, self._serving = self._serving, []
-        if process is not None:
-            process.kill()
-        if api is not None:
-            api.interrupt(RuntimeEnded(RuntimeExit(code=None, signal=signal.SIGKILL)))
-            api.close()
-        for server in serving:
-            server.close()
-        if process is not None:
-            await process.close()
-        if self._exit_watch is not None:
-            self._exit_watch.cancel()
-            self._exit_watch = None
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            await runtime.stop()
 
 
-def _init_status(end: Answer | RuntimeExit | TimedOut | None) -> tuple[str, str | None]:
-    if end is None:
-        return "success", None
+def restore_failure(end: Answer | RuntimeExit | TimedOut) -> ServiceError:
+    """Return the error of an invocation for which an environment could not be restored."""
     if isinstance(end, TimedOut):
-        return "timeout", None
-    if isinstance(end, RuntimeExit):
-        return "error", exit_reason(end)[0]
-    return "error", end.error_type
+        return SnapStartTimeoutException("The restore took longer than the timeout of 10 seconds.")
+    return SnapStartException(
+        "The afterRestore runtime hook encountered an error. For more information, check the Amazon CloudWatch logs."
+    )
 
 
 def _runtime_done(report: Report, ending: Ending) -> RuntimeDone:

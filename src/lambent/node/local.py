@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import secrets
 import socket
@@ -12,15 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lambent.clock import Clock
-from lambent.domain.concurrency import INIT_FAILURE, INITIALIZATION_TYPE, ProvisioningError
+from lambent.domain.concurrency import INIT_FAILURE, INITIALIZATION_TYPE, SNAP_START, ProvisioningError
 from lambent.domain.facts import Fact, Origin
-from lambent.domain.function import ActivationError, FunctionVersion, runtime_version_arn
+from lambent.domain.function import ActivationError, FunctionKey, FunctionVersion, runtime_version_arn
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
-from lambent.domain.session import Credentials
+from lambent.domain.session import Credentials, credentials_document
 from lambent.node.environment import Environment, State
-from lambent.node.plan import Listening, Plan, Surroundings
+from lambent.node.plan import Listening, Plan, Snapshot, Surroundings
+from lambent.node.snapshots import SnapshotInitError, Snapshots, TemplateRuntime
 from lambent.node.unpack import UnpackedCode, UnpackError
-from lambent.node.variables import LOCALE, needs_own_interpreter, variables
+from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
 from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
 from lambent.sandbox import Mount, Sandbox, SandboxSpec, ZygoteSpec
 
@@ -29,6 +31,8 @@ TASK_ROOT = "/var/task"
 LAYER_ROOT = "/opt"
 RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
 """AWS's own address for it."""
+_RUNTIME_API_ON_LOOPBACK = ("127.0.0.1", RUNTIME_API_ADDRESS[1])
+"""SDKs ask for container credentials at few addresses only; this is one of them."""
 _HOSTNAME = "169.254.100.6"
 
 
@@ -103,18 +107,22 @@ class LocalNode:
         self._emit = emit
         self._credentials = credentials
         self._endpoint: Endpoint | None = None
+        self._snapshots = Snapshots(self._begin_snapshot)
 
     def open_endpoint(self, endpoint: Endpoint) -> None:
         """Say where Lambent's own API is, once it is served."""
         self._endpoint = endpoint
 
-    async def prepare(self, version: FunctionVersion) -> None:
-        """Do what need not wait for the first invocation: unpack the code, prepare the runtime.
+    async def prepare(self, version: FunctionVersion) -> bool:
+        """Do what need not wait for the first invocation: unpack the code, prepare the runtime, take a snapshot.
 
         The interpreter from which environments are forked starts in the background.
 
+        Returns:
+            Whether environments will start from a snapshot.
+
         Raises:
-            ActivationError: this machine cannot run it, or the package is damaged.
+            ActivationError: this machine cannot run it, the package is damaged, or the init before the snapshot failed.
         """
         try:
             launch = await self._runtimes.launch(version.runtime)
@@ -123,6 +131,9 @@ class LocalNode:
                 self._sandbox.prepare(zygote)
             await self._code.directory(version.code)
             await self._code.layers_directory([layer.code for layer in version.layers])
+            return version.is_snap_start and await self._snapshots.of(version) is not None
+        except SnapshotInitError as error:
+            raise ActivationError(*_init_failure(error)) from error
         except RuntimeUnavailable as error:
             raise ActivationError(str(error), "InvalidRuntime") from error
         except UnpackError as error:
@@ -152,37 +163,70 @@ class LocalNode:
         cold_start_reason: str | None,
         initialization_type: str = "on-demand",
     ) -> Environment:
-        """Start an environment and return it after its init phase.
+        """Start an environment and return it after its init or restore phase.
 
         Args:
             version: what it runs.
             cold_start_reason: ``first``, ``scale-out``, ``new-version`` or ``retired``; for its first report.
-            initialization_type: what it finds in ``AWS_LAMBDA_INITIALIZATION_TYPE``.
+            initialization_type: what it finds in ``AWS_LAMBDA_INITIALIZATION_TYPE``, without SnapStart.
 
         Raises:
             RuntimeUnavailable, UnpackError, SandboxError: it cannot be started; nothing is left behind.
+            SnapStartException, SnapStartTimeoutException: it could not be restored; likewise.
         """
+        snapshot = await self._snapshot_of(version)
+        plan = await self._plan_of(version, cold_start_reason, initialization_type)
+        environment = Environment(dataclasses.replace(plan, snapshot=snapshot), self._surroundings())
+        try:
+            if snapshot is not None:
+                await _copy_directory(snapshot.tmp_directory, plan.spec.tmp_directory)
+            await environment.start()
+        except BaseException:
+            await asyncio.shield(environment.stop("failed"))
+            raise
+        return environment
+
+    def forget_snapshots(self, key: FunctionKey, version: str | None = None) -> None:
+        """Let the snapshots of a deleted function, or of one deleted version of it, go."""
+        self._snapshots.forget(key, version)
+
+    async def close(self) -> None:
+        """Let all snapshots go; environments are to be stopped before."""
+        await self._snapshots.close()
+
+    async def _snapshot_of(self, version: FunctionVersion) -> Snapshot | None:
+        """Return what environments of a version start from; None: from an init of their own."""
+        if not version.has_snapshot:
+            return None
+        try:
+            return await self._snapshots.of(version)
+        except SnapshotInitError:
+            return None  # the environment's own init will fail as this one did, and say so to the caller
+
+    async def _begin_snapshot(self, version: FunctionVersion) -> TemplateRuntime:
+        return TemplateRuntime(await self._plan_of(version, None, SNAP_START), self._surroundings())
+
+    def _surroundings(self) -> Surroundings:
         assert self._endpoint is not None, "open_endpoint comes first"
+        return Surroundings(
+            sandbox=self._sandbox, clock=self._clock, emit=self._emit, serve_endpoint=self._endpoint.serve
+        )
+
+    async def _plan_of(
+        self, version: FunctionVersion, cold_start_reason: str | None, initialization_type: str
+    ) -> Plan:
         launch = await self._runtimes.launch(version.runtime)
         places = _Places(
             code=await self._code.directory(version.code),
             layers=await self._code.layers_directory([layer.code for layer in version.layers]),
         )
         credentials = await self._credentials(version)
+        if version.is_snap_start:
+            initialization_type = SNAP_START
         origin = self._origin(version, launch, initialization_type)
-        plan = self._plan(
+        return self._plan(
             version, launch, places, credentials, origin=origin, cold_start_reason=cold_start_reason
         )
-        surroundings = Surroundings(
-            sandbox=self._sandbox, clock=self._clock, emit=self._emit, serve_endpoint=self._endpoint.serve
-        )
-        environment = Environment(plan, surroundings)
-        try:
-            await environment.start()
-        except BaseException:
-            await asyncio.shield(environment.stop("failed"))
-            raise
-        return environment
 
     def _plan(
         self,
@@ -211,6 +255,11 @@ class LocalNode:
             initialization_type=origin.initialization_type,
             task_root=task_root,
         )
+        container = None
+        if version.is_snap_start and self._has_own_network:
+            # What is in a variable would be as old as the snapshot.
+            environment = container_credentials(environment, "{}:{}".format(*_RUNTIME_API_ON_LOOPBACK))
+            container = credentials_document(credentials)
         zygote = None if needs_own_interpreter(environment) else self._zygote(launch)
         spec = SandboxSpec(
             name=environment_id,
@@ -236,6 +285,7 @@ class LocalNode:
             speaks_over_socket=launch.speaks_over_socket,
             cpu_share=version.memory_mb / MB_PER_VCPU,
             cold_start_reason=cold_start_reason,
+            credentials=container,
         )
 
     def _zygote(self, launch: Launch) -> ZygoteSpec | None:
@@ -280,7 +330,9 @@ class LocalNode:
 
     def _listen(self) -> tuple[tuple[str, int], ...]:
         assert self._endpoint is not None
-        return (RUNTIME_API_ADDRESS, ("127.0.0.1", self._endpoint.port)) if self._has_own_network else ()
+        if not self._has_own_network:
+            return ()
+        return RUNTIME_API_ADDRESS, _RUNTIME_API_ON_LOOPBACK, ("127.0.0.1", self._endpoint.port)
 
     def _endpoint_address(self) -> dict[str, str]:
         assert self._endpoint is not None
@@ -290,3 +342,21 @@ class LocalNode:
         if not self._has_own_network:
             return {}
         return {"AWS_LAMBDA_RUNTIME_API": "{}:{}".format(*RUNTIME_API_ADDRESS)}
+
+
+def _init_failure(error: SnapshotInitError) -> tuple[str, str]:
+    """Return the reason and its code of a version whose init before the snapshot failed."""
+    if error.status == "timeout":
+        return "The function's initialization timed out before its snapshot.", "FunctionError.InitTimeout"
+    return (
+        f"The function's initialization failed before its snapshot: {error.error_type}. Its log says more.",
+        "FunctionError.RuntimeInitError",
+    )
+
+
+async def _copy_directory(source: str, target: str) -> None:
+    """Copy what a directory has in it, with owners and modes."""
+    if not await asyncio.to_thread(os.listdir, source):
+        return
+    process = await asyncio.create_subprocess_exec("cp", "-a", f"{source}/.", f"{target}/")
+    await process.wait()

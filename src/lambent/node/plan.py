@@ -11,7 +11,7 @@ from typing import Protocol
 from lambent.clock import Clock
 from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import FunctionVersion
-from lambent.sandbox import Sandbox, SandboxSpec
+from lambent.sandbox import Sandbox, SandboxSpec, Template
 
 
 class Listening(Protocol):
@@ -34,6 +34,15 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A version after its init, from which environments start (SnapStart)."""
+
+    template: Template
+    tmp_directory: str
+    """What its init has left in /tmp: every environment begins with a copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What one environment is made from."""
 
@@ -47,3 +56,8 @@ class Plan:
     """In vCPUs, from the end of init on: AWS does not throttle init either."""
     cold_start_reason: str | None
     """None when it is started ahead of invocations, none of which then meets a cold start."""
+    snapshot: Snapshot | None = None
+    """What it starts from instead of an init of its own."""
+    credentials: bytes | None = None
+    """What the Runtime API answers to those who ask for credentials: JSON of the container credentials provider.
+    None: they are in the variables."""

@@ -20,14 +20,27 @@ import httptools
 import msgspec
 
 VERSION_PATH = "/2018-06-01/runtime"
+_CREDENTIALS_PATH = "/2021-04-23/credentials"
 _HEAD_MAX_BYTES = 1024 * 1024 + 65_536
 """Request line and headers; one header (the X-Ray cause) may have nearly 1 MB."""
+
+
+class Restoring(Enum):
+    """What a runtime of a version with SnapStart, which asks for ``/restore/next``, gets."""
+
+    AT_ONCE = "at once"
+    """An answer: there is no snapshot, it goes on as if restored."""
+    TEMPLATE = "template"
+    """None: its copies go on. For `RuntimeApi.ready` its init is over."""
+    COPY = "copy"
+    """It has had its answer: it is a copy."""
 
 
 class RuntimeState(Enum):
     """Where the runtime stands, by its own requests."""
 
     STARTED = "Started"
+    RESTORING = "Restoring"
     INIT_ERROR = "InitError"
     READY = "Ready"
     RUNNING = "Running"
@@ -49,18 +62,29 @@ class Answer:
 class RuntimeApi:
     """State of the conversation with one runtime."""
 
-    def __init__(self, *, response_max_bytes: int, on_answer: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        response_max_bytes: int,
+        on_answer: Callable[[], None],
+        restoring: Restoring = Restoring.AT_ONCE,
+        credentials: bytes | None = None,
+    ) -> None:
         """Start the conversation.
 
         Args:
             response_max_bytes: a longer response is refused with 413.
             on_answer: called before an answer is handed on, so that output written before it can be collected.
+            restoring: what the runtime has to do with snapshots.
+            credentials: JSON for those who ask for the container's credentials; None: there are none here.
         """
         loop = asyncio.get_running_loop()
         self.response_max_bytes = response_max_bytes
         self.ready: asyncio.Future[Answer | None] = loop.create_future()
         """Done when init is over: None, or the error that the runtime reported."""
-        self.state = RuntimeState.STARTED
+        self.state = RuntimeState.RESTORING if restoring is Restoring.COPY else RuntimeState.STARTED
+        self._restoring = restoring
+        self._credentials = credentials
         self._on_answer = on_answer
         self._parked: Connection | None = None
         self._next_response: bytes | None = None
@@ -122,16 +146,38 @@ class RuntimeApi:
         """Answer one request of the runtime."""
         path = request.path.split("?", 1)[0].removeprefix(VERSION_PATH)
         if path == request.path:
-            connection.refuse(404, "InvalidRequest", f"There is no {request.path} here")
+            self._beside(connection, request)
         elif request.method == "GET" and path == "/invocation/next":
             self._next(connection)
-        elif request.method == "POST" and path == "/init/error":
+        elif request.method == "POST" and path in ("/init/error", "/restore/error"):
             self._init_error(connection, request)
+        elif request.method == "GET" and path == "/restore/next":
+            self._restore_next(connection)
         elif request.method == "POST" and path.startswith("/invocation/") and path.count("/") == 3:
             _, _, request_id, verb = path.split("/")
             self._report(connection, request, request_id, verb)
         else:
             connection.refuse(404, "InvalidRequest", f"There is no {request.method} {request.path} here")
+
+    def _beside(self, connection: Connection, request: RuntimeRequest) -> None:
+        """Answer a request for something else than the Runtime API."""
+        if request.path == _CREDENTIALS_PATH and request.method == "GET" and self._credentials is not None:
+            connection.give_json(self._credentials)
+        else:
+            connection.refuse(404, "InvalidRequest", f"There is no {request.path} here")
+
+    def _restore_next(self, connection: Connection) -> None:
+        if self.state is not RuntimeState.STARTED:
+            connection.refuse(
+                403, "InvalidStateTransition", f"State transition from {self.state.value} to Restoring failed"
+            )
+            return
+        self.state = RuntimeState.RESTORING
+        if self._restoring is not Restoring.TEMPLATE:
+            connection.give_json(b"{}")
+        elif not self.ready.done():
+            self._on_answer()
+            self.ready.set_result(None)
 
     def _next(self, connection: Connection) -> None:
         if self.state in (RuntimeState.RUNNING, RuntimeState.INIT_ERROR) or self._parked is not None:
@@ -151,7 +197,7 @@ class RuntimeApi:
             self._parked = connection
 
     def _init_error(self, connection: Connection, request: RuntimeRequest) -> None:
-        if self.state is not RuntimeState.STARTED:
+        if self.state not in (RuntimeState.STARTED, RuntimeState.RESTORING):
             connection.refuse(
                 403, "InvalidStateTransition", f"State transition from {self.state.value} to InitError failed"
             )
@@ -253,6 +299,11 @@ class Connection(asyncio.Protocol):
     def accept(self) -> None:
         """Answer 202, with the next response if the client has asked for that already (see `data_received`)."""
         self._held += _ACCEPTED
+
+    def give_json(self, body: bytes) -> None:
+        """Answer 200."""
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.write(head.encode() + body)
 
     def refuse(self, status: int, error_type: str, message: str) -> None:
         """Answer an error in the Runtime API's form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from lambent.domain.function import FunctionVersion
@@ -9,6 +10,7 @@ from lambent.domain.session import Credentials
 
 LOCALE = {"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8", "TZ": ":UTC"}
 """Language and time zone, unless the user has others."""
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 # Reserved, and not among those that `variables` sets in any case: the service refuses them already.
 _NEVER_THE_USERS = frozenset(
@@ -69,6 +71,18 @@ def variables(
         "LAMBDA_TASK_ROOT": task_root,
         "PWD": task_root,
         "_HANDLER": version.handler,
+    }
+
+
+def container_credentials(environment: Mapping[str, str], address: str) -> dict[str, str]:
+    """Return the variables with which SDKs ask the Runtime API for credentials, in place of credentials themselves.
+
+    So AWS does with SnapStart: whoever has them from before the snapshot can renew them after it.
+    """
+    kept = {name: value for name, value in environment.items() if name not in _CREDENTIALS}
+    return kept | {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{address}/2021-04-23/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": secrets.token_urlsafe(24),
     }
 
 

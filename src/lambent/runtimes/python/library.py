@@ -27,7 +27,17 @@ from lambent.runtimes.python.interpreters import Interpreter
 _log = logging.getLogger(__name__)
 _CLIENT = Path(__file__).parent / "client"
 _COMPILED_MARK = ".compiled"
-SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+SDK_PACKAGES = (
+    "boto3",
+    "botocore",
+    "s3transfer",
+    "jmespath",
+    "dateutil",
+    "six",
+    "urllib3",
+    "snapshot_restore_py",
+)
+"""And the registry of SnapStart's hooks."""
 SDK_MINIMUM_PYTHON = (3, 10)
 """Our boto3 needs this Python."""
 SDK_BEFORE = (
@@ -182,7 +192,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for source in sorted(_CLIENT.glob("*.py")):
         digest.update(source.read_bytes())
-    for name in ("boto3", "botocore", "s3transfer", "urllib3"):
+    for name in ("boto3", "botocore", "s3transfer", "urllib3", "snapshot-restore-py"):
         digest.update(f"{name}={metadata.version(name)};".encode())
     digest.update(repr(SDK_BEFORE).encode())
     return digest.hexdigest()[:12]

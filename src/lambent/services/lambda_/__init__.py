@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lambent.clock import Clock
 from lambent.services import OperationMethod, operations_of
 from lambent.services.lambda_.account import AccountOperations
-from lambent.services.lambda_.activations import Activations, Prepare, Retire
+from lambent.services.lambda_.activations import Activations, Forget, Prepare, Retire
 from lambent.services.lambda_.aliases import AliasOperations
 from lambent.services.lambda_.capacity_providers import CapacityProviderOperations
 from lambent.services.lambda_.code import CodeOperations
@@ -108,6 +108,7 @@ def lambda_service(
     secret: bytes,
     prepare: Prepare,
     retire: Retire,
+    forget: Forget,
     account_concurrency: int,
     strict_roles: bool,
     draw: Callable[[], float] = random.random,
@@ -124,6 +125,7 @@ def lambda_service(
         secret: signs links to deployment packages.
         prepare: makes a version ready to run; raises `ActivationError` when that cannot be.
         retire: called with a function whose versions were replaced or deleted.
+        forget: called with a function that was deleted, or with it and one version that was.
         account_concurrency: concurrent executions of an account in a region.
         strict_roles: whether a function's role must exist, as on AWS.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
@@ -135,7 +137,7 @@ def lambda_service(
     provisioning = Provisioning(invoker)
     code_signing_configs = CodeSigningConfigs(documents)
     signing = CodeSigning(configs=code_signing_configs, usage=usage)
-    activations = Activations(records, prepare, retire)
+    activations = Activations(records, prepare, retire, forget)
     mappings = Mappings(documents)
     mapping_states = MappingStates(mappings, clock)
     capacity_providers = CapacityProviders(documents)

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
+from typing import Any
 
 from lambent.domain.function import ActivationError, Function, FunctionKey, FunctionVersion
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import pending_versions, with_activated
 
-Prepare = Callable[[FunctionVersion], Awaitable[None]]
-"""Make a version ready to run here; raises `ActivationError` when that cannot be."""
+Prepare = Callable[[FunctionVersion], Awaitable[bool]]
+"""Make a version ready to run here, and return whether there is a snapshot of it; raises `ActivationError` when that
+cannot be."""
 Retire = Callable[[FunctionKey], None]
 """Let go of the function's execution environments that run what is not current any more."""
+Forget = Callable[[FunctionKey, str | None], None]
+"""Let go of the snapshots of a function, or of one version of it."""
 
 _AT_ONCE_MAX = 8
 _log = logging.getLogger(__name__)
@@ -27,28 +31,30 @@ _log = logging.getLogger(__name__)
 class Activations:
     """Activates versions and lets go of what they replace."""
 
-    def __init__(self, records: Records, prepare: Prepare, retire: Retire) -> None:
+    def __init__(self, records: Records, prepare: Prepare, retire: Retire, forget: Forget) -> None:
         self._records = records
         self._prepare = prepare
         self._retire = retire
+        self._forget = forget
         self._at_once = asyncio.Semaphore(_AT_ONCE_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, function: Function) -> None:
         """Start to activate every version of a stored function that is pending."""
         for version in pending_versions(function):
-            task = asyncio.create_task(self._activate(version))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._run(self._activate(version))
 
     def resume(self, functions: Iterable[Function]) -> None:
         """Complete at start what a server that ended left pending."""
+        versions = [version for function in functions for version in function.versions.values()]
         for function in functions:
             self.begin(function)
+        self._run(self._renew([version for version in versions if version.has_snapshot]))
 
-    def retire(self, key: FunctionKey) -> None:
-        """Let go of the environments of a function or version that was deleted."""
+    def retire(self, key: FunctionKey, version: str | None = None) -> None:
+        """Let go of what is left of a function that was deleted, or of one version of it."""
         self._retire(key)
+        self._forget(key, version)
 
     async def settled(self) -> None:
         """Return when no activation is under way."""
@@ -62,21 +68,31 @@ class Activations:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _renew(self, versions: Iterable[FunctionVersion]) -> None:
+        """Take the snapshots anew that ended with a server before this one, one after the other."""
+        for version in versions:
+            if isinstance(error := await self._prepared(version), ActivationError):
+                _log.warning("The snapshot of %s could not be taken anew: %s", version.arn, error.reason)
+
     async def _activate(self, version: FunctionVersion) -> None:
         async with self._at_once:
-            error = await self._prepared(version)
-        changed = await self._records.change(
-            version.key, partial(with_activated, activated=version, error=error)
-        )
+            prepared = await self._prepared(version)
+        error = prepared if isinstance(prepared, ActivationError) else None
+        activated = partial(with_activated, activated=version, error=error, is_optimized=prepared is True)
+        changed = await self._records.change(version.key, activated)
         if changed is not None and changed[0] is not changed[1] and error is None:
             self._retire(version.key)
 
-    async def _prepared(self, version: FunctionVersion) -> ActivationError | None:
+    async def _prepared(self, version: FunctionVersion) -> ActivationError | bool:
         try:
-            await self._prepare(version)
+            return await self._prepare(version)
         except ActivationError as error:
             return error
         except Exception:
             _log.exception("%s could not be made ready to run", version.arn)
             return ActivationError("An internal error occurred while the function was being activated.")
-        return None

@@ -217,7 +217,7 @@ class FunctionOperations:
             if changed is None:
                 raise not_found(target.key.arn)
             self._provisioning.begin(changed[1])
-        self._activations.retire(target.key)
+        self._activations.retire(target.key, target.qualifier)
         return {"StatusCode": 204}
 
     async def _find(

@@ -11,7 +11,11 @@ import uuid
 from dataclasses import replace
 
 from lambent.domain.function import ActivationError, Function, FunctionVersion
-from lambent.errors import PreconditionFailedException, ResourceConflictException
+from lambent.errors import (
+    PreconditionFailedException,
+    ResourceConflictException,
+    SnapStartNotReadyException,
+)
 
 
 def check_updatable(function: Function, revision_id: str | None) -> None:
@@ -44,7 +48,12 @@ def check_invocable(version: FunctionVersion) -> None:
 
     Raises:
         ResourceConflictException: it is pending or failed.
+        SnapStartNotReadyException: its snapshot is being taken.
     """
+    if version.state == "Pending" and version.is_snap_start:
+        raise SnapStartNotReadyException(
+            "Lambda is initializing your function. You can invoke the function when the function state becomes Active."
+        )
     if version.state != "Active":
         raise ResourceConflictException(
             "The operation cannot be performed at this time. The function is currently in the following "
@@ -68,9 +77,15 @@ def pending_versions(function: Function) -> list[FunctionVersion]:
 
 
 def with_activated(
-    function: Function, activated: FunctionVersion, error: ActivationError | None = None
+    function: Function,
+    activated: FunctionVersion,
+    error: ActivationError | None = None,
+    *,
+    is_optimized: bool = False,
 ) -> Function:
     """Return the function after the activation of one of its versions has ended, well or with an error.
+
+    `is_optimized` says whether there is a snapshot of it, which its ``SnapStart.OptimizationStatus`` tells.
 
     A version that was replaced or deleted meanwhile is left alone: the same function is returned.
     """
@@ -80,6 +95,9 @@ def with_activated(
     if not (current.state == "Pending" or current.last_update_status == "InProgress"):
         return function
     after = _settled(current, error)
+    if is_optimized:
+        snap_start = {**after.passive["SnapStart"], "OptimizationStatus": "On"}
+        after = replace(after, passive={**after.passive, "SnapStart": snap_start})
     if current.version != function.latest.version:
         return replace(function, versions={**function.versions, current.version: after})
     # After a failed update the version before keeps serving; after a failed creation there is none.

@@ -91,7 +91,9 @@ def with_published(function: Function, *, description: str | None = None) -> Fun
     if digest == function.published_from and str(function.last_published) in function.versions:
         return function
     number = function.last_published + 1
-    is_ready = latest.state == "Active" and latest.last_update_status == "Successful"
+    is_in_effect = latest.state == "Active" and latest.last_update_status == "Successful"
+    # With SnapStart, not before its snapshot has been taken.
+    is_ready = is_in_effect and latest.passive["SnapStart"]["ApplyOn"] != "PublishedVersions"
     version = replace(
         latest,
         version=str(number),
@@ -107,7 +109,7 @@ def with_published(function: Function, *, description: str | None = None) -> Fun
     )
     return replace(
         function,
-        latest=replace(latest, revision_id=str(uuid.uuid4())) if is_ready else latest,
+        latest=replace(latest, revision_id=str(uuid.uuid4())) if is_in_effect else latest,
         versions={**function.versions, version.version: version},
         runtime_management=_with_management(function, version.version),
         last_published=number,

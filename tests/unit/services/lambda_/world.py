@@ -115,6 +115,8 @@ class World:
         self.gate = asyncio.Event()
         self.gate.set()
         self.prepare_error: Exception | None = None
+        self.is_copyable = True
+        self.forgotten: list[tuple[FunctionKey, str | None]] = []
         self.service = self._service(strict_roles=strict_roles)
 
     def _service(self, *, strict_roles: bool) -> LambdaService:
@@ -127,17 +129,19 @@ class World:
             clock=self.clock,
             secret=SECRET,
             prepare=self._prepare,
+            forget=lambda key, version: self.forgotten.append((key, version)),
             retire=self.retired.append,
             account_concurrency=1000,
             strict_roles=strict_roles,
             draw=lambda: self.drawn,
         )
 
-    async def _prepare(self, version: FunctionVersion) -> None:
+    async def _prepare(self, version: FunctionVersion) -> bool:
         await self.gate.wait()
         self.prepared.append(version)
         if self.prepare_error is not None:
             raise self.prepare_error
+        return version.is_snap_start and self.is_copyable
 
     async def ask(self, operation: str, call: Call | None = None, /, **parameters: Any) -> dict[str, Any]:
         """Call an operation by its method name."""

@@ -16,6 +16,9 @@ import lambda_log
 
 VERSION_PATH = "/2018-06-01/runtime"
 INIT_ERROR_EXIT_STATUS = 1
+BEFORE_SNAPSHOT_ERROR_EXIT_STATUS = 64
+AFTER_RESTORE_ERROR_EXIT_STATUS = 65
+SNAP_START = "snap-start"
 
 
 class Fault(Exception):
@@ -69,6 +72,10 @@ class Channel:
         body = self._buffer[start : start + length]
         self._buffer = self._buffer[start + length :]
         return int(lines[0].split(" ", 2)[1]), headers, body
+
+    def renewed(self):
+        """Return a channel over the same descriptor, behind which there is another socket now."""
+        return Channel(self._descriptor)
 
     def _fill(self, wanted):
         chunk = os.read(self._descriptor, max(wanted, 65536))
@@ -219,6 +226,63 @@ def fail_init(channel, error):
     sys.exit(INIT_ERROR_EXIT_STATUS)
 
 
+def fail_hook(channel, error, path, error_type, exit_status):
+    """Report that a hook around the snapshot has failed, and exit as AWS's runtime does."""
+    payload = describe(error, "")
+    payload["errorType"] = error_type
+    lambda_log.write_error(payload, to_json)
+    channel.send(("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8")))
+    channel.receive()
+    sys.exit(exit_status)
+
+
+def _hooks(name):
+    # Whoever has registered a hook has imported the module.
+    module = sys.modules.get("snapshot_restore_py")
+    return [] if module is None else getattr(module, name)()
+
+
+def pass_snapshot(channel):
+    """Run the hooks around the snapshot; return the channel that the restored runtime has.
+
+    A template of Lambent's finds `copy_this_process`, which returns in its copies: everything behind that call
+    happens once per execution environment. Without it the same process goes on at once.
+    """
+    try:
+        hooks = _hooks("get_before_snapshot")
+        while hooks:
+            # The last one that was registered comes first.
+            function, arguments, named = hooks.pop()
+            function(*arguments, **named)
+    except Exception as error:
+        fail_hook(
+            channel, error, "/init/error", "Runtime.BeforeSnapshotError", BEFORE_SNAPSHOT_ERROR_EXIT_STATUS
+        )
+    channel.send(("GET", "/restore/next", [], b""))
+    copy = globals().get("copy_this_process")
+    if copy is None:
+        channel.receive()
+    else:
+        copy()
+        channel = channel.renewed()
+    _renew_random_numbers()
+    try:
+        for function, arguments, named in _hooks("get_after_restore"):
+            function(*arguments, **named)
+    except Exception as error:
+        fail_hook(
+            channel, error, "/restore/error", "Runtime.AfterRestoreError", AFTER_RESTORE_ERROR_EXIT_STATUS
+        )
+    return channel
+
+
+def _renew_random_numbers():
+    """Give this environment random numbers of its own; `random` itself does so after a fork."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
 def run_one(handler, headers, body):
     """Run the handler for one event and return the request that answers it."""
     request_id = headers["lambda-runtime-aws-request-id"]
@@ -274,6 +338,8 @@ def main():
         handler = load_handler(os.environ["_HANDLER"])
     except Exception as error:
         fail_init(channel, error)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == SNAP_START:
+        channel = pass_snapshot(channel)
     serve(channel, handler)
 
 

@@ -1,0 +1,207 @@
+"""Snapshots of published versions with SnapStart: initialized once, copied for every environment.
+
+A snapshot is a living process, a *template*, that has run the function's init and the before-snapshot hooks behind
+the same walls as any environment; an environment is a copy of it that goes on with the after-restore hooks
+(`lambent.sandbox.Template`). Snapshots end with the server and are taken again by the next one.
+
+Follows the AWS page "Improving startup performance with Lambda SnapStart" (aws-facts §20).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+
+from lambent.domain.facts import Fact, InitReport, InitStart, LogLine, Output
+from lambent.domain.function import FunctionKey, FunctionVersion
+from lambent.domain.limits import PROVISIONED_INIT_MAX_S
+from lambent.node.ending import RuntimeExit, TimedOut, init_status
+from lambent.node.plan import Plan, Snapshot, Surroundings
+from lambent.node.runtime_api import Answer, Restoring
+from lambent.node.runtime_process import RuntimeEnded, RuntimeProcess
+from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template
+
+_log = logging.getLogger(__name__)
+
+
+class SnapshotInitError(Exception):
+    """The function's init failed, so there is nothing to take a snapshot of.
+
+    Args:
+        status: ``error`` or ``timeout``.
+        error_type: what the runtime or the platform calls the failure, if it has a name.
+    """
+
+    def __init__(self, status: str, error_type: str | None) -> None:
+        super().__init__(f"the init phase ended with {error_type or status}")
+        self.status = status
+        self.error_type = error_type
+
+
+class TemplateRuntime:
+    """A runtime that is initialized to be copied, until nobody needs it any more."""
+
+    def __init__(self, plan: Plan, around: Surroundings) -> None:
+        self.version = plan.version
+        self._plan = plan
+        self._around = around
+        self._runtime = RuntimeProcess(
+            plan,
+            around,
+            restoring=Restoring.TEMPLATE,
+            on_lines=self._on_lines,
+            on_answer=self._on_answer,
+            on_exit=self._on_exit,
+        )
+        self._template: Template | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be copied, as far as one knows."""
+        return self._runtime.exit is None
+
+    async def take(self) -> Snapshot:
+        """Run the init phase and return the snapshot.
+
+        Raises:
+            SnapshotInitError: the init failed.
+            SandboxError: the walls could not be put up, or (step ``template``) the initialized function cannot be
+                copied.
+        """
+        self._emit(InitStart(at_s=self._now_s(), origin=self._plan.origin, phase="init"))
+        await self._runtime.start(self._launch, 1)
+        started_s = self._around.clock.monotonic_s()
+        end = await self._initialized()
+        status, error_type = init_status(end)
+        self._emit(
+            InitReport(
+                at_s=self._now_s(),
+                origin=self._plan.origin,
+                phase="init",
+                status=status,
+                error_type=error_type,
+                duration_ms=(self._around.clock.monotonic_s() - started_s) * 1000,
+            )
+        )
+        if end is not None:
+            raise SnapshotInitError(status, error_type)
+        assert self._template is not None
+        await self._template.wait_copyable()
+        return Snapshot(template=self._template, tmp_directory=self._plan.spec.tmp_directory)
+
+    async def close(self) -> None:
+        """Return when nobody needs it any more and nothing of it is left."""
+        if self._template is not None:
+            await self._template.close()
+            await self._template.process.wait()
+        await self._runtime.stop()
+        await asyncio.to_thread(shutil.rmtree, self._plan.run_directory, ignore_errors=True)
+
+    async def _launch(self, spec: SandboxSpec) -> SandboxProcess:
+        self._template = await self._around.sandbox.start_template(spec)
+        return self._template.process
+
+    async def _initialized(self) -> Answer | RuntimeExit | TimedOut | None:
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(PROVISIONED_INIT_MAX_S, self._runtime.interrupt, TimedOut())
+        try:
+            return await self._runtime.api.ready or self._runtime.exit
+        except RuntimeEnded as ended:
+            return ended.end
+        finally:
+            timer.cancel()
+
+    def _on_exit(self, end: RuntimeExit) -> None:
+        self._runtime.interrupt(end)
+
+    def _on_answer(self) -> None:
+        self._runtime.pipe.drain()
+
+    def _on_lines(self, lines: tuple[LogLine, ...]) -> None:
+        self._emit(Output(at_s=self._now_s(), origin=self._plan.origin, request_id=None, lines=lines))
+
+    def say(self, text: str) -> None:
+        """Write a line into the function's log."""
+        self._on_lines((LogLine(at_s=self._now_s(), text=text),))
+
+    def _emit(self, fact: Fact) -> None:
+        self._around.emit(fact)
+
+    def _now_s(self) -> float:
+        return self._around.clock.now_s()
+
+
+class Snapshots:
+    """The snapshots of this node, one for each version that has or needs one."""
+
+    def __init__(self, begin: Callable[[FunctionVersion], Awaitable[TemplateRuntime]]) -> None:
+        """Start without any; `begin` prepares the runtime whose snapshot is to be taken."""
+        self._begin = begin
+        self._taking: dict[str, asyncio.Task[Snapshot | None]] = {}
+        self._runtimes: dict[str, TemplateRuntime] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def of(self, version: FunctionVersion) -> Snapshot | None:
+        """Return the snapshot of a version, taken now if there is none; None if the function cannot be copied.
+
+        Raises:
+            SnapshotInitError: the init failed; the next call tries again.
+            RuntimeUnavailable, UnpackError, SandboxError: it cannot be started; likewise.
+        """
+        place = version.configuration_id
+        runtime = self._runtimes.get(place)
+        if place not in self._taking or (runtime is not None and not runtime.is_alive):
+            self._taking[place] = asyncio.create_task(self._take(version))
+        taking = self._taking[place]
+        try:
+            return await asyncio.shield(taking)
+        except Exception:
+            if self._taking.get(place) is taking:
+                del self._taking[place]
+            raise
+
+    def forget(self, key: FunctionKey, version: str | None = None) -> None:
+        """Let the snapshots of a function, or of one version of it, go with the last environment of each."""
+        for place, runtime in list(self._runtimes.items()):
+            if runtime.version.key == key and version in (None, runtime.version.version):
+                self._taking.pop(place, None)
+                self._close_soon(self._runtimes.pop(place))
+
+    async def close(self) -> None:
+        """End them all; their environments have ended."""
+        for taking in self._taking.values():
+            taking.cancel()
+        await asyncio.gather(*self._taking.values(), return_exceptions=True)
+        for runtime in self._runtimes.values():
+            self._close_soon(runtime)
+        self._taking, self._runtimes = {}, {}
+        await asyncio.gather(*self._closing)
+
+    async def _take(self, version: FunctionVersion) -> Snapshot | None:
+        place = version.configuration_id
+        if (dead := self._runtimes.pop(place, None)) is not None:
+            self._close_soon(dead)
+        runtime = await self._begin(version)
+        try:
+            snapshot = await runtime.take()
+        except SandboxError as error:
+            self._close_soon(runtime)
+            if error.step != "template":
+                raise
+            _log.warning("%s has no snapshot: %s", version.arn, error.reason)
+            runtime.say(
+                f"LAMBENT_SNAPSHOT No snapshot was taken, environments are initialized instead: {error.reason}"
+            )
+            return None
+        except BaseException:
+            self._close_soon(runtime)
+            raise
+        self._runtimes[place] = runtime
+        return snapshot
+
+    def _close_soon(self, runtime: TemplateRuntime) -> None:
+        task = asyncio.create_task(runtime.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
