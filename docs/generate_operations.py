@@ -86,6 +86,7 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
         secret=b"",
         prepare=_NOBODY,
         retire=_NOBODY,
+        forget=_NOBODY,
         account_concurrency=1,
         strict_roles=False,
     )

@@ -56,7 +56,9 @@ class Bench:
         self._count += 1
         tmp = self.directory / f"tmp-{self._count}"
         tmp.mkdir()
-        text = "import json, os, sys\ndef say(x): print(json.dumps(x), flush=True)\n" + textwrap.dedent(source)
+        text = "import json, os, sys\ndef say(x): print(json.dumps(x), flush=True)\n" + textwrap.dedent(
+            source
+        )
         defaults: dict[str, Any] = {
             "name": f"template-{self._count}",
             "environment": {"KEPT": "k", "CHANGED": "before", "REMOVED": "r"},
@@ -272,7 +274,10 @@ def test_a_connection_from_before_is_at_its_end(bench: Bench) -> None:
 
 
 REFUSED = {
-    "a thread": ("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()", "thread"),
+    "a thread": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+        "thread",
+    ),
     "a deleted file": ("f = open('/tmp/x', 'w'); os.unlink('/tmp/x')", "no name"),
     "memory": ("f = os.memfd_create('x')", "cannot be copied"),
     "a pipe to a child": (
@@ -294,7 +299,9 @@ def test_a_command_that_ends_instead_is_refused(bench: Bench) -> None:
 
 def test_copies_live_and_die_by_themselves_and_a_template_outlives_them(bench: Bench) -> None:
     async def story() -> None:
-        template, spec = await bench.template("copy_this_process()\nsay(1)\nsys.stdin.read()\nsay(2)\nimport time\ntime.sleep(60)")
+        template, spec = await bench.template(
+            "import time\ncopy_this_process()\nsay(1)\nsys.stdin.read()\nsay(2)\ntime.sleep(60)"
+        )
         one, other = await bench.copy(template, spec), await bench.copy(template, spec)
         assert [await one.next(), await other.next()] == [1, 1]
         one.process.kill()

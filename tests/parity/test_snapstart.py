@@ -64,7 +64,9 @@ def handler(event, context):
     configuration = publish(client, name, source)
     assert (configuration["State"], configuration["SnapStart"]) == ("Active", ON)
     answers = at_once(client, name, 0.3, 3)
-    made, numbers, types, streams = (set(column) for column in zip(*(it.payload for it in answers), strict=True))
+    made, numbers, types, streams = (
+        set(column) for column in zip(*(it.payload for it in answers), strict=True)
+    )
     assert (len(made), len(numbers), types, len(streams)) == (1, 3, {"snap-start"}, 3)
     for answer in answers:
         line = report_of(answer)
@@ -179,7 +181,9 @@ def test_a_version_whose_init_fails_is_failed_and_says_so(lambent: Server, name:
 
 def test_a_version_cannot_be_invoked_before_its_snapshot_is_there(lambent: Server, name: str) -> None:
     client = lambent.client("lambda")
-    create(client, name, "import time\ntime.sleep(1)\ndef handler(event, context): pass", SnapStart=SNAP_START)
+    create(
+        client, name, "import time\ntime.sleep(1)\ndef handler(event, context): pass", SnapStart=SNAP_START
+    )
     client.publish_version(FunctionName=name)
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         invoke(client, name, Qualifier="1")
@@ -212,7 +216,9 @@ def handler(event, context): pass
     assert "Runtime.BeforeSnapshotError" in configuration["StateReason"]
 
 
-def test_a_function_that_cannot_be_copied_runs_without_a_snapshot_and_says_why(lambent: Server, name: str) -> None:
+def test_a_function_that_cannot_be_copied_runs_without_a_snapshot_and_says_why(
+    lambent: Server, name: str
+) -> None:
     source = """
 import threading, time, uuid
 from snapshot_restore_py import register_after_restore
@@ -256,7 +262,8 @@ def handler(event, context):
 
 def test_latest_is_not_optimized(lambent: Server, name: str) -> None:
     client = lambent.client("lambda")
-    create(client, name, "import os\ndef handler(e, c): return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']", SnapStart=SNAP_START)
+    source = "import os\ndef handler(e, c): return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']"
+    create(client, name, source, SnapStart=SNAP_START)
     assert client.get_function_configuration(FunctionName=name)["SnapStart"] == OFF
     answer = invoke(client, name)
     assert answer.payload == "on-demand"

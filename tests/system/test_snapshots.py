@@ -60,7 +60,9 @@ def snapshot_processes(server: Server) -> set[int]:
     found: set[int] = set()
     for pid in below(server.process.pid):
         status = dict(
-            line.split(":\t", 1) for line in read_or_nothing(Path(f"/proc/{pid}/status")).splitlines() if ":\t" in line
+            line.split(":\t", 1)
+            for line in read_or_nothing(Path(f"/proc/{pid}/status")).splitlines()
+            if ":\t" in line
         )
         depth = len(status.get("NSpid", "").split())
         if depth >= len(Path("/proc/self/status").read_text().split("NSpid:")[1].splitlines()[0].split()) + 3:
