@@ -147,6 +147,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             clock=clock,
             emit=stream.emit,
             credentials=_execution_credentials(identities, data.secret, clock),
+            snapshots_max=settings.sandbox.snapshots_max,
         )
         stack.push_async_callback(node.close)
         invoker = await stack.enter_async_context(_invoker(settings, node, clock))

@@ -99,6 +99,12 @@ class SandboxSettings:
         "environment start an interpreter of its own. They cost a few MB each.",
         minimum=0,
     )
+    snapshots_max: int = _setting(
+        50,
+        "How many versions with SnapStart keep their snapshot in memory. Of more, the one that was used longest ago "
+        "goes, and is taken again when the version is invoked.",
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,7 @@ class LocalNode:
         clock: Clock,
         emit: Callable[[Fact], None],
         credentials: Callable[[FunctionVersion], Awaitable[Credentials]],
+        snapshots_max: int,
     ) -> None:
         """Make the node.
 
@@ -97,6 +98,7 @@ class LocalNode:
             clock: the time.
             emit: takes the facts.
             credentials: makes those of a function's execution role.
+            snapshots_max: how many SnapStart versions to keep a snapshot of.
         """
         self._sandbox = sandbox
         self._has_own_network = has_own_network
@@ -107,7 +109,7 @@ class LocalNode:
         self._emit = emit
         self._credentials = credentials
         self._endpoint: Endpoint | None = None
-        self._snapshots = Snapshots(self._begin_snapshot)
+        self._snapshots = Snapshots(self._begin_snapshot, snapshots_max=snapshots_max)
 
     def open_endpoint(self, endpoint: Endpoint) -> None:
         """Say where Lambent's own API is, once it is served."""

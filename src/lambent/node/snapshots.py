@@ -13,6 +13,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from lambent.domain.facts import Fact, InitReport, InitStart, LogLine, Output
 from lambent.domain.function import FunctionKey, FunctionVersion
@@ -44,7 +45,6 @@ class TemplateRuntime:
     """A runtime that is initialized to be copied, until nobody needs it any more."""
 
     def __init__(self, plan: Plan, around: Surroundings) -> None:
-        self.version = plan.version
         self._plan = plan
         self._around = around
         self._runtime = RuntimeProcess(
@@ -133,14 +133,46 @@ class TemplateRuntime:
         return self._around.clock.now_s()
 
 
+class Templating(Protocol):
+    """What `Snapshots` needs of a `TemplateRuntime`."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be copied."""
+        ...
+
+    async def take(self) -> Snapshot:
+        """Run the init phase and return the snapshot."""
+        ...
+
+    async def close(self) -> None:
+        """Return when nothing of it is left."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Write a line into the function's log."""
+        ...
+
+
 class Snapshots:
     """The snapshots of this node, one for each version that has or needs one."""
 
-    def __init__(self, begin: Callable[[FunctionVersion], Awaitable[TemplateRuntime]]) -> None:
-        """Start without any; `begin` prepares the runtime whose snapshot is to be taken."""
+    def __init__(
+        self, begin: Callable[[FunctionVersion], Awaitable[Templating]], *, snapshots_max: int
+    ) -> None:
+        """Start without any.
+
+        Args:
+            begin: prepares the runtime whose snapshot is to be taken.
+            snapshots_max: how many to keep: of more, the one whose last use is longest ago goes, and is taken again
+                when it is needed.
+        """
         self._begin = begin
+        self._snapshots_max = snapshots_max
         self._taking: dict[str, asyncio.Task[Snapshot | None]] = {}
-        self._runtimes: dict[str, TemplateRuntime] = {}
+        self._versions: dict[str, FunctionVersion] = {}
+        self._runtimes: dict[str, Templating] = {}
+        """The last used is the last."""
         self._closing: set[asyncio.Task[None]] = set()
 
     async def of(self, version: FunctionVersion) -> Snapshot | None:
@@ -154,20 +186,27 @@ class Snapshots:
         runtime = self._runtimes.get(place)
         if place not in self._taking or (runtime is not None and not runtime.is_alive):
             self._taking[place] = asyncio.create_task(self._take(version))
+            self._versions[place] = version
+        elif runtime is not None:
+            self._runtimes[place] = self._runtimes.pop(place)
         taking = self._taking[place]
         try:
             return await asyncio.shield(taking)
+        except asyncio.CancelledError as error:
+            if taking.cancelled():
+                # Not whoever asks was cancelled, but what it waits for.
+                raise SandboxError("snapshot", "the version is gone") from error
+            raise
         except Exception:
             if self._taking.get(place) is taking:
-                del self._taking[place]
+                self._drop(place)
             raise
 
     def forget(self, key: FunctionKey, version: str | None = None) -> None:
         """Let the snapshots of a function, or of one version of it, go with the last environment of each."""
-        for place, runtime in list(self._runtimes.items()):
-            if runtime.version.key == key and version in (None, runtime.version.version):
-                self._taking.pop(place, None)
-                self._close_soon(self._runtimes.pop(place))
+        for place, known in list(self._versions.items()):
+            if known.key == key and version in (None, known.version):
+                self._drop(place)
 
     async def close(self) -> None:
         """End them all; their environments have ended."""
@@ -176,7 +215,7 @@ class Snapshots:
         await asyncio.gather(*self._taking.values(), return_exceptions=True)
         for runtime in self._runtimes.values():
             self._close_soon(runtime)
-        self._taking, self._runtimes = {}, {}
+        self._taking, self._runtimes, self._versions = {}, {}, {}
         await asyncio.gather(*self._closing)
 
     async def _take(self, version: FunctionVersion) -> Snapshot | None:
@@ -199,9 +238,17 @@ class Snapshots:
             self._close_soon(runtime)
             raise
         self._runtimes[place] = runtime
+        while len(self._runtimes) > self._snapshots_max:
+            self._drop(next(iter(self._runtimes)))
         return snapshot
 
-    def _close_soon(self, runtime: TemplateRuntime) -> None:
+    def _drop(self, place: str) -> None:
+        del self._versions[place]
+        self._taking.pop(place).cancel()
+        if (runtime := self._runtimes.pop(place, None)) is not None:
+            self._close_soon(runtime)
+
+    def _close_soon(self, runtime: Templating) -> None:
         task = asyncio.create_task(runtime.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
