@@ -1,12 +1,13 @@
-"""A sandbox whose Python commands are all forked from zygotes: for tests of what holds for them too."""
+"""Sandboxes whose Python commands are forked, not executed: for tests of what holds for them too."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from lambent.sandbox import Mount, SandboxProcess, SandboxSpec, ZygoteSpec
+from lambent.sandbox import Mount, SandboxProcess, SandboxSpec, Template, ZygoteSpec
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.namespaces import NamespaceSandbox
 
@@ -40,6 +41,57 @@ class ForkingSandbox(NamespaceSandbox):
         """Let everything go that is not a command."""
         nurseries, self._nurseries = list(self._nurseries.values()), {}
         await asyncio.gather(*(nursery.close() for nursery in nurseries))
+
+
+class CopyingSandbox(ForkingSandbox):
+    """Gives every bare Python command a template that does nothing, and runs a copy of that."""
+
+    def __init__(self, *, network: str, run_dir: Path, stems: int = 1) -> None:
+        super().__init__(network=network, run_dir=run_dir, stems=stems)
+        self._directory = run_dir
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def start(self, spec: SandboxSpec) -> SandboxProcess:
+        if spec.command[1:4] != (*_BARE, "-c") or any(is_file(mount.source) for mount in spec.mounts):
+            return await super().start(spec)
+        text = f"copy_this_process()\nexec(compile({spec.command[4]!r}, '<string>', 'exec'))"
+        spec = replace(spec, command=(*spec.command[:4], text, *spec.command[5:]))
+        spec = replace(spec, zygote=zygote_for(spec))
+        template = await self._template(spec)
+        try:
+            return await template.copy(spec)
+        finally:
+            closing = asyncio.create_task(_end(template))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def settle(self) -> None:
+        await super().settle()
+        await asyncio.gather(*self._closing)
+
+    async def close(self) -> None:
+        await super().close()
+        await asyncio.gather(*self._closing)
+
+    async def _template(self, spec: SandboxSpec) -> Template:
+        tmp = self._directory / f"{spec.name}-template-tmp"
+        tmp.mkdir()
+        null = os.open("/dev/null", os.O_RDWR)
+        try:
+            inherited = tuple((null, inside) for _, inside in spec.inherited)
+            template = await self.start_template(
+                replace(spec, name=f"{spec.name[:50]}-template", tmp_directory=str(tmp), inherited=inherited)
+            )
+        finally:
+            os.close(null)
+        await template.wait_copyable()
+        return template
+
+
+async def _end(template: Template) -> None:
+    """Return when the template has ended, which it does with its copy."""
+    await template.close()
+    await template.process.wait()
 
 
 def is_file(path: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from family import below, children
-from forking import ForkingSandbox
+from forking import CopyingSandbox, ForkingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxError, SandboxProcess, SandboxSpec
 from lambent.sandbox.namespaces import NamespaceSandbox
 from lambent.sandbox.probe import trial
@@ -110,14 +110,20 @@ def traces() -> dict[str, Any]:
     }
 
 
+KINDS: dict[str, type[NamespaceSandbox]] = {
+    "namespaces": NamespaceSandbox,
+    "namespaces, forked": ForkingSandbox,
+    "namespaces, copied": CopyingSandbox,
+}
+
+
 def make(kind: str, directory: Path) -> Sandbox:
     if kind == "process":
         return ProcessSandbox()
-    namespaces = ForkingSandbox if kind == "namespaces, forked" else NamespaceSandbox
-    return namespaces(network="none", run_dir=directory / "run")
+    return KINDS[kind](network="none", run_dir=directory / "run")
 
 
-@pytest.fixture(scope="module", params=["namespaces", "namespaces, forked", "process"])
+@pytest.fixture(scope="module", params=[*KINDS, "process"])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("sandbox")
     with asyncio.Runner() as runner:
@@ -138,6 +144,7 @@ def bench(shared: Bench) -> Iterator[Bench]:
     before = traces()
     yield shared
     if isinstance(shared.sandbox, ForkingSandbox):
+        shared.run(shared.sandbox.settle())
         shared.run(shared.sandbox.forget_zygotes())
     assert traces() == before
 

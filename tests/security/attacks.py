@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forking import ForkingSandbox
+from forking import CopyingSandbox, ForkingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxSpec, syscalls
 from lambent.sandbox.namespaces import NamespaceSandbox
 
@@ -291,8 +291,13 @@ def plant(directory: str) -> tuple[Path, Path]:
     return code, secret
 
 
-SANDBOXES: dict[str, type[NamespaceSandbox]] = {"executed": NamespaceSandbox, "forked": ForkingSandbox}
-"""How the attacker comes to life: by executing an interpreter, or as a copy of one that was there before."""
+SANDBOXES: dict[str, type[NamespaceSandbox]] = {
+    "executed": NamespaceSandbox,
+    "forked": ForkingSandbox,
+    "copied": CopyingSandbox,
+}
+"""How the attacker comes to life: by executing an interpreter, forked from one that was there before, or as a copy of
+a command that runs already."""
 
 
 async def main(port: int, abstract: str, birth: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from forking import CopyingSandbox
 from lambent.sandbox import Enforcement, Sandbox, SandboxError, linux, nftables, veth
 from lambent.sandbox.namespaces import NamespaceSandbox
 from lambent.sandbox.netlink import (
@@ -244,9 +245,9 @@ class Room:
 
 
 @asynccontextmanager
-async def room(network: str) -> AsyncGenerator[Room]:
+async def room(network: str, kind: type[NamespaceSandbox] = NamespaceSandbox) -> AsyncGenerator[Room]:
     with tempfile.TemporaryDirectory(prefix="lambent-outbound-") as directory:
-        sandbox = NamespaceSandbox(network=network, run_dir=Path(directory, "run"))
+        sandbox = kind(network=network, run_dir=Path(directory, "run"))
         try:
             await sandbox.open()
             yield Room(sandbox, Path(directory))
@@ -285,6 +286,20 @@ async def walls() -> dict[str, Any]:
         }
         await other.close()
     return found | {"after": world.traces_in_the_end()}
+
+
+async def copies() -> dict[str, Any]:
+    """A copy of a template, which has a link of its own, and an address that is not the template's."""
+    world = World()
+    async with room("nat", CopyingSandbox) as server:
+        other = await server.listening()
+        links = world.traces()["links"]
+        targets = {"far": tcp(FAR, patience_s=PATIENCE_S), "machine": tcp(MACHINE)}
+        addresses = (f"169.254.192.{number}" for number in range(2, 2 + len(links)))
+        targets |= {f"sandbox {address}": tcp(address) for address in addresses}
+        reached = await server.reach_all(targets)
+        await other.close()
+    return {"links": len(links), "reached": reached, "after": world.traces_in_the_end()}
 
 
 async def no_network() -> dict[str, Any]:
@@ -451,7 +466,7 @@ async def alone() -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[], Any]] = {
     scenario.__name__: scenario
     for scenario in (
-        *(walls, no_network, many, left_over, two_servers, killed, server, spawner_dies),
+        *(walls, copies, no_network, many, left_over, two_servers, killed, server, spawner_dies),
         *(neighbours, router, neighbour, firewalled, unprivileged, alone),
     )
 }

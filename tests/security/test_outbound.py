@@ -123,6 +123,15 @@ def test_twenty_sandboxes_start_at_once_and_all_get_out() -> None:
     assert played("many")["after"] == NOTHING
 
 
+def test_a_copy_of_a_template_gets_out_and_reaches_nobody_else() -> None:
+    found = played("copies")
+    assert found["links"] >= 2  # of the listening copy and of its template
+    reached = found["reached"]
+    assert reached.pop("far") == SEES_MACHINE
+    assert set(reached.values()) == {"silence"}
+    assert found["after"] == NOTHING
+
+
 def test_a_link_that_is_left_of_another_sandbox_is_replaced() -> None:
     found = played("left_over")
     assert found == {"before": ["lmb0-2"], "reached": {"far": SEES_MACHINE}, "after": NOTHING}

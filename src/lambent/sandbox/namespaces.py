@@ -193,7 +193,7 @@ class NamespaceSandbox(Launching):
         stem = await self._certain_stem(spec.zygote)
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
-        number = max(2, *(inside for _, inside in spec.inherited)) + 1
+        number = max((2, *(inside for _, inside in spec.inherited))) + 1
         with theirs:
             inherited = (*spec.inherited, (theirs.fileno(), number))
             try:
