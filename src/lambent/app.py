@@ -29,6 +29,7 @@ from lambent import __version__
 from lambent.clock import Clock, SystemClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.domain.function import FunctionVersion
+from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.session import Credentials, Session, seal
 from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey, is_loopback
 from lambent.gateway.authorization import Authorization
@@ -129,7 +130,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         blobs = FileBlobs(data.blobs)
         functions, identities = Functions(documents), Identities(documents)
 
-        sandbox = await choose(settings.sandbox, data.run)
+        sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
         stream = await stack.enter_async_context(
             FactStream(LogListener(documents=documents, log_events=log_events, clock=clock))
@@ -143,7 +144,6 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
             runtimes=runtimes,
             code=code,
-            run_directory=data.run,
             clock=clock,
             emit=stream.emit,
             credentials=_execution_credentials(identities, data.secret, clock),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from family import below, children
 from forking import CopyingSandbox, ForkingSandbox
-from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxError, SandboxProcess, SandboxSpec
+from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxError, SandboxProcess, SandboxSpec, Tmp
 from lambent.sandbox.namespaces import NamespaceSandbox
 from lambent.sandbox.probe import trial
 from lambent.sandbox.process import ProcessSandbox
@@ -119,7 +120,7 @@ KINDS: dict[str, type[NamespaceSandbox]] = {
 
 def make(kind: str, directory: Path) -> Sandbox:
     if kind == "process":
-        return ProcessSandbox()
+        return ProcessSandbox(run_dir=directory / "run")
     return KINDS[kind](network="none", run_dir=directory / "run")
 
 
@@ -394,6 +395,44 @@ async def test_the_tmp_directory_outlives_the_sandbox(bench: Bench) -> None:
 
 
 @story
+async def test_a_tmp_is_made_empty_kept_between_commands_copied_and_removed(bench: Bench) -> None:
+    tmp = await bench.sandbox.make_tmp(16 << 20)
+
+    def shell(script: str, tmp: Tmp) -> SandboxSpec:
+        place = "/tmp" if bench.sandbox.task_paths_are_virtual else tmp.path
+        limit = tmp.max_file_bytes
+        return bench.shell(f"cd {place}; {script}", tmp_directory=tmp.path, max_file_bytes=limit)
+
+    assert await bench.output(shell("ls; mkdir d; echo kept > d/kept; ln -s d l", tmp)) == (
+        b"",
+        ExitStatus(code=0),
+    )
+    copy = await bench.sandbox.make_tmp(16 << 20, copy_of=tmp)
+    assert (await bench.output(shell("cat l/kept; rm d/kept", copy)))[0] == b"kept\n"
+    assert (await bench.output(shell("cat l/kept; readlink l", tmp)))[0] == b"kept\nd\n"
+    await tmp.close()
+    await copy.close()
+    assert not Path(tmp.path).exists()  # noqa: ASYNC240
+    assert not Path(copy.path).exists()  # noqa: ASYNC240
+
+
+@story
+async def test_files_do_not_grow_beyond_their_limit(bench: Bench) -> None:
+    source = """
+        try:
+            with open(f"{TMP}/big", "wb", buffering=0) as file:
+                while file.write(bytes(65536)):
+                    pass
+        except OSError as error:
+            print(error.strerror, os.path.getsize(file.name))
+    """
+    spec = bench.python("", max_file_bytes=1_000_000)
+    command = (*spec.command[:-1], f"import os; TMP = {bench.inside_tmp(spec)!r}" + textwrap.dedent(source))
+    text, _ = await bench.output(replace(spec, command=command))
+    assert text == b"File too large 1000000\n"
+
+
+@story
 async def test_twenty_commands_start_at_once(bench: Bench) -> None:
     outputs = await asyncio.gather(*(bench.output(bench.shell(f"echo {number}")) for number in range(20)))
     assert [text for text, _ in outputs] == [b"%d\n" % number for number in range(20)]
@@ -526,7 +565,10 @@ async def test_a_spawner_that_dies_takes_its_commands_along_and_is_replaced(benc
 
 
 def test_every_kind_speaks_about_the_same_promises(tmp_path: Path) -> None:
-    kinds: list[Sandbox] = [NamespaceSandbox(network="none", run_dir=tmp_path), ProcessSandbox()]
+    kinds: list[Sandbox] = [
+        NamespaceSandbox(network="none", run_dir=tmp_path),
+        ProcessSandbox(run_dir=tmp_path),
+    ]
     promises = [[line.promise for line in sandbox.enforcement] for sandbox in kinds]
     assert promises[0] == promises[1]
     assert [sandbox.kind for sandbox in kinds] == ["namespaces", "process"]
@@ -542,7 +584,7 @@ SERVER = """
     async def main(kind, directory):
         sandbox = (
             NamespaceSandbox(network="none", run_dir=Path(directory))
-            if kind == "namespaces" else ProcessSandbox()
+            if kind == "namespaces" else ProcessSandbox(run_dir=Path(directory))
         )
         await sandbox.open()
         await sandbox.start(SandboxSpec(

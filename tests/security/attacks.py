@@ -26,6 +26,7 @@ PREFIX = sys.base_prefix
 PYTHON = f"{PREFIX}/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 NO_WALLS = 99
 MEMORY_BYTES = 256 * 1024 * 1024
+TMP_BYTES = 4 * 1024 * 1024
 
 PRELUDE = """
 import ctypes, errno, json, os, signal, socket, stat, sys, time
@@ -233,6 +234,17 @@ CORE = {
             "null": attempt(lambda: os.write(os.open("/dev/null", os.O_WRONLY), b"x")),
         }
     """,
+    "disk": """
+        def fill(path, size):
+            with open(path, "wb", buffering=0) as file:
+                while file.write(bytes(size)):
+                    pass
+        result = {
+            "one file": attempt(fill, "/tmp/big", 65536),
+            "another file": attempt(fill, "/tmp/small", 1),
+            "size": sum(os.path.getsize(f"/tmp/{name}") for name in os.listdir("/tmp")),
+        }
+    """,
     "escalation": """
         result = {
             "setuid": attempt(os.setuid, 0),
@@ -310,14 +322,17 @@ async def main(port: int, abstract: str, birth: str) -> dict[str, Any]:
             await sandbox.open()
             host = core_host(str(secret), port, abstract)
             for name, source in CORE.items():
-                tmp = make(directory, f"tmp-{name}")
+                tmp = await sandbox.make_tmp(TMP_BYTES)
                 mounts = (Mount(str(code), "/var/task"),)
-                spec = attack_spec(source, name=name.replace("_", "-"), tmp=tmp, host=host, mounts=mounts)
+                spec = attack_spec(
+                    source, name=name.replace("_", "-"), tmp=Path(tmp.path), host=host, mounts=mounts
+                )
                 results[name] = (await attack(sandbox, spec)).result
-            enforcement = {line.promise: line.enforced for line in sandbox.enforcement}
+                await tmp.close()
+            results["enforcement"] = {line.promise: line.enforced for line in sandbox.enforcement}
         finally:
             await sandbox.close()
-        return {"results": results, "enforcement": enforcement, "uid": os.getuid()}
+        return {"results": results, "uid": os.getuid()}
 
 
 if __name__ == "__main__":

@@ -166,6 +166,14 @@ def test_devices_can_be_neither_made_nor_found(results: dict[str, Any]) -> None:
     )
 
 
+def test_the_disk_cannot_be_filled(results: dict[str, Any]) -> None:
+    if not results["enforcement"]["size of /tmp"]:
+        pytest.skip("the size of /tmp is not limited here")
+    disk = results["disk"]
+    assert disk["one file"] == disk["another file"] == "ENOSPC"
+    assert attacks.TMP_BYTES <= disk["size"] < 1.2 * attacks.TMP_BYTES
+
+
 def test_nothing_gives_privileges(results: dict[str, Any]) -> None:
     assert set(results["escalation"].values()) <= {"EPERM", "EINVAL", "EACCES"}
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import shutil
 from enum import Enum
 
 from lambent.domain.concurrency import INITIALIZATION_TYPE
@@ -156,7 +155,7 @@ class Environment:
             return
         self._state = State.SHUTDOWN
         await self._stop_runtime()
-        await asyncio.to_thread(shutil.rmtree, self._plan.run_directory, ignore_errors=True)
+        await self._plan.tmp.close()
         self._around.emit(
             EnvironmentStopped(at_s=self._around.clock.now_s(), origin=self._plan.origin, reason=reason)
         )

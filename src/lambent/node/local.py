@@ -24,7 +24,7 @@ from lambent.node.snapshots import SnapshotInitError, Snapshots, TemplateRuntime
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
 from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
-from lambent.sandbox import Mount, Sandbox, SandboxSpec, ZygoteSpec
+from lambent.sandbox import Mount, Sandbox, SandboxSpec, Tmp, ZygoteSpec
 
 _MB = 1024 * 1024
 TASK_ROOT = "/var/task"
@@ -81,7 +81,6 @@ class LocalNode:
         has_own_network: bool,
         runtimes: Runtimes,
         code: UnpackedCode,
-        run_directory: Path,
         clock: Clock,
         emit: Callable[[Fact], None],
         credentials: Callable[[FunctionVersion], Awaitable[Credentials]],
@@ -94,7 +93,6 @@ class LocalNode:
             has_own_network: whether environments have a network of their own, where Lambent listens for them.
             runtimes: the languages of this machine.
             code: unpacked deployment packages.
-            run_directory: where environments keep what dies with them.
             clock: the time.
             emit: takes the facts.
             credentials: makes those of a function's execution role.
@@ -104,7 +102,6 @@ class LocalNode:
         self._has_own_network = has_own_network
         self._runtimes = runtimes
         self._code = code
-        self._run_directory = run_directory
         self._clock = clock
         self._emit = emit
         self._credentials = credentials
@@ -177,11 +174,9 @@ class LocalNode:
             SnapStartException, SnapStartTimeoutException: it could not be restored; likewise.
         """
         snapshot = await self._snapshot_of(version)
-        plan = await self._plan_of(version, cold_start_reason, initialization_type)
-        environment = Environment(dataclasses.replace(plan, snapshot=snapshot), self._surroundings())
+        plan = await self._plan_of(version, cold_start_reason, initialization_type, snapshot)
+        environment = Environment(plan, self._surroundings())
         try:
-            if snapshot is not None:
-                await _copy_directory(snapshot.tmp_directory, plan.spec.tmp_directory)
             await environment.start()
         except BaseException:
             await asyncio.shield(environment.stop("failed"))
@@ -215,7 +210,11 @@ class LocalNode:
         )
 
     async def _plan_of(
-        self, version: FunctionVersion, cold_start_reason: str | None, initialization_type: str
+        self,
+        version: FunctionVersion,
+        cold_start_reason: str | None,
+        initialization_type: str,
+        snapshot: Snapshot | None = None,
     ) -> Plan:
         launch = await self._runtimes.launch(version.runtime)
         places = _Places(
@@ -226,9 +225,12 @@ class LocalNode:
         if version.is_snap_start:
             initialization_type = SNAP_START
         origin = self._origin(version, launch, initialization_type)
-        return self._plan(
-            version, launch, places, credentials, origin=origin, cold_start_reason=cold_start_reason
+        copy_of = None if snapshot is None else snapshot.tmp
+        tmp = await self._sandbox.make_tmp(version.ephemeral_storage_mb * _MB, copy_of=copy_of)
+        plan = self._plan(
+            version, launch, places, credentials, tmp=tmp, origin=origin, cold_start_reason=cold_start_reason
         )
+        return dataclasses.replace(plan, snapshot=snapshot)
 
     def _plan(
         self,
@@ -237,14 +239,10 @@ class LocalNode:
         places: _Places,
         credentials: Credentials,
         *,
+        tmp: Tmp,
         origin: Origin,
         cold_start_reason: str | None,
     ) -> Plan:
-        environment_id = origin.environment_id
-        run_directory = self._run_directory / environment_id
-        tmp_directory = run_directory / "tmp"
-        tmp_directory.mkdir(parents=True)
-        tmp_directory.chmod(0o1777)
         virtual = self._sandbox.task_paths_are_virtual
         task_root = TASK_ROOT if virtual else str(places.code)
         environment = variables(
@@ -264,17 +262,18 @@ class LocalNode:
             container = credentials_document(credentials)
         zygote = None if needs_own_interpreter(environment) else self._zygote(launch)
         spec = SandboxSpec(
-            name=environment_id,
+            name=origin.environment_id,
             command=launch.command if virtual else launch.host_command,
             # AWS_ENDPOINT_URL is not reserved: a user who sets it means another service than this one.
             environment=self._endpoint_address() | environment | self._runtime_api_address(),
             working_directory=task_root,
-            tmp_directory=str(tmp_directory),
+            tmp_directory=tmp.path,
             memory_bytes=version.memory_mb * _MB,
             mounts=(*(Mount(*mount) for mount in launch.mounts), *places.mounts),
             hidden=launch.hidden,
             max_processes=PROCESSES_MAX,
             max_open_files=OPEN_FILES_MAX,
+            max_file_bytes=tmp.max_file_bytes,
             hostname=_HOSTNAME,
             listen=self._listen(),
             zygote=zygote,
@@ -283,7 +282,7 @@ class LocalNode:
             version=version,
             origin=origin,
             spec=spec,
-            run_directory=run_directory,
+            tmp=tmp,
             speaks_over_socket=launch.speaks_over_socket,
             cpu_share=version.memory_mb / MB_PER_VCPU,
             cold_start_reason=cold_start_reason,
@@ -354,11 +353,3 @@ def _init_failure(error: SnapshotInitError) -> tuple[str, str]:
         f"The function's initialization failed before its snapshot: {error.error_type}. Its log says more.",
         "FunctionError.RuntimeInitError",
     )
-
-
-async def _copy_directory(source: str, target: str) -> None:
-    """Copy what a directory has in it, with owners and modes."""
-    if not await asyncio.to_thread(os.listdir, source):
-        return
-    process = await asyncio.create_subprocess_exec("cp", "-a", f"{source}/.", f"{target}/")
-    await process.wait()

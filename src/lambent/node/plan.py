@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from lambent.clock import Clock
 from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import FunctionVersion
-from lambent.sandbox import Sandbox, SandboxSpec, Template
+from lambent.sandbox import Sandbox, SandboxSpec, Template, Tmp
 
 
 class Listening(Protocol):
@@ -38,7 +37,7 @@ class Snapshot:
     """A version after its init, from which environments start (SnapStart)."""
 
     template: Template
-    tmp_directory: str
+    tmp: Tmp
     """What its init has left in /tmp: every environment begins with a copy."""
 
 
@@ -50,7 +49,8 @@ class Plan:
     origin: Origin
     spec: SandboxSpec
     """Complete but for what belongs to one start of the runtime: name, inherited descriptors, addresses."""
-    run_directory: Path
+    tmp: Tmp
+    """Outlives the runtime, and goes with the environment."""
     speaks_over_socket: bool
     cpu_share: float
     """In vCPUs, from the end of init on: AWS does not throttle init either."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -89,7 +88,7 @@ class TemplateRuntime:
             raise SnapshotInitError(status, error_type)
         assert self._template is not None
         await self._template.wait_copyable()
-        return Snapshot(template=self._template, tmp_directory=self._plan.spec.tmp_directory)
+        return Snapshot(template=self._template, tmp=self._plan.tmp)
 
     async def close(self) -> None:
         """Return when nobody needs it any more and nothing of it is left."""
@@ -97,7 +96,7 @@ class TemplateRuntime:
             await self._template.close()
             await self._template.process.wait()
         await self._runtime.stop()
-        await asyncio.to_thread(shutil.rmtree, self._plan.run_directory, ignore_errors=True)
+        await self._plan.tmp.close()
 
     async def _launch(self, spec: SandboxSpec) -> SandboxProcess:
         self._template = await self._around.sandbox.start_template(spec)

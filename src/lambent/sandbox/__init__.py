@@ -95,8 +95,8 @@ class SandboxSpec:
     working_directory: str
     """As seen from inside."""
     tmp_directory: str
-    """Host directory that becomes ``/tmp`` inside, writable. It outlives the sandbox; the caller removes it.
-    Without walls the command is expected to find it by its host path."""
+    """What becomes ``/tmp`` inside, writable: the path of a `Tmp`, or a directory of the host. It outlives the
+    sandbox; the caller removes it. Without walls the command is expected to find it by its host path."""
     memory_bytes: int
     """Limit of everything in the sandbox together, swap included."""
     mounts: tuple[Mount, ...] = ()
@@ -108,6 +108,8 @@ class SandboxSpec:
     max_processes: int = 1024
     """Processes and threads together."""
     max_open_files: int = 1024
+    max_file_bytes: int = 0
+    """Size of each file that is written; 0 means no limit. See `Tmp.max_file_bytes`."""
     hostname: str = "localhost"
     inherited: tuple[tuple[int, int], ...] = ()
     """Pairs of (descriptor in the caller, its number inside). The caller keeps its own descriptors. 0, 1 and
@@ -235,6 +237,24 @@ COPY = "copy_this_process"
 and returns nothing, in copies only; what it was before in memory and on disk is what it is then."""
 
 
+class Tmp(Protocol):
+    """A directory that becomes ``/tmp`` of one sandbox after another, and keeps its content in between."""
+
+    @property
+    def path(self) -> str:
+        """For `SandboxSpec.tmp_directory`. What lies there on the host may be empty: ask inside."""
+        ...
+
+    @property
+    def max_file_bytes(self) -> int:
+        """For `SandboxSpec.max_file_bytes`: a size that is not enforced as a whole is for each file. Else 0."""
+        ...
+
+    async def close(self) -> None:
+        """Remove it with its content; no sandbox may use it any more. Never raises; may be repeated."""
+        ...
+
+
 class Sandbox(Protocol):
     """Something that starts commands inside walls (or says which walls it lacks)."""
 
@@ -263,6 +283,21 @@ class Sandbox(Protocol):
 
     def prepare(self, zygote: ZygoteSpec) -> None:
         """Begin to make commands of this kind start faster. Returns at once, never raises; may be repeated."""
+        ...
+
+    async def make_tmp(self, size_bytes: int, *, copy_of: Tmp | None = None) -> Tmp:
+        """Return a new, empty directory for `SandboxSpec.tmp_directory`; the caller closes it.
+
+        `enforcement` says whether its size is limited here. None survives the server, whatever ends that.
+
+        Args:
+            size_bytes: how much it can hold.
+            copy_of: another one of this sandbox and of this size: the new one begins with its content, which is
+                not to change any more from the first copy on.
+
+        Raises:
+            SandboxError: it cannot be made; nothing is left behind.
+        """
         ...
 
     async def start(self, spec: SandboxSpec) -> SandboxProcess:

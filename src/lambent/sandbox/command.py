@@ -43,6 +43,8 @@ def limit_resources(spec: SandboxSpec, *, processes: bool, data_bytes: int | Non
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, spec.max_open_files)
     _limit(resource.RLIMIT_MEMLOCK, _LOCKED_MEMORY_BYTES)
+    if spec.max_file_bytes:
+        _limit(resource.RLIMIT_FSIZE, spec.max_file_bytes)
     if processes:
         _limit(resource.RLIMIT_NPROC, spec.max_processes + 1)  # process 1 is ours
     if data_bytes is not None:

@@ -32,6 +32,8 @@ class Spawner:
         self._control: socket.socket | None = None
         self._program: subprocess.Popen[bytes] | None = None
         self.is_root = False
+        self.generation = 0
+        """How many programs there have been: what one of them has mounted is gone with it."""
 
     @property
     def is_running(self) -> bool:
@@ -47,6 +49,7 @@ class Spawner:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
         self._control = control
+        self.generation += 1
         try:
             with theirs:
                 self._program = _run_spawner(theirs.fileno(), self._mode, self.kept)
@@ -69,9 +72,9 @@ class Spawner:
         """Let the spawner fork a child that owns this report socket, or do what else the message says.
 
         Args:
-            descriptors: ``launch`` and ``zygote``: the child's report socket; ``trees``: a socket for the copies;
-                ``link``: a network namespace, and a socket that tells how it went.
-            message: ``launch``, ``zygote``, or ``trees`` or ``link`` and more about it, as JSON.
+            descriptors: ``launch``, ``zygote`` and ``tmp``: the child's report socket; ``trees``: a socket for the
+                copies; ``link``: a network namespace, and a socket that tells how it went.
+            message: ``launch``, ``zygote``, ``tmp``, or ``trees`` or ``link`` and more about it, as JSON.
 
         Raises:
             SandboxError: the spawner is gone.

@@ -10,14 +10,16 @@ import logging
 import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from pathlib import Path
 
-from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template, ZygoteSpec
+from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template, Tmp, ZygoteSpec
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.nat import Nat
 from lambent.sandbox.nursery import remaining
 from lambent.sandbox.order import CgroupOrder, Order, Outbound
 from lambent.sandbox.template import STEP as TEMPLATE_STEP
+from lambent.sandbox.tmps import Tmps
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -27,11 +29,23 @@ _START_TIMEOUT_S = 30.0
 class Launching(ABC):
     """A sandbox whose commands are forked by a spawner."""
 
-    def __init__(self, *, mode: str, network: str, root: str) -> None:
-        """Prepare; `mode` is the spawner's, `network` and `root` are those of `Order`."""
+    def __init__(
+        self, *, mode: str, network: str, root: str, run_dir: Path, tmps: int = 0, tmp_bytes: int = 0
+    ) -> None:
+        """Prepare.
+
+        Args:
+            mode: the spawner's.
+            network: as in `Order`.
+            root: as in `Order`.
+            run_dir: directory of this server's passing things.
+            tmps: how many `Tmp` to keep ready.
+            tmp_bytes: the size of those.
+        """
         self._network = network
         self._root = root
         self._spawner = Spawner(mode)
+        self._tmps = Tmps(run_dir=run_dir, spawner=self._spawner, ahead=tmps, usual_bytes=tmp_bytes)
         self._nat: Nat | None = None
         self._is_open = False
         self._opening = asyncio.Lock()
@@ -41,6 +55,14 @@ class Launching(ABC):
         """See `Sandbox.open`."""
         self._is_open = True
         await self._ensure_spawner()
+        await self._tmps.open(memory_is_limited=self._memory_is_limited())
+
+    async def make_tmp(self, size_bytes: int, *, copy_of: Tmp | None = None) -> Tmp:
+        """See `Sandbox.make_tmp`."""
+        if not self._is_open:
+            raise SandboxError("spawner", "the sandbox is not open")
+        await self._ensure_spawner()
+        return await self._tmps.make(size_bytes, copy_of)
 
     async def _ensure_spawner(self) -> None:
         async with self._opening:
@@ -61,6 +83,7 @@ class Launching(ABC):
             raise SandboxError("spawner", "the sandbox is not open")
 
     async def _start(self, spec: SandboxSpec, stem: LaunchedProcess | None) -> LaunchedProcess:
+        await self._tmps.ensure(spec.tmp_directory)
         descriptors = [fd for fd, _ in spec.inherited]
         # A stem has its link already.
         link = None if stem else self._take_link()
@@ -92,6 +115,7 @@ class Launching(ABC):
             process.kill()
         await asyncio.gather(*(process.close() for process in self._living))
         self._close_nat()
+        await self._tmps.close()
         async with self._opening:
             await self._spawner.close()
 

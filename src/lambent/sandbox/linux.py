@@ -31,6 +31,7 @@ MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
+MS_NOATIME = 1024
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
@@ -121,6 +122,11 @@ def open_in_root(root: int, path: str) -> int:
 def detach(target: str) -> None:
     """Unmount now for every new user, later for those that are still inside."""
     _check(_libc.umount2(_bytes(target), _MNT_DETACH), f"umount {target}")
+
+
+def flush_filesystem(descriptor: int) -> None:
+    """Write everything that is still to be written to the filesystem of a file or directory."""
+    _check(_libc.syncfs(ctypes.c_int(descriptor)), "syncfs")
 
 
 def set_mount_attributes(target: str, attributes: int, *, recursive: bool = True) -> None:

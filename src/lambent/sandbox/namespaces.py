@@ -46,7 +46,16 @@ class NamespaceSandbox(Launching):
     kind = "namespaces"
     task_paths_are_virtual = True
 
-    def __init__(self, *, network: str, run_dir: Path, why_inward: str = "", stems: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        network: str,
+        run_dir: Path,
+        why_inward: str = "",
+        stems: int = 0,
+        tmps: int = 0,
+        tmp_bytes: int = 0,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -54,8 +63,18 @@ class NamespaceSandbox(Launching):
             why_inward: why ``network`` is ``none``, if it was not asked for.
             run_dir: directory of this server's passing things; an empty directory is made in it.
             stems: how many sandboxes to prepare for each zygote; 0: there are no zygotes.
+            tmps: how many `Tmp` to keep ready.
+            tmp_bytes: the size of those.
         """
-        super().__init__(mode="walls", network=network, root=str(run_dir.absolute() / "root"))
+        run_dir = run_dir.absolute()
+        super().__init__(
+            mode="walls",
+            network=network,
+            root=str(run_dir / "root"),
+            run_dir=run_dir,
+            tmps=tmps,
+            tmp_bytes=tmp_bytes,
+        )
         self._hierarchies: tuple[Hierarchy, ...] = ()
         self._wanted_network = network
         self._why_inward = why_inward or "network = none was asked for"
@@ -83,7 +102,7 @@ class NamespaceSandbox(Launching):
             self._limit("memory limit", "memory", enforced_without=False),
             self._limit("CPU limit", "cpu", enforced_without=False),
             self._limit("process limit", "pids", enforced_without=True),
-            Enforcement("size of /tmp", False, "not limited; it is a directory of the host's disk"),
+            self._tmps.enforcement,
             Enforcement("open files limit", True, "RLIMIT_NOFILE"),
             Enforcement("nothing outlives its sandbox", True, "process namespace"),
         )

@@ -20,12 +20,15 @@ from lambent.settings import SandboxSettings, SettingsError
 _TRIAL_MEMORY_BYTES = 64 * 1024 * 1024
 
 
-async def choose(settings: SandboxSettings, run_dir: Path, *, why_inward: str = "") -> Sandbox:
+async def choose(
+    settings: SandboxSettings, run_dir: Path, *, tmp_bytes: int = 0, why_inward: str = ""
+) -> Sandbox:
     """Return an opened sandbox.
 
     Args:
         settings: ``sandbox`` names the kind, or is ``auto``: namespaces if they work here, else process.
         run_dir: directory for passing things of this server.
+        tmp_bytes: the size of `Tmp` that is asked for most, of which some are kept ready.
         why_inward: why ``network`` is ``none``, if it was not asked for.
 
     Raises:
@@ -33,9 +36,14 @@ async def choose(settings: SandboxSettings, run_dir: Path, *, why_inward: str = 
         SandboxError: not even a process can be started.
     """
     if settings.sandbox == "process":
-        return await _process("sandbox = process was asked for")
+        return await _process(run_dir, "sandbox = process was asked for")
     namespaces = NamespaceSandbox(
-        network=settings.network, run_dir=run_dir, why_inward=why_inward, stems=settings.stems
+        network=settings.network,
+        run_dir=run_dir,
+        why_inward=why_inward,
+        stems=settings.stems,
+        tmps=settings.tmps,
+        tmp_bytes=tmp_bytes,
     )
     try:
         await trial(namespaces)
@@ -45,20 +53,21 @@ async def choose(settings: SandboxSettings, run_dir: Path, *, why_inward: str = 
             # A way out that fails is no reason to take the walls down.
             if settings.network == "nat":
                 raise SettingsError(f"network = nat is impossible here: {error.reason}.") from error
-            return await choose(replace(settings, network="none"), run_dir, why_inward=f"no way out: {error}")
+            settings, why = replace(settings, network="none"), f"no way out: {error}"
+            return await choose(settings, run_dir, tmp_bytes=tmp_bytes, why_inward=why)
         if settings.sandbox == "namespaces":
             raise SettingsError(
                 f"sandbox = namespaces is impossible here: step {error.step} failed, {error.reason}."
             ) from error
-        return await _process(f"namespaces are impossible here: {error}")
+        return await _process(run_dir, f"namespaces are impossible here: {error}")
     except BaseException:
         await namespaces.close()
         raise
     return namespaces
 
 
-async def _process(reason: str) -> Sandbox:
-    sandbox = ProcessSandbox(reason=reason)
+async def _process(run_dir: Path, reason: str) -> Sandbox:
+    sandbox = ProcessSandbox(run_dir=run_dir, reason=reason)
     await sandbox.open()
     return sandbox
 

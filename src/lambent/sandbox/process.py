@@ -7,6 +7,8 @@ same spawner, which keeps forks out of the server and lets nothing survive it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lambent.sandbox import Enforcement, SandboxSpec
 from lambent.sandbox.cgroup import SandboxCgroup
 from lambent.sandbox.launched import LaunchedProcess
@@ -20,9 +22,14 @@ class ProcessSandbox(Launching):
     kind = "process"
     task_paths_are_virtual = False
 
-    def __init__(self, *, reason: str = "the process sandbox has no walls") -> None:
-        """Prepare; `reason` is why there are no walls, for `enforcement`."""
-        super().__init__(mode="plain", network="host", root="/")
+    def __init__(self, *, run_dir: Path, reason: str = "the process sandbox has no walls") -> None:
+        """Prepare.
+
+        Args:
+            run_dir: directory of this server's passing things.
+            reason: why there are no walls, for `enforcement`.
+        """
+        super().__init__(mode="plain", network="host", root="/", run_dir=run_dir)
         self._reason = reason
 
     @property
@@ -37,7 +44,7 @@ class ProcessSandbox(Launching):
             Enforcement("memory limit", False, "not limited; the peak is measured"),
             Enforcement("CPU limit", False, "not limited"),
             Enforcement("process limit", False, "not limited"),
-            Enforcement("size of /tmp", False, "not limited"),
+            self._tmps.enforcement,
             Enforcement("open files limit", True, "RLIMIT_NOFILE"),
             Enforcement("nothing outlives its sandbox", True, "a monitor adopts and kills descendants"),
         )

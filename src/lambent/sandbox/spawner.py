@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lambent.sandbox import Mount, keeper, linux, mounts, plain, seccomp, veth, walls, zygote
+from lambent.sandbox import Mount, keeper, linux, mounts, plain, seccomp, tmp_mount, veth, walls, zygote
 from lambent.sandbox.order import Outbound, StepFailedError, receive, receive_order, report, step
 
 _CAP_SYS_ADMIN = 1 << 21
@@ -93,8 +93,8 @@ def _ready(control: socket.socket, *, is_root: bool) -> None:
 
 
 def _serve(control: socket.socket, enclosure: walls.Enclosure | None) -> NoReturn:
-    """Fork a launching process, or the builder of a zygote, for every report socket that arrives, until the
-    server is gone."""
+    """Fork a launching process, or the builder of a zygote, or who mounts a tmp, for every report socket that
+    arrives, until the server is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps; pidfds tell the server
     gc.collect()
     gc.freeze()
@@ -110,7 +110,7 @@ def _serve(control: socket.socket, enclosure: walls.Enclosure | None) -> NoRetur
                 _link(descriptors[0], descriptors[1], Outbound(**json.loads(text)))
         elif os.fork() == 0:
             control.close()
-            _launch(socket.socket(fileno=descriptors[0]), enclosure, is_zygote=kind == b"zygote")
+            _launch(socket.socket(fileno=descriptors[0]), enclosure, kind)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -146,7 +146,7 @@ def _link(network: int, channel: int, outbound: Outbound) -> NoReturn:
             os._exit(0)
 
 
-def _launch(channel: socket.socket, enclosure: walls.Enclosure | None, *, is_zygote: bool) -> NoReturn:
+def _launch(channel: socket.socket, enclosure: walls.Enclosure | None, kind: bytes) -> NoReturn:
     """Be the child: say who we are, read the order and follow it."""
     try:
         with step("order"):
@@ -155,7 +155,9 @@ def _launch(channel: socket.socket, enclosure: walls.Enclosure | None, *, is_zyg
             pidfd = os.pidfd_open(os.getpid())
             report(channel, "launching", [pidfd])
             os.close(pidfd)
-        if is_zygote and enclosure is not None:
+        if kind == b"tmp":
+            tmp_mount.serve(channel)
+        if kind == b"zygote" and enclosure is not None:
             zygote.launch(channel, enclosure)
         with step("order"):
             order, inherited = receive_order(channel)

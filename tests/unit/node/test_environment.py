@@ -20,7 +20,7 @@ from lambent.domain.invocation import Outcome
 from lambent.domain.log_line import lines_of
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Plan, Surroundings
-from lambent.sandbox import Enforcement, ExitStatus, SandboxError, SandboxProcess, SandboxSpec
+from lambent.sandbox import Enforcement, ExitStatus, SandboxError, SandboxProcess, SandboxSpec, Tmp
 from samples import ORIGIN, VERSION, invocation
 
 PREFIX = "/2018-06-01/runtime"
@@ -121,6 +121,17 @@ class ScriptedProcess:
         self.is_closed = True
 
 
+class ScriptedTmp:
+    """A `Tmp` that knows whether it is there."""
+
+    path = "/tmp"
+    max_file_bytes = 0
+    is_closed = False
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
 class ScriptedSandbox:
     """A `Sandbox` whose commands are one script."""
 
@@ -136,6 +147,9 @@ class ScriptedSandbox:
 
     async def open(self) -> None:
         return
+
+    async def make_tmp(self, size_bytes: int, *, copy_of: Tmp | None = None) -> Tmp:
+        raise AssertionError("an environment gets its /tmp from its node")
 
     async def start(self, spec: SandboxSpec) -> SandboxProcess:
         if self.error is not None:
@@ -156,7 +170,7 @@ class World:
 
     environment: Environment
     sandbox: ScriptedSandbox
-    run_directory: Path
+    tmp: ScriptedTmp
     facts: list[Fact] = field(default_factory=list[Fact])
 
     async def invoke(self, **changes: Any) -> Outcome:
@@ -182,21 +196,20 @@ def tell(tmp_path: Path, script: Script, story: Callable[[World], Awaitable[None
         async def serve_endpoint(_: socket.socket) -> Any:
             raise AssertionError("there is no network here")
 
-        run_directory = tmp_path / "environment"
-        run_directory.mkdir()
+        tmp = ScriptedTmp()
         spec = SandboxSpec(
             name="e",
             command=("/runtime",),
             environment={},
             working_directory="/",
-            tmp_directory=str(run_directory),
+            tmp_directory=tmp.path,
             memory_bytes=1,
         )
         plan = Plan(
             version=replace(VERSION, **changes),
             origin=ORIGIN,
             spec=spec,
-            run_directory=run_directory,
+            tmp=tmp,
             speaks_over_socket=True,
             cpu_share=0.25,
             cold_start_reason="first",
@@ -204,7 +217,7 @@ def tell(tmp_path: Path, script: Script, story: Callable[[World], Awaitable[None
         around = Surroundings(
             sandbox=sandbox, clock=SystemClock(), emit=facts.append, serve_endpoint=serve_endpoint
         )
-        world = World(Environment(plan, around), sandbox, run_directory, facts)
+        world = World(Environment(plan, around), sandbox, tmp, facts)
         try:
             await story(world)
         finally:
@@ -315,7 +328,7 @@ def test_a_runtime_that_exits_fails_its_invocation_and_the_next_one_starts_anoth
         assert json.loads(failed.payload)["errorMessage"].endswith("exit status 3")
         assert world.environment.state is State.RESET
         assert world.environment.is_usable
-        assert world.run_directory.is_dir(), "/tmp stays"
+        assert not world.tmp.is_closed, "/tmp stays"
         assert world.sandbox.processes[0].is_closed
         good = await world.invoke(payload=b"1")
         assert (good.payload, good.report.cold_start_reason) == (b"1", "reset")
@@ -453,7 +466,7 @@ def test_stopping_ends_a_running_invocation_and_removes_everything(tmp_path: Pat
         await world.environment.stop("shutdown")
         outcome = await running
         assert json.loads(outcome.payload)["errorMessage"].endswith("signal: killed")
-        assert not world.run_directory.exists()
+        assert world.tmp.is_closed
         assert [fact.reason for fact in world.of(EnvironmentStopped)] == ["shutdown"]
         assert world.environment.state is State.SHUTDOWN
 

@@ -167,4 +167,4 @@ def test_a_sandbox_that_is_not_open_starts_nothing() -> None:
         memory_bytes=1,
     )
     with pytest.raises(SandboxError, match="not open"):
-        asyncio.run(ProcessSandbox().start(spec))
+        asyncio.run(ProcessSandbox(run_dir=Path("/x")).start(spec))
