@@ -151,7 +151,8 @@ async def test_the_host_sees_nothing_of_what_is_in_it(den: Den) -> None:
 @story
 async def test_it_stays_between_sandboxes_and_a_copy_goes_its_own_way(den: Den) -> None:
     first = await den.sandbox.make_tmp(SIZE_BYTES)
-    empty = await den.sandbox.make_tmp(SIZE_BYTES, copy_of=first)
+    nothing = await den.sandbox.make_tmp(SIZE_BYTES)
+    empty = await den.sandbox.make_tmp(SIZE_BYTES, copy_of=nothing)
     keep = (
         "os.mkdir('/tmp/d'); open('/tmp/d/kept', 'wb').write(b'k' * 5_000_000); os.symlink('/etc', '/tmp/l')"
     )
@@ -165,7 +166,7 @@ async def test_it_stays_between_sandboxes_and_a_copy_goes_its_own_way(den: Den) 
     assert (await den.attack(look, first)).result == [["/tmp/d/kept"], [5_000_000], ["kept"]]
     assert (await den.attack(look, second)).result == [["/tmp/mine"], [5_000_000], []]
     assert (await den.attack("result = os.listdir('/tmp')", empty)).result == []
-    for tmp in (first, second, empty):
+    for tmp in (first, second, nothing, empty):
         await tmp.close()
         await tmp.close()
 

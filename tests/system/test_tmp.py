@@ -42,3 +42,18 @@ def test_tmp_stays_through_a_timeout_and_a_new_environment_has_its_own(lambent: 
         client.update_function_configuration(FunctionName=name, Timeout=2)
         client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05})
         assert invoke(client, name).payload[1] == []
+
+
+def test_a_snapshots_tmp_is_where_every_environment_begins(lambent: Server, name: str) -> None:
+    if "sandbox   namespaces" not in lambent.start_block:
+        pytest.skip("there are no snapshots without walls")
+    source = "open('/tmp/from-init', 'w').close()\n" + LOOK
+    client = lambent.client("lambda")
+    create(client, name, source, SnapStart={"ApplyOn": "PublishedVersions"})
+    client.publish_version(FunctionName=name)
+    client.get_waiter("published_version_active").wait(
+        FunctionName=name, Qualifier="1", WaiterConfig={"Delay": 0.05, "MaxAttempts": 600}
+    )
+    answer = invoke(client, name, Qualifier="1")
+    assert "Restore Duration" in answer.log
+    assert answer.payload[1] == ["from-init"]
