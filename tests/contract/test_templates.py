@@ -348,7 +348,7 @@ def test_nothing_is_left_of_templates_and_copies(bench: Bench) -> None:
 
 def test_without_walls_there_are_no_copies(bench: Bench) -> None:
     async def story() -> None:
-        sandbox = ProcessSandbox()
+        sandbox = ProcessSandbox(run_dir=bench.directory / "plain")
         await sandbox.open()
         with pytest.raises(SandboxError) as caught:
             await sandbox.start_template(bench.spec("copy_this_process()"))

@@ -33,7 +33,7 @@ class Runtime:
         if self.failure is not None:
             raise self.failure
         template: Any = self
-        return Snapshot(template=template, tmp_directory="")
+        return Snapshot(template=template, tmp=template)
 
     async def close(self) -> None:
         self.is_closed = True
