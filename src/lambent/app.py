@@ -13,6 +13,7 @@ import gc
 import hashlib
 import json
 import logging
+import math
 import os
 import resource
 import secrets
@@ -36,9 +37,11 @@ from lambent.gateway.authorization import Authorization
 from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
+from lambent.invoke.budget import MemoryBudget
 from lambent.invoke.invoker import Invoker
-from lambent.invoke.pool import PROVISIONED
+from lambent.invoke.starts import PROVISIONED
 from lambent.node.local import Endpoint, LocalNode
+from lambent.node.memory import memory_mb
 from lambent.node.unpack import UnpackedCode
 from lambent.runtimes import Runtimes
 from lambent.runtimes.python import Python
@@ -223,6 +226,7 @@ def describe(server: Running, invoker: Invoker) -> dict[str, Any]:
         },
         "environments": invoker.environments(),
         "running_invocations": invoker.running(),
+        "memory": {"budget_mb": invoker.memory.limit_mb, "claimed_mb": invoker.memory.claimed_mb},
     }
 
 
@@ -320,7 +324,19 @@ def _invoker(settings: Settings, node: LocalNode, clock: Clock) -> Invoker:
         account_concurrency=settings.invoke.account_concurrency,
         idle_timeout_s=settings.invoke.idle_timeout_s,
         drain_timeout_s=settings.server.drain_timeout_s,
+        memory=MemoryBudget(
+            limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
+        ),
+        max_life_s=settings.invoke.max_life_s or math.inf,
+        snapstart_ahead=settings.invoke.snapstart_ahead,
     )
+
+
+def _memory_limit_mb(settings: Settings) -> int | None:
+    chosen = settings.invoke.memory_budget_mb
+    if chosen == "auto":
+        return memory_mb() * 3 // 4
+    return int(chosen) or None
 
 
 def _execution_credentials(

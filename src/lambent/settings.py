@@ -133,6 +133,28 @@ class InvokeSettings:
     idle_timeout_s: float = _setting(
         600.0, "An environment that has been idle for this many seconds is retired.", minimum=0
     )
+    max_life_s: float = _setting(
+        7200.0,
+        "An environment that has lived for this many seconds is retired after its invocation, as AWS does within "
+        "hours; 0: never. Those that are provisioned stay.",
+        minimum=0,
+    )
+    memory_budget_mb: str = _setting(
+        "auto",
+        "What live environments may use of this machine's memory together, in MB, as far as their reports say: idle "
+        "ones are stopped to make room, and an invocation for which there is none is throttled. `auto`: three "
+        "quarters of what the machine, or the control group of the server, has. `0`: no limit.",
+        form=("auto|[0-9]{1,9}", "auto or a whole number"),
+    )
+    memory_wait_s: float = _setting(
+        5.0, "How long an invocation waits for memory before it is throttled, in seconds.", minimum=0
+    )
+    snapstart_ahead: int = _setting(
+        1,
+        "How many environments to keep ready beyond those that run, for each version with SnapStart that is in use, "
+        "so that one more invocation at a time starts at once; 0: none.",
+        minimum=0,
+    )
     account_concurrency: int = _setting(
         1000, "Concurrent executions of one account in one region, as AWS's quota of that name.", minimum=1
     )

@@ -14,6 +14,8 @@ SNAP_START = "snap-start"
 """Likewise one that starts from a snapshot, and the snapshot itself."""
 INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
 """The status reason when the function could not be initialized."""
+INSUFFICIENT_MEMORY = "INSUFFICIENT_MEMORY"
+"""The status reason when this machine has no memory left for it: ours, AWS's machines do not end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,6 +142,9 @@ class Report(Fact):
     error_message: str | None = None
     """When the runtime died or could not start, AWS's sentence about it, for instance ``RequestId: … Error:
     Runtime exited with error: exit status 1``; None for errors that the runtime itself reported."""
+    is_spillover: bool = False
+    """Its version has provisioned concurrency and this ran beyond it, in another environment than those: AWS's
+    ProvisionedConcurrencySpilloverInvocations. In one of those, ``origin.initialization_type`` says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,4 +161,5 @@ class EnvironmentStopped(Fact):
     """An execution environment is gone."""
 
     reason: str
-    """``idle``, ``reset``, ``replaced``, ``deprovisioned``, ``deleted`` or ``shutdown``."""
+    """``idle``, ``aged``, ``evicted`` (its memory was needed), ``replaced``, ``deprovisioned``, ``failed`` or
+    ``shutdown``."""

@@ -23,6 +23,8 @@ class Invocation:
     trace_id: str = ""
     """The ``X-Amzn-Trace-Id`` value: ``Root=…;Parent=…;Sampled=0``."""
     wants_log_tail: bool = False
+    is_spillover: bool = False
+    """Its version has provisioned concurrency, and it runs beyond that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

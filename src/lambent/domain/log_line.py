@@ -315,7 +315,12 @@ def _records_of_report(fact: Report) -> _Records:
     if fact.error_type:
         record["errorType"] = fact.error_type
     # Beside AWS's members, so that whoever reads those finds them unchanged.
-    record["lambent"] = {"coldStartReason": fact.cold_start_reason, "priceUsd": f"{fact.price_usd:f}"}
+    own: dict[str, Any] = {"priceUsd": f"{fact.price_usd:f}"}
+    if fact.cold_start_reason is not None:
+        own["coldStartReason"] = fact.cold_start_reason
+    if fact.is_spillover:
+        own["isSpillover"] = True
+    record["lambent"] = own
     return (("platform.report", _INFO if fact.status == _SUCCESS else _WARN, record),)
 
 

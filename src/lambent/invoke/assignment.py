@@ -1,4 +1,4 @@
-"""Who runs the next invocation: the decision, without doing anything. Pure."""
+"""Who runs the next invocation, and what must start for it: the decisions, without doing anything. Pure."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def assign(*, idle: int, waiting: int, starting: int) -> Assignment:
     if starting > waiting:
         return Assignment.WAIT
     return Assignment.START
+
+
+def starts_ahead(*, ahead: int, idle: int, coming: int, alive: int, most: int | None) -> int:
+    """Decide, after an invocation has taken an environment, how many to start that nobody has asked for yet.
+
+    Args:
+        ahead: how many are to wait for invocations beyond those that run.
+        idle: how many do.
+        coming: how many are being started for that already.
+        alive: all that live or start, these included.
+        most: the function's concurrency, which more environments than that could never use; None: no limit.
+    """
+    missing = ahead - idle - coming
+    return max(0, missing if most is None else min(missing, most - alive))

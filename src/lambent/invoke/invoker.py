@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Self
 
 from lambent.clock import Clock
@@ -11,8 +14,11 @@ from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.errors import ServiceError, ServiceException
+from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.counting import Counting
-from lambent.invoke.pool import Pool, StartEnvironment
+from lambent.invoke.pool import Pool
+from lambent.invoke.rates import ScalingRates
+from lambent.invoke.starts import StartEnvironment, Starts
 from lambent.runtimes import RuntimeUnavailable
 
 _log = logging.getLogger(__name__)
@@ -30,6 +36,9 @@ class Invoker:
         account_concurrency: int,
         idle_timeout_s: float,
         drain_timeout_s: float,
+        memory: MemoryBudget | None = None,
+        max_life_s: float = math.inf,
+        snapstart_ahead: int = 0,
     ) -> None:
         """Make an invoker without environments.
 
@@ -39,10 +48,18 @@ class Invoker:
             account_concurrency: concurrent executions of an account in a region.
             idle_timeout_s: how long an environment may idle.
             drain_timeout_s: how long leaving waits for running invocations.
+            memory: what environments may claim, shared with whoever else needs memory; None: no limit.
+            max_life_s: how old an environment may become.
+            snapstart_ahead: environments to keep ready beyond those that run, for versions with SnapStart.
         """
         self._start = start
         self._clock = clock
-        self._counting = Counting(account_concurrency=account_concurrency)
+        self._counting = Counting(account_concurrency=account_concurrency, clock=clock)
+        self._memory = memory or MemoryBudget(limit_mb=None, clock=clock, wait_s=0.0)
+        self._memory.evict_from(self._evictable)
+        self._scaling = ScalingRates()
+        self._max_life_s = max_life_s
+        self._snapstart_ahead = snapstart_ahead
         self._idle_timeout_s = idle_timeout_s
         self._drain_timeout_s = drain_timeout_s
         self._pools: dict[str, Pool] = {}
@@ -59,6 +76,7 @@ class Invoker:
         reserved_concurrency: int | None = None,
         provisioned_concurrency: int = 0,
         unreserved_concurrency: int | None = None,
+        is_rate_limited: bool = True,
     ) -> Outcome:
         """Run an invocation in an execution environment of its version.
 
@@ -67,9 +85,11 @@ class Invoker:
             reserved_concurrency: the function's ReservedConcurrentExecutions.
             provisioned_concurrency: how many invocations of the version its environments are kept ready for.
             unreserved_concurrency: what functions without a reservation share; None: all of the account's.
+            is_rate_limited: whether the rate of requests counts, as it does for synchronous invocations.
 
         Raises:
-            TooManyRequestsException: a concurrency limit is reached.
+            TooManyRequestsException: a limit of concurrency, of the rate of requests or of new environments is
+                reached, or there is no memory for one.
             ServiceException: no environment could be started.
         """
         with self._counting.admitted(
@@ -78,24 +98,31 @@ class Invoker:
             configuration_id=invocation.version.configuration_id,
             provisioned_concurrency=provisioned_concurrency,
             unreserved_concurrency=unreserved_concurrency,
-        ):
+            is_rate_limited=is_rate_limited,
+        ) as admission:
             self._is_idle.clear()
+            concurrency_max = unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
             try:
-                return await self._run(invocation)
+                return await self._run(invocation, admission.spills_over, concurrency_max)
             finally:
                 if self._counting.running() == 1:
                     self._is_idle.set()
 
-    async def _run(self, invocation: Invocation) -> Outcome:
+    async def _run(self, invocation: Invocation, spills_over: bool, concurrency_max: int | None) -> Outcome:
         pool = self._pool_of(invocation.version)
         try:
-            environment = await pool.acquire()
+            environment = await pool.acquire(spills_over=spills_over, concurrency_max=concurrency_max)
         except Exception as error:
             raise _start_failure(invocation.version, error) from error
+        if pool.is_provisioned and pool.is_spillover(environment):
+            invocation = replace(invocation, is_spillover=True)
+        used_mb = None
         try:
-            return await environment.invoke(invocation)
+            outcome = await environment.invoke(invocation)
+            used_mb = outcome.report.max_memory_used_mb
+            return outcome
         finally:
-            pool.release(environment)
+            pool.release(environment, used_mb=used_mb)
 
     async def provision(self, version: FunctionVersion, count: int) -> None:
         """Keep this many environments of a published version ready, and return when they are.
@@ -131,6 +158,11 @@ class Invoker:
         """Return how many environments live."""
         return sum(pool.environments for pool in (*self._pools.values(), *self._leaving))
 
+    @property
+    def memory(self) -> MemoryBudget:
+        """What environments claim of the machine's memory."""
+        return self._memory
+
     def running(self) -> int:
         """Return how many invocations run."""
         return self._counting.running()
@@ -154,14 +186,28 @@ class Invoker:
         if pool is None:
             is_new_version = version.key in self._seen
             self._seen.add(version.key)
-            pool = Pool(version, start=self._start, clock=self._clock, is_new_version=is_new_version)
+            pool = Pool(
+                version,
+                starts=Starts(
+                    version, start=self._start, clock=self._clock, memory=self._memory, scaling=self._scaling
+                ),
+                clock=self._clock,
+                is_new_version=is_new_version,
+                max_life_s=self._max_life_s,
+                ahead=self._snapstart_ahead if version.has_snapshot else 0,
+            )
             self._pools[version.configuration_id] = pool
         return pool
 
+    def _evictable(self) -> Iterator[Evictable]:
+        for pool in self._pools.values():
+            yield from pool.evictable()
+
     async def _sweep(self) -> None:
         """Retire idle environments, for ever."""
+        pause_s = min(_SWEEP_MAX_S, max(0.05, min(self._idle_timeout_s, self._max_life_s) / 4))
         while True:
-            await self._clock.sleep(min(_SWEEP_MAX_S, max(0.05, self._idle_timeout_s / 4)))
+            await self._clock.sleep(pause_s)
             for pool in self._pools.values():
                 pool.retire_idle(older_than_s=self._idle_timeout_s, reason="idle")
 

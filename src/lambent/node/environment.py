@@ -328,6 +328,7 @@ class Environment:
             gb_seconds=cost.gb_seconds,
             price_usd=cost.price_usd,
             trace_id=invocation.trace_id,
+            is_spillover=invocation.is_spillover,
         )
 
     def _memory_used_mb(self, duration_ms: float) -> int:

@@ -45,3 +45,11 @@ def test_a_runtime_has_a_version_arn_that_stays_the_same() -> None:
         == runtime_version_arn("eu-west-1", "python3.12")
         != runtime_version_arn("eu-west-1", "python3.13")
     )
+
+
+def test_snapstart_applies_to_published_versions_alone() -> None:
+    asked = {"SnapStart": {"ApplyOn": "PublishedVersions"}}
+    assert replace(VERSION, version="1", passive=asked).is_snap_start
+    assert not replace(VERSION, passive=asked).is_snap_start
+    assert not replace(VERSION, version="1", passive={"SnapStart": {"ApplyOn": "None"}}).is_snap_start
+    assert not replace(VERSION, version="1").is_snap_start

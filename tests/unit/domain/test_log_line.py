@@ -118,6 +118,10 @@ class TestText:
             "Max Memory Used: 47 MB\t\n",
         ]
 
+    def test_the_reason_of_a_cold_start_is_not_in_the_text_that_is_aws_own(self) -> None:
+        cold = replace(REPORT, cold_start_reason="scale-out", is_spillover=True)
+        assert texts(cold) == texts(REPORT)
+
     def test_a_cold_start_reports_its_init_duration(self) -> None:
         assert texts(replace(REPORT, init_duration_ms=140.1))[-1] == (
             f"REPORT RequestId: {ID}\tDuration: 27.40 ms\tBilled Duration: 28 ms\tMemory Size: 128 MB\t"
@@ -190,6 +194,14 @@ class TestJsonOfThePlatform:
                 "lambent": {"coldStartReason": "first", "priceUsd": "0.00000026"},
             },
         }
+
+    def test_a_warm_report_has_no_reason_for_a_cold_start(self) -> None:
+        (line,) = records(REPORT)
+        assert line["record"]["lambent"] == {"priceUsd": "0.00000026"}
+
+    def test_a_report_says_that_it_ran_beyond_provisioned_concurrency(self) -> None:
+        (line,) = records(replace(REPORT, is_spillover=True))
+        assert line["record"]["lambent"]["isSpillover"] is True
 
     def test_a_failed_report_names_the_error(self) -> None:
         (line,) = records(replace(REPORT, status="error", error_type="Runtime.ExitError"), "WARN")

@@ -3,63 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from lambent.domain.concurrency import INIT_FAILURE, Provisioned, ProvisioningError
-from lambent.domain.function import FunctionVersion
-from lambent.domain.invocation import Invocation, Outcome
-from lambent.invoke.pool import PROVISIONED, Pool
+from lambent.errors import TooManyRequestsException
+from lambent.invoke.pool import Pool
+from lambent.invoke.rates import SCALING_MAX, ScalingRates
+from lambent.invoke.starts import PROVISIONED
 from lambent.testing import ManualClock
-from samples import VERSION, report
-
-
-class FakeEnvironment:
-    """An environment that runs nothing."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.is_usable = True
-        self.stopped: str | None = None
-
-    async def invoke(self, invocation: Invocation) -> Outcome:
-        return Outcome(payload=b"null", report=report(invocation))
-
-    async def stop(self, reason: str) -> None:
-        self.stopped = reason
-
-
-class Starter:
-    """Starts fake environments when told to."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-        self.environments: list[FakeEnvironment] = []
-        self.gate = asyncio.Event()
-        self.error: Exception | None = None
-
-    async def __call__(self, version: FunctionVersion, reason: str) -> FakeEnvironment:
-        self.reasons.append(reason)
-        await self.gate.wait()
-        if self.error is not None:
-            raise self.error
-        self.environments.append(FakeEnvironment(len(self.environments) + 1))
-        return self.environments[-1]
-
-
-def in_pool(story: Callable[[Pool, Starter, ManualClock], Awaitable[None]], **options: Any) -> None:
-    """Run a story with an empty pool."""
-
-    async def run() -> None:
-        starter, clock = Starter(), ManualClock()
-        await story(
-            Pool(VERSION, start=starter, clock=clock, is_new_version=False, **options), starter, clock
-        )
-
-    asyncio.run(run())
+from samples import KEY, VERSION
+from unit.invoke.pools import Starter, in_pool, later, pool_of, settle
 
 
 def test_the_first_invocation_starts_an_environment_and_the_second_reuses_it() -> None:
@@ -89,14 +44,91 @@ def test_a_waiting_invocation_takes_whatever_is_ready_first() -> None:
         busy = await pool.acquire()
         starter.gate.clear()
         waiting = asyncio.create_task(pool.acquire())
-        await asyncio.sleep(0)
+        await settle()
         pool.release(busy)
         assert await waiting is busy
         starter.gate.set()
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await settle()
         # The start that is no longer needed warms the next invocation.
         assert repr(pool) == "<Pool f:$LATEST 1 busy, 1 idle, 0 starting, 0 waiting>"
+
+    in_pool(story)
+
+
+def test_invocations_that_wait_are_served_in_the_order_in_which_they_came() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        freed = await pool.acquire()
+        starter.gate.clear()
+        served: list[int] = []
+
+        async def take(number: int) -> None:
+            await pool.acquire()
+            served.append(number)
+
+        waiting = [asyncio.create_task(take(number)) for number in range(4)]
+        await settle()
+        # One that has just become free, then fresh ones: whichever is ready, the first who came has it.
+        pool.release(freed)
+        await settle()
+        assert served == [0]
+        starter.gate.set()
+        await asyncio.gather(*waiting)
+        assert served == [0, 1, 2, 3]
+
+    in_pool(story)
+
+
+def test_an_invocation_beyond_the_scaling_rate_is_throttled_at_once_and_idle_environments_are_still_there() -> (
+    None
+):
+    scaling = ScalingRates()
+
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        busy = await pool.acquire()
+        for _ in range(SCALING_MAX - 1):
+            scaling.take(KEY, clock.monotonic_s())
+        with pytest.raises(TooManyRequestsException) as refused:
+            await pool.acquire()
+        assert refused.value.members["Reason"] == "ConcurrentInvocationLimitExceeded"
+        pool.release(busy)
+        assert await pool.acquire() is busy
+        await later(clock, 0.011)
+        await pool.acquire()
+
+    in_pool(story, scaling=scaling)
+
+
+def test_whose_environment_broke_while_it_started_gets_another_or_is_throttled_beyond_the_scaling_rate() -> (
+    None
+):
+    scaling = ScalingRates()
+
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.starts_usable = False
+        waiting = asyncio.create_task(pool.acquire())
+        await settle()
+        for _ in range(SCALING_MAX - 3):
+            scaling.take(KEY, clock.monotonic_s())
+        starter.gate.set()
+        with pytest.raises(TooManyRequestsException):
+            await waiting
+        assert len(starter.reasons) == 3
+        assert pool.is_empty
+
+    in_pool(story, scaling=scaling)
+
+
+def test_an_invocation_that_spills_over_leaves_what_is_provisioned_alone() -> None:
+    async def story(pool: Pool, starter: Starter, clock: ManualClock) -> None:
+        starter.gate.set()
+        await pool.provision(1)
+        spilled = await pool.acquire(spills_over=True)
+        assert pool.is_spillover(spilled)
+        provisioned = await pool.acquire()
+        assert not pool.is_spillover(provisioned)
+        assert provisioned is starter.environments[0]
 
     in_pool(story)
 
@@ -186,7 +218,7 @@ def test_a_later_configuration_of_a_function_starts_cold_as_a_new_version() -> N
         starter = Starter()
         starter.gate.set()
         version = replace(VERSION, configuration_id="other")
-        await Pool(version, start=starter, clock=ManualClock(), is_new_version=True).acquire()
+        await pool_of(starter, ManualClock(), version=version, is_new_version=True).acquire()
         assert starter.reasons == ["new-version"]
 
     asyncio.run(run())
@@ -226,12 +258,6 @@ def test_somebody_who_counted_on_an_environment_that_broke_gets_a_start_of_their
         assert len({await second, await third}) == 2
 
     in_pool(story)
-
-
-async def settle() -> None:
-    """Let everything run that can."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 def test_provisioned_environments_are_ready_before_the_first_invocation_and_used_first() -> None:

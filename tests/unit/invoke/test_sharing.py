@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lambent.errors import TooManyRequestsException
 from lambent.invoke.counting import Counting
+from lambent.testing import ManualClock
 from samples import KEY
 
 OTHER = replace(KEY, name="other")
@@ -28,14 +29,14 @@ def reason(counting: Counting, reserved: int | None = None, provisioned: int = 0
 
 
 def test_functions_without_a_reservation_share_what_is_left_of_the_accounts() -> None:
-    counting = Counting(account_concurrency=10)
+    counting = Counting(account_concurrency=10, clock=ManualClock())
     with counting.admitted(OTHER, unreserved_concurrency=1):
         assert reason(counting) == SHARED_IS_GONE
     assert reason(counting) is None
 
 
 def test_a_reservation_is_there_whatever_others_run_and_takes_nothing_from_them() -> None:
-    counting = Counting(account_concurrency=10)
+    counting = Counting(account_concurrency=10, clock=ManualClock())
     with counting.admitted(OTHER, unreserved_concurrency=1):
         assert reason(counting, reserved=1) is None
     with counting.admitted(OTHER, 1, unreserved_concurrency=1):
@@ -43,7 +44,7 @@ def test_a_reservation_is_there_whatever_others_run_and_takes_nothing_from_them(
 
 
 def test_provisioned_concurrency_is_there_whatever_others_run_and_comes_before_what_is_shared() -> None:
-    counting = Counting(account_concurrency=10)
+    counting = Counting(account_concurrency=10, clock=ManualClock())
     with counting.admitted(OTHER, unreserved_concurrency=1):
         assert reason(counting, provisioned=1) is None
         with counting.admitted(

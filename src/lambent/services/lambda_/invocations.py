@@ -50,7 +50,7 @@ class Invoker(Protocol):
             unreserved_concurrency: what functions without a reservation share; None: all of the account's.
 
         Raises:
-            TooManyRequestsException: no concurrency is left.
+            TooManyRequestsException: no concurrency is left, requests come too quickly, or there is no memory.
             ServiceError: the version cannot be run.
         """
         ...
@@ -90,7 +90,7 @@ class InvocationOperations:
             RequestTooLargeException: the payload is over the limit of the invocation type.
             InvalidRequestContentException: payload or client context are not JSON, the request id is no UUID.
             ResourceConflictException: the function is pending or failed.
-            TooManyRequestsException: no concurrency is left.
+            TooManyRequestsException: no concurrency is left, requests come too quickly, or there is no memory.
         """
         target = resolve(call, parameters["FunctionName"], parameters.get("Qualifier"), operation="Invoke")
         invocation_type = parameters.get("InvocationType", "RequestResponse")
@@ -157,6 +157,8 @@ def _answer(
     }
     if report.cold_start_reason is not None:
         headers["x-lambent-cold-start-reason"] = report.cold_start_reason
+    if report.is_spillover:
+        headers["x-lambent-spillover"] = "true"
     result: dict[str, Any] = {
         "StatusCode": 200,
         "ExecutedVersion": version.version,
