@@ -71,6 +71,51 @@ def test_reserved_concurrency_throttles_with_its_reason(lambent: Server, name: s
     assert invoke(client, name).payload == ["on-demand", "$LATEST"]
 
 
+def test_requests_that_come_too_quickly_are_throttled_with_their_own_reason(
+    lambent: Server, name: str
+) -> None:
+    """One reserved environment serves ten requests a second, however quickly it could."""
+    client = lambent.client("lambda")
+    create(client, name, SOURCE)
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    too_quick = "ReservedFunctionInvocationRateLimitExceeded"
+    deadline_s = time.monotonic() + WAIT_S
+
+    def until_too_quick() -> Any:
+        while time.monotonic() < deadline_s:
+            try:
+                client.invoke(FunctionName=name)
+            except ClientError as error:
+                if answer_of(error)["Reason"] == too_quick:
+                    return answer_of(error)
+        raise AssertionError("never")
+
+    with ThreadPoolExecutor(4) as callers:
+        responses = [call.result() for call in [callers.submit(until_too_quick) for _ in range(4)]]
+    for response in responses:
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
+        assert response["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
+        assert response["Error"] == {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."}
+        assert (response["Reason"], response["Type"]) == (too_quick, "User")
+
+
+def test_what_runs_beyond_provisioned_concurrency_says_so_and_is_initialized_on_demand(
+    lambent: Server, name: str
+) -> None:
+    client = lambent.client("lambda")
+    create(client, name, SOURCE, Publish=True)
+    client.put_provisioned_concurrency_config(
+        FunctionName=name, Qualifier="1", ProvisionedConcurrentExecutions=1
+    )
+    assert provisioned(client, name, "1") == ready(1)
+    with ThreadPoolExecutor(2) as callers:
+        calls = [callers.submit(invoke, client, name, {"seconds": 0.5}, Qualifier="1") for _ in range(2)]
+    answers = {call.result().payload[0]: call.result().headers for call in calls}
+    assert answers.keys() == {"provisioned-concurrency", "on-demand"}
+    assert "x-lambent-spillover" not in answers["provisioned-concurrency"]
+    assert answers["on-demand"]["x-lambent-spillover"] == "true"
+
+
 def test_what_an_account_has_not_cannot_be_reserved(lambent: Server, name: str) -> None:
     client = lambent.client("lambda", account="777777777777")
     create(client, name, SOURCE, Role="arn:aws:iam::777777777777:role/r")

@@ -1,0 +1,65 @@
+"""Room on a machine: functions give way to each other, and environments do not live for ever."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from harness import Server, create, invoke
+from parity.test_aliases import answer_of
+
+SLEEPER = """
+import time
+
+def handler(event, context):
+    time.sleep((event or {}).get("seconds", 0))
+"""
+REASON = "x-lambent-cold-start-reason"
+
+
+def health(server: Server) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{server.endpoint}/_lambent/health", timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def test_functions_make_room_for_each_other_and_are_throttled_when_nothing_can_go(
+    new_server: Callable[..., Server],
+) -> None:
+    """Of 40 MB, a version of 128 MB takes 32 until it is known to need less, and then at least 16."""
+    server = new_server("--memory-budget-mb", "40", "--memory-wait-s", "0.2")
+    client = server.client("lambda")
+    for name in ("one", "two"):
+        create(client, name, SLEEPER, MemorySize=128, Timeout=30)
+    assert invoke(client, "one").headers[REASON] == "first"
+    assert health(server)["memory"] == {"budget_mb": 40, "claimed_mb": 16}
+    assert invoke(client, "two").headers[REASON] == "first"
+    assert health(server)["environments"] == 1
+    # Now that both are known, there is room for both.
+    assert invoke(client, "one").headers[REASON] == "retired"
+    assert REASON not in invoke(client, "two").headers
+    assert health(server)["environments"] == 2
+    with ThreadPoolExecutor(2) as callers:
+        calls = [callers.submit(invoke, client, name, {"seconds": 2}) for name in ("one", "two")]
+        while health(server)["running_invocations"] < 2:
+            time.sleep(0.01)
+        with pytest.raises(ClientError) as refused:
+            invoke(client, "one")
+        assert answer_of(refused.value)["Reason"] == "ConcurrentInvocationLimitExceeded"
+        assert [call.result().status for call in calls] == [200, 200]
+
+
+def test_an_environment_is_retired_when_it_is_old_enough_and_has_ended_its_invocation(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server("--max-life-s", "0.2")
+    client = server.client("lambda")
+    create(client, "sleeper", SLEEPER)
+    assert invoke(client, "sleeper", {"seconds": 0.3}).headers[REASON] == "first"
+    assert invoke(client, "sleeper", {"seconds": 0.3}).headers[REASON] == "retired"
