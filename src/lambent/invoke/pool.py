@@ -300,15 +300,9 @@ class Pool:
     def _stop_soon(self, resident: Resident, reason: str) -> None:
         self._provisioned.discard(resident)
         resident.claim.leave()
-        task = asyncio.create_task(self._stop(resident, reason))
+        task = asyncio.create_task(resident.end(reason))
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
-
-    async def _stop(self, resident: Resident, reason: str) -> None:
-        try:
-            await resident.environment.stop(reason)
-        finally:
-            resident.claim.release()
 
     # Starts ------------------------------------------------------------------------------------------------
 
@@ -370,15 +364,19 @@ class Pool:
         try:
             resident = await start
         except Exception as error:
-            self._starting.discard(task)
+            self._is_over(task)
             # One failed start fails one invocation: the others have starts of their own.
             if not self._refuse_next(error):
                 _log.warning("An environment of %s could not be started: %s", self.version.arn, error)
             return
-        # It is over before anything else is decided: whoever comes next must not wait for it.
-        self._starting.discard(task)
+        self._is_over(task)
         if resident is not None:
             self._offer(resident, resident.born_s)
+
+    def _is_over(self, task: asyncio.Task[None]) -> None:
+        """Count a start as over before anything else is decided: whoever comes next must not wait for it."""
+        self._starting.discard(task)
+        self._ahead_soon.discard(task)
 
     def _is_needed(self, task: asyncio.Task[None]) -> bool:
         """Return whether a start is; one that is not is over at once, so that the others of now are counted right."""

@@ -38,3 +38,10 @@ class Resident:
     idle_since_s: float = 0.0
     used_mb: int | None = None
     """What its last report said; None before the first."""
+
+    async def end(self, reason: str) -> None:
+        """Stop it, and give back what it claims."""
+        try:
+            await self.environment.stop(reason)
+        finally:
+            self.claim.release()

@@ -83,6 +83,8 @@ def test_an_invocation_that_comes_while_the_one_ahead_is_starting_takes_that() -
         assert starter.reasons == ["first", "scale-out"]
         starter.gate.set()
         assert await waiting is starter.environments[1]
+        await later(clock, SOON_S)
+        assert repr(pool) == "<Pool f:$LATEST 2 busy, 1 idle, 0 starting, 0 waiting>"
 
     with_one_ahead(story)
 
