@@ -100,9 +100,12 @@ def test_the_log_tells_of_the_snapshot_and_of_each_restore(lambent: Server, name
         lines = {}
         for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]:
             lines.setdefault(event["logStreamName"], []).append(event["message"].split()[0])
-    snapshot, restored = lines.values()
+    restore = ["RESTORE_START", "RESTORE_REPORT"]
+    snapshot, *restored = sorted(lines.values())
     assert snapshot == ["INIT_START", "init"]
-    assert restored == ["RESTORE_START", "RESTORE_REPORT", "START", "handled", "END", "REPORT"]
+    assert [*restore, "START", "handled", "END", "REPORT"] in restored
+    # Another one may wait ahead of the next invocation.
+    assert len([it for it in restored if it != restore]) == 1
 
 
 def test_hooks_run_around_the_snapshot_in_awss_order(lambent: Server, name: str) -> None:
@@ -128,9 +131,11 @@ def test_what_init_has_left_in_tmp_is_in_every_environment(lambent: Server, name
     source = """
 import os, time
 os.makedirs("/tmp/d"); open("/tmp/d/model", "w").write("m")
+made = []
 def handler(event, context):
-    time.sleep(0.2)
-    had = sorted(os.listdir("/tmp/d")); open("/tmp/d/" + context.aws_request_id, "w").write("x")
+    time.sleep(0.3)
+    had = sorted(set(os.listdir("/tmp/d")) - set(made))
+    made.append(context.aws_request_id); open("/tmp/d/" + made[-1], "w").write("x")
     return [had, open("/tmp/d/model").read(), os.stat("/tmp/d/model").st_uid]
 """
     client = lambent.client("lambda")
