@@ -142,6 +142,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         runtimes = await _runtimes(settings, library)
         code = UnpackedCode(data.code, blobs)
         await asyncio.to_thread(code.sweep)
+        memory = MemoryBudget(
+            limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
+        )
         node = LocalNode(
             sandbox=sandbox,
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
@@ -151,9 +154,10 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             emit=stream.emit,
             credentials=_execution_credentials(identities, data.secret, clock),
             snapshots_max=settings.sandbox.snapshots_max,
+            hold_memory=memory.hold,
         )
         stack.push_async_callback(node.close)
-        invoker = await stack.enter_async_context(_invoker(settings, node, clock))
+        invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
         lambda_ = lambda_service(
             documents=documents,
             functions=functions,
@@ -312,7 +316,7 @@ async def _runtimes(settings: Settings, library: RuntimeLibrary) -> Runtimes:
     return Runtimes([Python(interpreters=interpreters, library=library, exact=exact)])
 
 
-def _invoker(settings: Settings, node: LocalNode, clock: Clock) -> Invoker:
+def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock) -> Invoker:
     async def start(version: FunctionVersion, cold_start_reason: str) -> Any:
         if cold_start_reason == PROVISIONED:
             return await node.provision(version)
@@ -324,9 +328,7 @@ def _invoker(settings: Settings, node: LocalNode, clock: Clock) -> Invoker:
         account_concurrency=settings.invoke.account_concurrency,
         idle_timeout_s=settings.invoke.idle_timeout_s,
         drain_timeout_s=settings.server.drain_timeout_s,
-        memory=MemoryBudget(
-            limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
-        ),
+        memory=memory,
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
     )

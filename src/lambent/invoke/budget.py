@@ -141,6 +141,12 @@ class MemoryBudget:
             return None
         return self._claim(mb)
 
+    def hold(self, mb: int) -> Claim:
+        """Return a claim on what is in use already, whether there was room for it or not; others make room."""
+        claim = Claim(self, mb)
+        self.change(mb)
+        return claim
+
     async def claim(self, needed_mb: Callable[[], int]) -> Claim | None:
         """Return a claim as soon as there is room, in the order of asking; idle environments make room.
 

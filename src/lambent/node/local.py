@@ -19,7 +19,7 @@ from lambent.domain.function import ActivationError, FunctionKey, FunctionVersio
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials, credentials_document
 from lambent.node.environment import Environment, State
-from lambent.node.plan import Listening, Plan, Snapshot, Surroundings
+from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
 from lambent.node.snapshots import SnapshotInitError, Snapshots, TemplateRuntime
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
@@ -85,6 +85,7 @@ class LocalNode:
         emit: Callable[[Fact], None],
         credentials: Callable[[FunctionVersion], Awaitable[Credentials]],
         snapshots_max: int,
+        hold_memory: Callable[[int], Held],
     ) -> None:
         """Make the node.
 
@@ -97,6 +98,7 @@ class LocalNode:
             emit: takes the facts.
             credentials: makes those of a function's execution role.
             snapshots_max: how many SnapStart versions to keep a snapshot of.
+            hold_memory: counts MB that a snapshot takes, until they are released.
         """
         self._sandbox = sandbox
         self._has_own_network = has_own_network
@@ -105,6 +107,7 @@ class LocalNode:
         self._clock = clock
         self._emit = emit
         self._credentials = credentials
+        self._hold_memory = hold_memory
         self._endpoint: Endpoint | None = None
         self._snapshots = Snapshots(self._begin_snapshot, snapshots_max=snapshots_max)
 
@@ -206,7 +209,11 @@ class LocalNode:
     def _surroundings(self) -> Surroundings:
         assert self._endpoint is not None, "open_endpoint comes first"
         return Surroundings(
-            sandbox=self._sandbox, clock=self._clock, emit=self._emit, serve_endpoint=self._endpoint.serve
+            sandbox=self._sandbox,
+            clock=self._clock,
+            emit=self._emit,
+            hold_memory=self._hold_memory,
+            serve_endpoint=self._endpoint.serve,
         )
 
     async def _plan_of(

@@ -21,6 +21,14 @@ class Listening(Protocol):
         ...
 
 
+class Held(Protocol):
+    """Memory of the machine that somebody takes for long."""
+
+    def release(self) -> None:
+        """Say that it is free again. May be repeated."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What every environment of a node is given."""
@@ -28,6 +36,8 @@ class Surroundings:
     sandbox: Sandbox
     clock: Clock
     emit: Callable[[Fact], None]
+    hold_memory: Callable[[int], Held]
+    """Counts this many MB as taken, until they are released."""
     serve_endpoint: Callable[[socket.socket], Awaitable[Listening]]
     """Answers Lambent's own API on a socket that listens inside an environment."""
 

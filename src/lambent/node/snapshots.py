@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -18,12 +19,13 @@ from lambent.domain.facts import Fact, InitReport, InitStart, LogLine, Output
 from lambent.domain.function import FunctionKey, FunctionVersion
 from lambent.domain.limits import PROVISIONED_INIT_MAX_S
 from lambent.node.ending import RuntimeExit, TimedOut, init_status
-from lambent.node.plan import Plan, Snapshot, Surroundings
+from lambent.node.plan import Held, Plan, Snapshot, Surroundings
 from lambent.node.runtime_api import Answer, Restoring
 from lambent.node.runtime_process import RuntimeEnded, RuntimeProcess
 from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template
 
 _log = logging.getLogger(__name__)
+_MB = 1024 * 1024
 
 
 class SnapshotInitError(Exception):
@@ -55,6 +57,7 @@ class TemplateRuntime:
             on_exit=self._on_exit,
         )
         self._template: Template | None = None
+        self._memory: Held | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -88,6 +91,7 @@ class TemplateRuntime:
             raise SnapshotInitError(status, error_type)
         assert self._template is not None
         await self._template.wait_copyable()
+        self._memory = self._around.hold_memory(math.ceil(self._template.process.peak_memory_bytes() / _MB))
         return Snapshot(template=self._template, tmp=self._plan.tmp)
 
     async def close(self) -> None:
@@ -96,6 +100,8 @@ class TemplateRuntime:
             await self._template.close()
             await self._template.process.wait()
         await self._runtime.stop()
+        if self._memory is not None:
+            self._memory.release()
         await self._plan.tmp.close()
 
     async def _launch(self, spec: SandboxSpec) -> SandboxProcess:

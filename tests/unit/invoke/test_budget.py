@@ -213,3 +213,17 @@ def test_idle_environments_go_when_others_grow_beyond_the_budget() -> None:
         assert budget.claimed_mb == 200
 
     with_budget(story)
+
+
+def test_what_is_in_use_already_is_counted_even_beyond_the_budget_and_others_make_room() -> None:
+    async def story(budget: MemoryBudget, clock: ManualClock) -> None:
+        gone: list[str] = []
+        await claimed(budget, 80)
+        budget.evict_from(lambda: [] if gone else [idle("sleeping", 40, 1.0, gone)])
+        held = budget.hold(50)
+        assert (budget.claimed_mb, gone) == (130, ["sleeping"])
+        assert budget.try_claim(1) is None
+        held.release()
+        assert budget.claimed_mb == 80
+
+    with_budget(story)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -215,7 +216,11 @@ def tell(tmp_path: Path, script: Script, story: Callable[[World], Awaitable[None
             cold_start_reason="first",
         )
         around = Surroundings(
-            sandbox=sandbox, clock=SystemClock(), emit=facts.append, serve_endpoint=serve_endpoint
+            sandbox=sandbox,
+            clock=SystemClock(),
+            emit=facts.append,
+            hold_memory=lambda _: Mock(),
+            serve_endpoint=serve_endpoint,
         )
         world = World(Environment(plan, around), sandbox, tmp, facts)
         try:
