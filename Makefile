@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench up format clean
+.PHONY: install demo test check bench soak up format clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -36,6 +36,9 @@ format: install
 
 bench: install
 	$(BIN)/python -m tests.bench
+
+soak: install
+	$(BIN)/python -m tests.soak
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis .bench

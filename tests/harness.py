@@ -38,10 +38,17 @@ _STOP_TIMEOUT_S = 60
 class Server:
     """`lambent up` as a process."""
 
-    def __init__(self, data_directory: Path, *flags: str, environ: Mapping[str, str] | None = None) -> None:
-        """Start it on a free port and wait until it says that it runs."""
+    def __init__(
+        self,
+        data_directory: Path,
+        *flags: str,
+        environ: Mapping[str, str] | None = None,
+        user: int | None = None,
+    ) -> None:
+        """Start it on a free port, as this user (None: ours), and wait until it says that it runs."""
         self.data_directory = data_directory
         self._flags = flags
+        self._user = user
         self._environ = environ or {}
         self.start()
 
@@ -57,6 +64,9 @@ class Server:
             stderr=self.errors,
             env=clean_environ() | DEFAULTS | dict(self._environ),
             cwd=self.data_directory.parent,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
         )
         self.start_block = self._read_start_block()
         found = re.search(r"endpoint\s+(http://\S+)", self.start_block)

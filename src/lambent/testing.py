@@ -7,7 +7,7 @@ import hashlib
 import heapq
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +114,12 @@ class MemoryStore:
 
     async def delete(self, name: str) -> None:
         (Path(self._directory.name) / name).unlink(missing_ok=True)
+
+    async def keep_only(self, names: Set[str]) -> None:
+        directory = Path(self._directory.name)
+        for path in await asyncio.to_thread(lambda: list(directory.iterdir())):
+            if path.name not in names:
+                path.unlink()
 
     def close(self) -> None:
         """Remove the blob files."""

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from tests.bench import figures, processes, table
-from tests.bench.figures import Bench, Effort, Figure
+from tests.bench import figures, measuring, processes, table
+from tests.bench.goals import Figure
 from tests.bench.load import LoadFailed
+from tests.bench.measuring import Bench, Effort, Group
 from tests.bench.peers import HELLO, HELLO_BOTO3, HOLD, Floor, Lambent, RieMissing, fetch_rie, versions
 from tests.harness import REPOSITORY
 
@@ -30,8 +31,8 @@ _BENCH_DIRECTORY = REPOSITORY / ".bench"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench."""
     options = _parser().parse_args(arguments)
-    console = Console(highlight=False, width=None if os.isatty(1) else 140)
-    effort = figures.QUICK if options.quick else figures.FULL
+    console = Console(highlight=False, width=None if os.isatty(1) else 150)
+    effort = measuring.QUICK if options.quick else measuring.FULL
     before = table.read(options.compare) if options.compare else None
     started = table.Results(
         taken_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     signal.signal(signal.SIGTERM, _leave)
     try:
-        found, notices = _measure(effort, Console(stderr=True, highlight=False, soft_wrap=True))
+        groups = [group for group in figures.GROUPS if not options.only or _name(group) in options.only]
+        found, notices = _measure(effort, groups, Console(stderr=True, highlight=False, soft_wrap=True))
     finally:
         processes.end_all_below(os.getpid())
     results = table.with_figures(started, found, notices, peers=versions(_BENCH_DIRECTORY))
@@ -55,7 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--quick", action="store_true", help="a short run: half a minute, less certain")
+    parser.add_argument("--quick", action="store_true", help="a short run: a minute or two, less certain")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="GROUP",
+        choices=[_name(group) for group in figures.GROUPS],
+        help=f"measure this group alone; may be repeated: {', '.join(map(_name, figures.GROUPS))}",
+    )
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show the change since an earlier run")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", default=_BENCH_DIRECTORY / "results.json", help="where to"
@@ -63,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(effort: Effort, progress: Console) -> tuple[list[Figure], list[str]]:
+def _name(group: Group) -> str:
+    return group.__name__.replace("_", "-")  # type: ignore[attr-defined]  # functions have one
+
+
+def _measure(effort: Effort, groups: Sequence[Group], progress: Console) -> tuple[list[Figure], list[str]]:
     started_s = time.monotonic()
     notices: list[str] = []
     found: list[Figure] = []
@@ -75,9 +88,14 @@ def _measure(effort: Effort, progress: Console) -> tuple[list[Figure], list[str]
         lambent = stack.enter_context(Lambent(directory))
         _create_functions(lambent)
         bench = Bench(
-            effort=effort, directory=directory, lambent=lambent, floor=floor, rie_program=rie_program
+            effort=effort,
+            directory=directory,
+            cache=_BENCH_DIRECTORY,
+            lambent=lambent,
+            floor=floor,
+            rie_program=rie_program,
         )
-        for group in figures.GROUPS:
+        for group in groups:
             words = (group.__doc__ or "").splitlines()[0]
             if time.monotonic() - started_s > effort.limit_s:
                 notices.append(f"Left out, because the time was over: {words}")

@@ -6,119 +6,35 @@ figure is judged here.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import statistics
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 
-from tests.bench import load
+from tests.bench import load, many, snapstart
+from tests.bench.goals import FLOOR, LAMBENT, RIE, Figure
 from tests.bench.load import Load, LoadFailed, Target
-from tests.bench.peers import HELLO_BOTO3, Floor, Lambent, Rie
+from tests.bench.measuring import MB, SETTLE_S, Bench, Effort, Group, percentile
+from tests.bench.peers import HELLO, HELLO_BOTO3, Floor, Lambent
 
-LAMBENT, RIE, FLOOR = Lambent.name, Rie.name, Floor.name
 CONNECTIONS = 8
-ENVIRONMENTS = 30
+ENVIRONMENTS = 100
 FUNCTIONS = 20
-_SETTLE_S = 0.1
-"""For the environments of the round before to be gone, so that their end is not measured with the next start."""
-_MB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """How long and how often to measure."""
-
-    starts: int
-    rounds: int
-    round_s: float
-    cold_starts: int
-    peer_cold_starts: int
-    boto3_cold_starts: int
-    bursts: int
-    hold_s: float
-    limit_s: float
-    """The whole run takes no longer, but for what was begun: later groups are left out instead."""
-
-
-FULL = Effort(
-    starts=5,
-    rounds=3,
-    round_s=3.0,
-    cold_starts=40,
-    peer_cold_starts=15,
-    boto3_cold_starts=15,
-    bursts=3,
-    hold_s=5.0,
-    limit_s=190.0,
-)
-QUICK = Effort(
-    starts=2,
-    rounds=2,
-    round_s=1.0,
-    cold_starts=20,
-    peer_cold_starts=4,
-    boto3_cold_starts=5,
-    bursts=1,
-    hold_s=4.0,
-    limit_s=34.0,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One measured quantity of Lambent and of the peers that have it."""
-
-    name: str
-    unit: str
-    values: dict[str, float]
-    """By who was measured."""
-    more_is_better: bool = False
-    note: str = ""
-
-
-@dataclass(kw_only=True)
-class Bench:
-    """What the groups measure: servers that run, and how much to measure."""
-
-    effort: Effort
-    directory: Path
-    """For what dies with the run."""
-    lambent: Lambent
-    floor: Floor
-    rie_program: Path | None
-    _serial: int = field(default=0, init=False)
-
-    @contextlib.contextmanager
-    def rie(self, source: str | None = None) -> Generator[Rie | None]:
-        """A fresh emulator while the context lasts, if there is one on this machine."""
-        if self.rie_program is None:
-            yield None
-            return
-        self._serial += 1
-        sources = () if source is None else (source,)
-        with Rie(self.rie_program, self.directory / f"rie-{self._serial}", *sources) as rie:
-            yield rie
-
-
-Group = Callable[[Bench], list[Figure]]
 
 
 def starts(bench: Bench) -> list[Figure]:
     """From the command to an answer (Lambent: of its health path; peers: to a listening port)."""
     found: dict[str, list[float]] = {LAMBENT: [], RIE: [], FLOOR: []}
-    for turn in range(bench.effort.starts):
-        with Lambent(_new(bench.directory / f"start-{turn}")) as lambent:
+    for _ in range(bench.effort.starts):
+        with Lambent(bench.new_directory("start")) as lambent:
             found[LAMBENT].append(lambent.started_in_s)
-        with Floor(bench.directory / f"floor-{turn}") as floor:
+        with Floor(bench.new_directory("floor")) as floor:
             found[FLOOR].append(floor.started_in_s)
         with bench.rie() as rie:
             if rie is not None:
                 found[RIE].append(rie.started_in_s)
     note = "median; Lambent opens its stores and probes its walls, the peers only listen"
-    return [Figure(name="start of the server", unit="ms", values=_medians_ms(found), note=note)]
+    return [_figure_ms("start of the server", found, note)]
 
 
 def warm(bench: Bench) -> list[Figure]:
@@ -138,7 +54,7 @@ def warm(bench: Bench) -> list[Figure]:
         Figure(
             name="warm invoke, p99",
             unit="ms",
-            values={name: _percentile(found, 99) * 1000 for name, found in latencies_s.items()},
+            values={name: percentile(found, 99) * 1000 for name, found in latencies_s.items()},
             note="1 connection",
         ),
         _throughput("throughput, 1 connection", loads),
@@ -164,7 +80,7 @@ def throughput(bench: Bench) -> list[Figure]:
         Figure(
             name=f"warm invoke, p99, {CONNECTIONS} connections",
             unit="ms",
-            values={peer: _percentile(found, 99) * 1000 for peer, found in latencies_s.items()},
+            values={peer: percentile(found, 99) * 1000 for peer, found in latencies_s.items()},
         ),
     ]
 
@@ -173,9 +89,18 @@ def cold_starts(bench: Bench) -> list[Figure]:
     """The first invocation of a configuration: a new environment, its init phase, and the result."""
     effort = bench.effort
     return [
-        _cold(bench, "cold", None, effort.cold_starts, effort.peer_cold_starts, "cold start, hello"),
         _cold(
             bench,
+            bench.lambent,
+            "cold",
+            None,
+            effort.cold_starts,
+            effort.peer_cold_starts,
+            "cold start, hello",
+        ),
+        _cold(
+            bench,
+            bench.lambent,
             "cold-boto3",
             HELLO_BOTO3,
             effort.boto3_cold_starts,
@@ -183,6 +108,14 @@ def cold_starts(bench: Bench) -> list[Figure]:
             "cold start, import boto3",
         ),
     ]
+
+
+def cold_starts_without_stems(bench: Bench) -> list[Figure]:
+    """The same of a server that keeps no sandboxes ready, so that each environment starts an interpreter."""
+    with Lambent(bench.new_directory("stemless"), "--stems", "0") as lambent:
+        lambent.create("cold", HELLO)
+        words = "cold start, hello, no stem ready"
+        return [_cold(bench, lambent, "cold", None, bench.effort.cold_starts // 2, 0, words)]
 
 
 def bursts(bench: Bench) -> list[Figure]:
@@ -195,13 +128,13 @@ def bursts(bench: Bench) -> list[Figure]:
     fewest = ENVIRONMENTS
     for turn in range(bench.effort.bursts):
         lambent.reconfigure("hold", turn)
-        time.sleep(2 * _SETTLE_S)
+        time.sleep(2 * SETTLE_S)
         before_bytes = lambent.below_pss_bytes()
         sent_s = time.time()
         answers = [json.loads(answer.body) for _, answer in load.all_at_once(target, count=ENVIRONMENTS)]
         last_s.append(max(started_s for _, started_s in answers) - sent_s)
         found = len({log_stream for log_stream, _ in answers})
-        weights_mb.append((lambent.below_pss_bytes() - before_bytes) / found / _MB)
+        weights_mb.append((lambent.below_pss_bytes() - before_bytes) / found / MB)
         fewest = min(fewest, found)
     note = "until the last handler runs; memory 512 MB each"
     if fewest < ENVIRONMENTS:
@@ -228,7 +161,7 @@ def control_plane(bench: Bench) -> list[Figure]:
     for name, target in targets.items():
         found = load.one_after_another(target, duration_s=bench.effort.round_s / 2).latencies_s
         for words, percent in (("p50", 50), ("p99", 99)):
-            value_ms = _percentile(found, percent) * 1000
+            value_ms = percentile(found, percent) * 1000
             figures.append(Figure(name=f"{name}, {words}", unit="ms", values={LAMBENT: value_ms}))
     return figures
 
@@ -236,24 +169,29 @@ def control_plane(bench: Bench) -> list[Figure]:
 def idle_server(bench: Bench) -> list[Figure]:
     """The memory of servers that have not been asked to run anything."""
     values = {
-        LAMBENT: bench.lambent.pss_bytes() / _MB,
-        FLOOR: bench.floor.pss_bytes() / _MB,
+        LAMBENT: bench.lambent.pss_bytes() / MB,
+        FLOOR: bench.floor.pss_bytes() / MB,
     }
     with bench.rie() as rie:
         if rie is not None:
-            values[RIE] = rie.pss_bytes() / _MB
+            values[RIE] = rie.pss_bytes() / MB
     return [Figure(name="memory of the idle server", unit="MB", values=values, note="PSS, no environments")]
 
 
-GROUPS: tuple[Group, ...] = (idle_server, starts, cold_starts, warm, throughput, bursts, control_plane)
+GROUPS: tuple[Group, ...] = (
+    *(idle_server, starts, cold_starts, cold_starts_without_stems, warm, throughput, bursts, control_plane),
+    *(snapstart.restores, snapstart.one_ahead, snapstart.restored_memory, many.many_functions),
+)
 
 
-def _cold(bench: Bench, name: str, source: str | None, count: int, peer_count: int, words: str) -> Figure:
+def _cold(
+    bench: Bench, lambent: Lambent, name: str, source: str | None, count: int, peer_count: int, words: str
+) -> Figure:
     found: dict[str, list[float]] = {LAMBENT: [], RIE: []}
-    target = bench.lambent.invoke_target(name)
+    target = lambent.invoke_target(name)
     for turn in range(count):
-        bench.lambent.reconfigure(name, turn)
-        time.sleep(_SETTLE_S)
+        lambent.reconfigure(name, turn)
+        time.sleep(SETTLE_S)
         latency_s, answer = load.once(target)
         if answer.header("x-lambent-cold-start-reason") is None:
             raise LoadFailed(f"the invocation of {name} was no cold start")
@@ -262,12 +200,12 @@ def _cold(bench: Bench, name: str, source: str | None, count: int, peer_count: i
             continue
         with bench.rie(source) as rie:
             if rie is not None:
-                time.sleep(_SETTLE_S)
+                time.sleep(SETTLE_S)
                 found[RIE].append(load.once(rie.invoke_target())[0])
     note = f"invoke to result, median of {count}"
     if found[RIE]:
         note += f"; RIE: first invoke of a started emulator, no walls, of {len(found[RIE])}"
-    return Figure(name=words, unit="ms", values=_medians_ms(found), note=note)
+    return _figure_ms(words, found, note)
 
 
 def _idle_weight(bench: Bench, lambent_mb: float) -> Figure:
@@ -275,7 +213,7 @@ def _idle_weight(bench: Bench, lambent_mb: float) -> Figure:
     with bench.rie() as rie:
         if rie is not None:
             load.once(rie.invoke_target())
-            values[RIE] = rie.pss_bytes() / _MB
+            values[RIE] = rie.pss_bytes() / MB
     note = "PSS of its processes, once idle; RIE: emulator and runtime"
     return Figure(name="memory of one environment", unit="MB", values=values, note=note)
 
@@ -299,16 +237,10 @@ def _throughput(name: str, loads: dict[str, list[Load]], *, note: str = "") -> F
     return Figure(name=name, unit="per s", values=values, more_is_better=True, note=note)
 
 
+def _figure_ms(name: str, found_s: dict[str, list[float]], note: str) -> Figure:
+    p99 = {peer: percentile(found, 99) * 1000 for peer, found in found_s.items() if found}
+    return Figure(name=name, unit="ms", values=_medians_ms(found_s), p99=p99, note=note)
+
+
 def _medians_ms(found_s: dict[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(found) * 1000 for name, found in found_s.items() if found}
-
-
-def _percentile(found: list[float] | tuple[float, ...], percent: int) -> float:
-    """The nearest rank: a value that was measured."""
-    ordered = sorted(found)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
-
-
-def _new(directory: Path) -> Path:
-    directory.mkdir(parents=True)
-    return directory

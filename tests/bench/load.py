@@ -15,7 +15,7 @@ from typing import TypeVar
 import uvloop
 
 _CONNECT_TIMEOUT_S = 5.0
-_ANSWER_TIMEOUT_S = 20.0
+_ANSWER_TIMEOUT_S = 30.0
 _Measured = TypeVar("_Measured")
 
 
@@ -48,6 +48,13 @@ class Target:
     request: bytes
     answer: bytes | None = None
     """The body that is right; None takes any body of a response with status 200."""
+
+    def with_event(self, event: bytes) -> Target:
+        """Return the same request with another body, whatever the answer may be then."""
+        head, _, _ = self.request.partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length:")]
+        lines.append(b"Content-Length: %d" % len(event))
+        return Target(port=self.port, request=b"\r\n".join([*lines, b"", b""]) + event)
 
     def check(self, answer: Answer) -> None:
         """Refuse to count a wrong answer as a fast one.
@@ -161,6 +168,39 @@ def all_at_once(target: Target, *, count: int) -> list[tuple[float, Answer]]:
         finally:
             for connection in connections:
                 connection.close()
+
+    return _run(measure)
+
+
+def staggered(
+    target: Target, *, count: int, pause_s: float, read: Callable[[float, Answer], _Measured]
+) -> list[_Measured]:
+    """Send requests over open connections, one a moment after the other, whether that one is answered or not.
+
+    Args:
+        target: where to.
+        count: how many.
+        pause_s: between two of them.
+        read: is handed when a request was sent (seconds since the epoch) and its answer, when all are answered.
+
+    Raises:
+        LoadFailed: not every answer was right.
+    """
+
+    async def measure() -> list[_Measured]:
+        connections = [await _connect(target.port) for _ in range(count)]
+        sent: list[tuple[float, asyncio.Future[Answer]]] = []
+        try:
+            for connection in connections:
+                sent.append((time.time(), connection.ask(target.request)))
+                await asyncio.sleep(pause_s)
+            answers = await asyncio.gather(*(answered for _, answered in sent))
+        finally:
+            for connection in connections:
+                connection.close()
+        for answer in answers:
+            target.check(answer)
+        return [read(at_s, answer) for (at_s, _), answer in zip(sent, answers, strict=True)]
 
     return _run(measure)
 

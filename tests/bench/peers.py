@@ -6,6 +6,7 @@ are handed the same handlers and the same request bytes but for the path. Nothin
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -13,13 +14,16 @@ import stat
 import subprocess
 import sys
 import time
+import types
 import zipfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.request import urlopen
 
 from tests.bench import processes
+from tests.bench.goals import FLOOR, LAMBENT, RIE
 from tests.bench.load import Target
 from tests.harness import REGION, REPOSITORY, Server, clean_environ, create
 
@@ -52,12 +56,20 @@ class RieMissing(Exception):
 class Lambent:
     """`lambent up` with data of its own."""
 
-    name = "Lambent"
+    name = LAMBENT
 
-    def __init__(self, directory: Path) -> None:
-        """Start it; returns when it answers its health path."""
+    def __init__(
+        self, directory: Path, *flags: str, environ: Mapping[str, str] = types.MappingProxyType({})
+    ) -> None:
+        """Start it; returns when it answers its health path.
+
+        Args:
+            directory: of its data directory.
+            flags: settings that it must know.
+            environ: settings that it may know: a variable of a setting that there is not yet changes nothing.
+        """
         started_s = time.perf_counter()
-        self.server = Server(directory / "data")
+        self.server = Server(directory / "data", *flags, environ=environ)
         try:
             self.health()
             self.started_in_s = time.perf_counter() - started_s
@@ -80,9 +92,25 @@ class Lambent:
         if not answer.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"Lambent is not healthy: {answer!r}")
 
-    def create(self, name: str, source: str, *, memory_mb: int = MEMORY_MB, timeout_s: int = 30) -> None:
-        """Create a function."""
-        create(self.client, name, source, Runtime=RUNTIME, MemorySize=memory_mb, Timeout=timeout_s)
+    def create(
+        self,
+        name: str,
+        source: str,
+        *,
+        memory_mb: int = MEMORY_MB,
+        timeout_s: int = 30,
+        runtime: str = RUNTIME,
+        files: Mapping[str, bytes] = types.MappingProxyType({}),
+        **settings: Any,
+    ) -> None:
+        """Create a function, with further files beside its source."""
+        settings |= {"Runtime": runtime, "MemorySize": memory_mb, "Timeout": timeout_s}
+        create(self.client, name, {**files, "app.py": source}, **settings)
+
+    def environments(self) -> int:
+        """Return how many execution environments there are, by its health path."""
+        with urlopen(f"{self.server.endpoint}/_lambent/health", timeout=_START_TIMEOUT_S) as answer:
+            return int(json.load(answer)["environments"])
 
     def reconfigure(self, name: str, turn: int) -> None:
         """Change a function's environment variables, so that its next invocation is a cold start."""
@@ -94,10 +122,20 @@ class Lambent:
             time.sleep(_POLL_INTERVAL_S)
             answer = self.client.get_function_configuration(FunctionName=name)
 
-    def invoke_target(self, name: str, *, event: bytes = EVENT, answer: bytes | None = EVENT) -> Target:
+    def invoke_target(
+        self,
+        name: str,
+        *,
+        event: bytes = EVENT,
+        answer: bytes | None = EVENT,
+        qualifier: str = "",
+        wants_log_tail: bool = False,
+    ) -> Target:
         """Return the invocation of a function."""
         path = f"/2015-03-31/functions/{name}/invocations"
-        return Target(port=self.server.port, request=_request("POST", path, event), answer=answer)
+        path += f"?Qualifier={qualifier}" if qualifier else ""
+        headers = ("X-Amz-Log-Type: Tail",) if wants_log_tail else ()
+        return Target(port=self.server.port, request=_request("POST", path, event, *headers), answer=answer)
 
     def get_target(self, path: str) -> Target:
         """Return a reading request."""
@@ -162,7 +200,7 @@ class _Process:
 class Rie(_Process):
     """AWS's Runtime Interface Emulator with AWS's Python runtime client: one function, one environment, no walls."""
 
-    name = "RIE"
+    name = RIE
 
     def __init__(self, program: Path, directory: Path, source: str = HELLO) -> None:
         """Start it; returns when it listens. The runtime inside starts with the first invocation."""
@@ -195,7 +233,7 @@ class Rie(_Process):
 class Floor(_Process):
     """Uvicorn (uvloop and httptools) with an application of a few lines."""
 
-    name = "uvicorn"
+    name = FLOOR
 
     def __init__(self, directory: Path) -> None:
         """Start it; returns when it listens."""
@@ -262,7 +300,7 @@ def _download_sam_cli(directory: Path) -> Path:
     return wheels[-1]
 
 
-def _request(method: str, path: str, body: bytes) -> bytes:
+def _request(method: str, path: str, body: bytes, *headers: str) -> bytes:
     """A request as an AWS SDK sends it. The signature has the right form and is nobody's."""
     head = [
         f"{method} {path} HTTP/1.1",
@@ -273,6 +311,7 @@ def _request(method: str, path: str, body: bytes) -> bytes:
         "Authorization: AWS4-HMAC-SHA256 "
         f"Credential=000000000000/20260101/{REGION}/lambda/aws4_request, "
         f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}",
+        *headers,
         f"Content-Length: {len(body)}",
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -13,7 +13,8 @@ import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from tests.bench.figures import FLOOR, LAMBENT, RIE, Figure
+from tests.bench import goals
+from tests.bench.goals import FLOOR, LAMBENT, RIE, Figure, Judged
 
 _BUSY_LOAD = 0.5
 
@@ -31,6 +32,7 @@ class Results:
     """Of the last minute before the run."""
     notices: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
+    goals: tuple[Judged, ...] = ()
 
 
 def machine() -> str:
@@ -62,12 +64,13 @@ def show(results: Results, before: Results | None, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("figure", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    columns = [LAMBENT, RIE, FLOOR, f"vs {RIE}", f"vs {FLOOR}"]
+    columns = [LAMBENT, "p99", RIE, FLOOR, f"vs {RIE}", f"vs {FLOOR}"]
     for column in [*columns, "before", "change"] if before else columns:
         table.add_column(column, justify="right", no_wrap=True)
     earlier = {figure.name: figure for figure in before.figures} if before else {}
     for figure in results.figures:
         cells = [_number(figure.values.get(peer)) for peer in (LAMBENT, RIE, FLOOR)]
+        cells.insert(1, _number(figure.p99.get(LAMBENT)) if figure.p99 else "")
         cells += [_ratio(figure, RIE), _ratio(figure, FLOOR)]
         if before:
             cells += _change(figure, earlier.get(figure.name))
@@ -77,11 +80,32 @@ def show(results: Results, before: Results | None, console: Console) -> None:
     console.print(
         "vs: how many times better (above 1) or worse Lambent is; change: less is better but per s."
     )
+    _show_goals(results.goals, console)
     for figure in results.figures:
         if figure.note:
             console.print(f"  {figure.name}: {figure.note}", style="dim", soft_wrap=True)
     for notice in [*results.notices, *_warnings(results)]:
         console.print(notice, style="yellow", soft_wrap=True)
+
+
+def _show_goals(judgements: Sequence[Judged], console: Console) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("goal", no_wrap=True)
+    for column in ("reached", "unit", "must", "", "aim", ""):
+        table.add_column(column, justify="left" if column in ("", "unit") else "right", no_wrap=True)
+    for judged in judgements:
+        goal, sign = judged.goal, "≥" if judged.goal.more_is_better else "≤"
+        bounds = [
+            (f"{sign} {goal.must:g}", _met(judged.meets_must)),
+            (f"{sign} {goal.aim:g}", _met(judged.meets_aim)) if goal.aim is not None else ("", ""),
+        ]
+        cells = [cell for bound in bounds for cell in bound]
+        table.add_row(goal.figure, _number(judged.reached), judged.unit, *cells)
+    console.print(table)
+
+
+def _met(is_met: bool | None) -> str:
+    return "not measured" if is_met is None else "met" if is_met else "missed"
 
 
 def _warnings(results: Results) -> list[str]:
@@ -118,4 +142,10 @@ def with_figures(
     results: Results, figures: Sequence[Figure], notices: Sequence[str], *, peers: str
 ) -> Results:
     """Complete a run."""
-    return dataclasses.replace(results, figures=tuple(figures), notices=tuple(notices), peers=peers)
+    return dataclasses.replace(
+        results,
+        figures=tuple(figures),
+        goals=tuple(goals.judge(figures)),
+        notices=tuple(notices),
+        peers=peers,
+    )

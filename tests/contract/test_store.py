@@ -261,3 +261,22 @@ def test_a_deleted_blob_can_come_back(bench: Bench) -> None:
     bench.run(bench.blobs.delete(name))
     assert bench.run(bench.blobs.put(b"back")) == name
     assert bench.blobs.path(name).read_bytes() == b"back"
+
+
+def test_a_start_forgets_every_blob_that_nothing_needs(bench: Bench) -> None:
+    kept, *others = [bench.run(bench.blobs.put(content)) for content in (b"kept", b"one", b"two")]
+    bench.run(bench.blobs.keep_only({kept, "0" * 64}))
+    assert bench.blobs.path(kept).read_bytes() == b"kept"
+    for gone in others:
+        with pytest.raises(KeyError):
+            bench.blobs.path(gone)
+
+
+def test_a_start_removes_what_a_killed_server_had_half_written(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    with asyncio.Runner() as runner:
+        name = runner.run(blobs.put(b"kept"))
+        draft = blobs.path(name).with_name(f"{'1' * 64}.0a0a0a0a.part")
+        draft.write_bytes(b"hal")
+        runner.run(blobs.keep_only({name}))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [name]

@@ -320,3 +320,25 @@ def test_an_invocation_that_outlasts_the_drain_is_ended(new_server: Callable[...
         assert server.stop() == 0
         with pytest.raises((BotoCoreError, ClientError)):
             call.result(PATIENCE_S)
+
+
+def test_code_that_nothing_needs_any_more_is_gone_after_a_power_cut(
+    new_server: Callable[..., Server], name: str
+) -> None:
+    """A living server keeps it for a while, for invocations that were assigned before."""
+    server = new_server()
+    client = server.client("lambda")
+    create(client, name, HANDLER)
+    before = stored_packages(server)
+    client.update_function_code(FunctionName=name, ZipFile=zip_of({"app.py": HANDLER + "# changed\n"}))
+    until(lambda: client.get_function_configuration(FunctionName=name)["LastUpdateStatus"] == "Successful")
+    assert before < stored_packages(server)
+    server.kill()
+    server.start()
+    assert len(stored_packages(server)) == 1
+    assert not before & stored_packages(server)
+    assert invoke(server.client("lambda"), name, 1).payload == 1
+
+
+def stored_packages(server: Server) -> set[str]:
+    return {path.name for path in (server.data_directory / "blobs").rglob("*") if path.is_file()}

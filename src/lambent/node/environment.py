@@ -270,6 +270,7 @@ class Environment:
             return ended.end
         finally:
             timer.cancel()
+            del answered  # its exception's traceback holds this frame, and with it the event
 
     async def _conclude(
         self, invocation: Invocation, started_s: float, end: Answer | RuntimeExit | TimedOut

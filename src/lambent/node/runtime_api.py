@@ -124,6 +124,7 @@ class RuntimeApi:
             connection.abort()
         if self._answered is not None:
             self._answered.cancel()
+            self._answered = None
         self.ready.cancel()
 
     # Called by connections ---------------------------------------------------------------------------------
@@ -286,7 +287,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, api: RuntimeApi) -> None:
         self._api = api
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._held = b""
         self._reset()
 
@@ -328,6 +329,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._api.disconnected(self)
+        # The parser and we hold each other: with that, whatever was said would wait for a garbage collection.
+        self._transport = self._parser = None
 
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)

@@ -7,7 +7,7 @@ to a caller must have returned from one of these awaits first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -88,6 +88,10 @@ class Blobs(Protocol):
 
     async def delete(self, name: str) -> None:
         """Forget a blob; one that is not there is no error."""
+        ...
+
+    async def keep_only(self, names: Set[str]) -> None:
+        """Forget every blob but these, and what was half written; only while nobody puts any."""
         ...
 
 

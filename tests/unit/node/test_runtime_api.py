@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -439,3 +441,26 @@ def test_every_refusal_is_json_with_the_words_of_the_runtime_api() -> None:
         assert found["errorMessage"] == "State transition from Started to Responded failed"
 
     tell(story)
+
+
+def test_what_was_said_is_forgotten_with_the_last_word() -> None:
+    """Without waiting for a garbage collection: answers have megabytes, and the server collects hardly ever."""
+
+    async def run() -> None:
+        conversation = Conversation()
+        runtime = await conversation.connect()
+        await running(conversation, runtime)
+        assert (await runtime.ask(post("/invocation/one/response", b"x" * LIMIT_BYTES)))[0] == 202
+        api = weakref.ref(conversation.api)
+        await conversation.close()
+        del conversation.api, runtime
+        # The transport says good-bye to its connection in the next turn of the loop.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert api() is None
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()

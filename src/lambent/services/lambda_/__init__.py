@@ -79,7 +79,7 @@ class LambdaService:
     async def resume(self) -> None:
         """Take up what a server before this one left; await it before the first call is answered."""
         functions = await self.records.all()
-        self.code_storage.count([*functions, *await self.layers.all()])
+        await self.code_storage.count([*functions, *await self.layers.all()])
         self.usage.count(functions)
         self.activations.resume(functions)
         self.provisioning.resume(functions)

@@ -4,7 +4,8 @@ Blobs are named by their content, so functions that were given the same zip shar
 while a stored version of a function or layer refers to it (`Records` and `LayerRecords` report every change)
 and while an operation is about to store such a version (`holding`). What nothing needs any more is deleted: at
 once when no version ever referred to it, after a grace period when one did, because an invocation that was
-assigned before may still have to unpack it.
+assigned before may still have to unpack it. A server that is killed in between forgets nothing: the next one does so
+when it starts.
 """
 
 from __future__ import annotations
@@ -46,11 +47,15 @@ class CodeStorage:
         self._inspecting = asyncio.Semaphore(_INSPECTIONS_MAX)
         self._forgetting: dict[str, asyncio.Task[None]] = {}
 
-    def count(self, owners: Iterable[Owner]) -> None:
-        """Learn at start which packages are needed; before this nothing is ever deleted."""
+    async def count(self, owners: Iterable[Owner]) -> None:
+        """Learn at start which packages are needed, and forget those that a killed server would have forgotten.
+
+        Before this nothing is ever deleted.
+        """
         for owner in owners:
             self._references.update(_blobs_of(owner))
             self._used_bytes[_place_of(owner)] += _size_bytes(owner)
+        await self._blobs.keep_only({blob for blob, count in self._references.items() if count > 0})
         self._is_counted = True
 
     def used_bytes(self, account: str, region: str) -> int:

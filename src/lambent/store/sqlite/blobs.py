@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Set
 from pathlib import Path
 
 
@@ -29,6 +30,14 @@ class FileBlobs:
     async def delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             await asyncio.to_thread(self._place(name).unlink)
+
+    async def keep_only(self, names: Set[str]) -> None:
+        await asyncio.to_thread(self._keep_only, names)
+
+    def _keep_only(self, names: Set[str]) -> None:
+        for file in self._directory.glob("??/*"):
+            if file.name not in names:
+                file.unlink(missing_ok=True)
 
     def _place(self, name: str) -> Path:
         return self._directory / name[:2] / name
