@@ -188,9 +188,10 @@ def zip_of(files: Mapping[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
-def create(client: Any, name: str, source: str | Mapping[str, str | bytes], **options: Any) -> Any:
-    """Create a Python function from source text (or files) and wait until it can be invoked."""
-    files = {"app.py": source} if isinstance(source, str) else source
+def create(client: Any, name: str, source: str | bytes | Mapping[str, str | bytes], **options: Any) -> Any:
+    """Create a Python function from source text, files or a zip, and wait until it can be invoked."""
+    if not isinstance(source, bytes):
+        source = zip_of({"app.py": source} if isinstance(source, str) else source)
     settings: dict[str, Any] = {
         "Runtime": "python3.12",
         "Handler": "app.handler",
@@ -198,7 +199,7 @@ def create(client: Any, name: str, source: str | Mapping[str, str | bytes], **op
         "Timeout": 10,
         "MemorySize": 512,
     } | options
-    answer = client.create_function(FunctionName=name, Code={"ZipFile": zip_of(files)}, **settings)
+    answer = client.create_function(FunctionName=name, Code={"ZipFile": source}, **settings)
     waiter = client.get_waiter("function_active_v2")
     waiter.wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 600})
     return answer

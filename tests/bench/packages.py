@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 _TIMEOUT_S = 180
@@ -16,28 +19,40 @@ class PackagesMissing(Exception):
     """They cannot be had here. The message is one sentence."""
 
 
-def fetch(cache: Path, python: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Return the files of packages and of what they need, downloading them if need be.
+def package_with(cache: Path, python: str, names: tuple[str, ...], source: str) -> bytes:
+    """Return a deployment package of this source, packages and what they need, downloading them if need be.
 
     Raises:
         PackagesMissing: this machine is offline, or there are no wheels for it.
     """
-    place = cache / f"packages-{python}-{'-'.join(names)}"
-    if not place.is_dir():
-        _install(place, python, names)
-    return {
-        str(path.relative_to(place)): path.read_bytes()
-        for path in sorted(place.rglob("*"))
-        if path.is_file() and not set(path.relative_to(place).parts).intersection(_LEFT_OUT)
-    }
+    content = io.BytesIO(_archive(cache, python, names).read_bytes())
+    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("app.py", source)
+    return content.getvalue()
+
+
+def _archive(cache: Path, python: str, names: tuple[str, ...]) -> Path:
+    """The packages as a zip, which takes seconds to make and is kept."""
+    archive = cache / f"packages-{python}-{'-'.join(names)}.zip"
+    if archive.exists():
+        return archive
+    draft = archive.with_suffix(".part")
+    with tempfile.TemporaryDirectory(dir=cache) as directory:
+        _install(Path(directory), python, names)
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as package:
+            for path in sorted(Path(directory).rglob("*")):
+                inside = path.relative_to(directory)
+                if path.is_file() and not set(inside.parts).intersection(_LEFT_OUT):
+                    package.write(path, str(inside))
+    draft.rename(archive)
+    return archive
 
 
 def _install(place: Path, python: str, names: tuple[str, ...]) -> None:
-    draft = place.with_name(f"{place.name}.part")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += [
         "--target",
-        str(draft),
+        str(place),
         "--upgrade",
         "--only-binary",
         ":all:",
@@ -56,4 +71,3 @@ def _install(place: Path, python: str, names: tuple[str, ...]) -> None:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise PackagesMissing(f"{', '.join(names)} could not be installed: {reason}")
-    draft.rename(place)

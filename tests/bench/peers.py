@@ -100,12 +100,12 @@ class Lambent:
         memory_mb: int = MEMORY_MB,
         timeout_s: int = 30,
         runtime: str = RUNTIME,
-        files: Mapping[str, bytes] = types.MappingProxyType({}),
+        package: bytes | None = None,
         **settings: Any,
     ) -> None:
-        """Create a function, with further files beside its source."""
+        """Create a function from its source, or from a deployment package."""
         settings |= {"Runtime": runtime, "MemorySize": memory_mb, "Timeout": timeout_s}
-        create(self.client, name, {**files, "app.py": source}, **settings)
+        create(self.client, name, source if package is None else package, **settings)
 
     def environments(self) -> int:
         """Return how many execution environments there are, by its health path."""

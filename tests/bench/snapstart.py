@@ -32,6 +32,7 @@ def handler(event, context):
 """
 HOLD_PANDAS = "import numpy\nimport pandas\n" + HOLD
 WHICH = "import sys\n\n\ndef handler(event, context):\n    return list(sys.version_info[:2])\n"
+_RESTORED = {"hello": HELLO, "boto3 client": HELLO_BOTO3_CLIENT, "numpy and pandas": HELLO_PANDAS}
 _RUNTIMES = ("python3.12", "python3.13", "python3.14")
 """AWS offers SnapStart from Python 3.12 on."""
 _ACTIVE_TIMEOUT_S = 60.0
@@ -49,21 +50,18 @@ class NoSnapStart(Exception):
 
 def restores(bench: Bench) -> list[Figure]:
     """The first invocation of a published version with SnapStart: restore to result, each in a new environment."""
-    names = ("hello", "boto3 client", "numpy and pandas")
     figures: list[Figure] = []
     with _server(bench, ahead=0, idle_timeout_s=_IDLE_TIMEOUT_S) as (lambent, runtime):
-        if runtime is None:
-            return [_missing(f"SnapStart restore, {name}") for name in names]
-        for name, source in zip(names, (HELLO, HELLO_BOTO3_CLIENT, HELLO_PANDAS), strict=True):
+        for name, source in _RESTORED.items():
             figure = f"SnapStart restore, {name}"
             try:
                 target = _published(bench, lambent, runtime, name.replace(" ", "-"), source)
-                count = bench.effort.restores
-                found_s = [_restore_s(lambent, target) for _ in range(count)]
-                figures.append(
-                    distribution(figure, found_s, f"restore to result, median of {count}, none ahead")
-                )
-            except (NoSnapStart, packages.PackagesMissing, LoadFailed) as error:
+                found_s = [_restore_s(lambent, target) for _ in range(bench.effort.restores)]
+                note = f"restore to result, median of {len(found_s)}, none ahead"
+                figures.append(distribution(figure, found_s, note))
+            except NoSnapStart as error:
+                return [_missing(f"SnapStart restore, {other}", str(error)) for other in _RESTORED]
+            except (packages.PackagesMissing, LoadFailed) as error:
                 figures.append(_missing(figure, str(error)))
     return figures
 
@@ -72,8 +70,6 @@ def one_ahead(bench: Bench) -> list[Figure]:
     """A further environment of a SnapStart version in use, with one ahead, beside a warm call of the same function."""
     name = "scale-out with one ahead, beyond a warm call"
     with _server(bench, ahead=1, idle_timeout_s=600.0) as (lambent, runtime):
-        if runtime is None:
-            return [_missing(name)]
         try:
             return _one_ahead(bench, lambent, runtime, name)
         except (NoSnapStart, LoadFailed) as error:
@@ -84,9 +80,8 @@ def restored_memory(bench: Bench) -> list[Figure]:
     """What an idle environment weighs that was restored with numpy and pandas in it."""
     name = "memory of one restored environment, pandas"
     with _server(bench, ahead=0, idle_timeout_s=600.0) as (lambent, runtime):
-        if runtime is None:
-            return [_missing(name, unit="MB")]
         try:
+            _published(bench, lambent, runtime, "hello", HELLO)  # before anything is downloaded in vain
             target = _published(bench, lambent, runtime, "hold-pandas", HOLD_PANDAS, hold_s=_HOLD_S)
             before_bytes = lambent.below_pss_bytes()
             answers = [answer for _, answer in load.all_at_once(target, count=_RESTORED_AT_ONCE)]
@@ -99,7 +94,7 @@ def restored_memory(bench: Bench) -> list[Figure]:
     return [Figure(name=name, unit="MB", values={LAMBENT: weight_mb}, note=note)]
 
 
-def _one_ahead(bench: Bench, lambent: Lambent, runtime: str, name: str) -> list[Figure]:
+def _one_ahead(bench: Bench, lambent: Lambent, runtime: str | None, name: str) -> list[Figure]:
     target = _published(bench, lambent, runtime, "hold", HOLD, hold_s=0.0)
     started_s: list[float] = []
     warm_s = [_until_handler_s(target)[0] for _ in range(bench.effort.ahead + 1)][1:]
@@ -156,7 +151,13 @@ def _check_restored(answers: list[Answer]) -> None:
 
 
 def _published(
-    bench: Bench, lambent: Lambent, runtime: str, name: str, source: str, *, hold_s: float | None = None
+    bench: Bench,
+    lambent: Lambent,
+    runtime: str | None,
+    name: str,
+    source: str,
+    *,
+    hold_s: float | None = None,
 ) -> Target:
     """Publish a version with SnapStart and return its invocation.
 
@@ -164,10 +165,14 @@ def _published(
         NoSnapStart: its snapshot does not come to be.
         PackagesMissing: what it imports cannot be had.
     """
-    files: dict[str, bytes] = {}
+    if runtime is None:
+        raise NoSnapStart("no Python 3.12 or newer here")
+    package = None
     if "pandas" in source:
-        files = packages.fetch(bench.cache, runtime.removeprefix("python"), ("numpy", "pandas"))
-    lambent.create(name, source, runtime=runtime, files=files, SnapStart={"ApplyOn": "PublishedVersions"})
+        python = runtime.removeprefix("python")
+        package = packages.package_with(bench.cache, python, ("numpy", "pandas"), source)
+    settings = {"SnapStart": {"ApplyOn": "PublishedVersions"}}
+    lambent.create(name, source, runtime=runtime, package=package, **settings)
     client = lambent.client
     version = client.publish_version(FunctionName=name)["Version"]
     deadline_s = time.monotonic() + _ACTIVE_TIMEOUT_S
@@ -205,5 +210,5 @@ def _is_real(lambent: Lambent, runtime: str) -> bool:
     return bool(answer.body == f"[3, {runtime.partition('.')[2]}]".encode())
 
 
-def _missing(name: str, reason: str = "no Python 3.12 or newer here", *, unit: str = "ms") -> Figure:
+def _missing(name: str, reason: str, *, unit: str = "ms") -> Figure:
     return Figure(name=name, unit=unit, values={}, note=f"not available: {reason}")
