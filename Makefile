@@ -21,8 +21,9 @@ demo: install
 up: install
 	@$(BIN)/lambent up
 
+# Tests start hundreds of programs of ours: each would compile itself anew where caching was switched off.
 test: install
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

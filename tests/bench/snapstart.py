@@ -7,6 +7,7 @@ group says that there is none to be had.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import statistics
 import time
@@ -18,6 +19,8 @@ from tests.bench.goals import LAMBENT, Figure
 from tests.bench.load import Answer, LoadFailed, Target
 from tests.bench.measuring import MB, SETTLE_S, Bench, distribution
 from tests.bench.peers import HELLO, HOLD, Lambent
+
+from lambent.settings import GROUPS
 
 HELLO_BOTO3_CLIENT = 'import boto3\n\nclient = boto3.client("s3", region_name="us-east-1")\n\n\n' + HELLO
 HELLO_PANDAS = """import numpy
@@ -35,6 +38,7 @@ WHICH = "import sys\n\n\ndef handler(event, context):\n    return list(sys.versi
 _RESTORED = {"hello": HELLO, "boto3 client": HELLO_BOTO3_CLIENT, "numpy and pandas": HELLO_PANDAS}
 _RUNTIMES = ("python3.12", "python3.13", "python3.14")
 """AWS offers SnapStart from Python 3.12 on."""
+_AHEAD = "snapstart_ahead"
 _ACTIVE_TIMEOUT_S = 60.0
 _IDLE_TIMEOUT_S = 0.1
 _GONE_TIMEOUT_S = 10.0
@@ -69,6 +73,8 @@ def restores(bench: Bench) -> list[Figure]:
 def one_ahead(bench: Bench) -> list[Figure]:
     """A further environment of a SnapStart version in use, with one ahead, beside a warm call of the same function."""
     name = "scale-out with one ahead, beyond a warm call"
+    if not any(field.name == _AHEAD for group in GROUPS.values() for field in dataclasses.fields(group)):
+        return [_missing(name, f"no environment waits ahead here (there is no setting {_AHEAD})")]
     with _server(bench, ahead=1, idle_timeout_s=600.0) as (lambent, runtime):
         try:
             return _one_ahead(bench, lambent, runtime, name)
@@ -194,7 +200,7 @@ def _published(
 @contextmanager
 def _server(bench: Bench, *, ahead: int, idle_timeout_s: float) -> Generator[tuple[Lambent, str | None]]:
     """A server of its own for one group, and a runtime that may have SnapStart, if this machine has one."""
-    environ = {"LAMBENT_SNAPSTART_AHEAD": str(ahead), "LAMBENT_IDLE_TIMEOUT_S": str(idle_timeout_s)}
+    environ = {f"LAMBENT_{_AHEAD.upper()}": str(ahead), "LAMBENT_IDLE_TIMEOUT_S": str(idle_timeout_s)}
     with Lambent(bench.new_directory("snapstart"), environ=environ) as lambent:
         yield lambent, next((name for name in _RUNTIMES if _is_real(lambent, name)), None)
 

@@ -34,7 +34,7 @@ from unit.services.lambda_.world import SECRET, World
 from wire import oracle
 
 REQUESTS_PER_STORY = 6
-EXAMPLES = {"lambda": 400, "logs": 100, "iam": 200, "sts": 60}
+EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30}
 # Lambent's own id for what AWS leaves to be served later.
 NOT_IMPLEMENTED = 501
 

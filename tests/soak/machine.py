@@ -268,9 +268,9 @@ def blobs(data: Path) -> set[str]:
 
 
 def environments(data: Path) -> list[str]:
-    """Return the directories of execution environments, and whatever else is there beside the sandboxes' root."""
+    """Return the directories of execution environments: their names are environments' ids."""
     run = data / "run"
-    return [f"run/{path.name}" for path in run.iterdir() if path.name != "root"] if run.is_dir() else []
+    return [f"run/{path.name}" for path in run.glob("?" * 32)] if run.is_dir() else []
 
 
 def shared_memory() -> set[str]:

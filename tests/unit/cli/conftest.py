@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore.loaders import create_loader
 
 from lambent.cli import main
 from unit.cli.stand_in import Asked, Ran, Run, StandIn
@@ -47,6 +49,9 @@ def aws() -> Iterator[StandIn]:
     server.server_close()
 
 
+_read_once = functools.cache(create_loader)
+
+
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch,
@@ -58,6 +63,8 @@ def run(
         if name.startswith(("AWS_", "LAMBENT_", "XDG_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    # Every command has a session of its own, as in a process of its own, but AWS's models are the same files.
+    monkeypatch.setattr("botocore.session.create_loader", _read_once)
 
     def run_command(*arguments: object, stdin: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))

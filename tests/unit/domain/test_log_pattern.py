@@ -368,7 +368,7 @@ _PIECES = st.sampled_from(
 _TEXTS = st.lists(_PIECES, max_size=25).map("".join) | st.text(max_size=40)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     body=_TEXTS,
     around=st.sampled_from(

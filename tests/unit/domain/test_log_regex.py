@@ -18,7 +18,7 @@ _ALTERNATIVES = st.tuples(st.sampled_from(["", "^"]), _SEQUENCES, st.sampled_fro
 _EXPRESSIONS = st.lists(_ALTERNATIVES, min_size=1, max_size=3).map("|".join)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(expression=_EXPRESSIONS, text=st.text(alphabet="abc.-7\n é", max_size=12))
 def test_it_finds_what_a_backtracking_engine_finds(expression: str, text: str) -> None:
     assert LogRegex(expression).search(text) == (re.search(expression, text, re.ASCII) is not None)

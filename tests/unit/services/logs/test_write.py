@@ -111,7 +111,7 @@ class TestPutLogEvents:
 
         run(story)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(
         moments=st.lists(st.integers(0, 40 * DAY_MS), min_size=1, max_size=20).map(sorted),
         expired_before_ms=st.integers(0, 30 * DAY_MS),
