@@ -63,6 +63,7 @@ from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
+from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
 
@@ -171,6 +172,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             forget=node.forget_snapshots,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
+            objects=s3_client(settings.s3, clock),
         )
         stack.push_async_callback(lambda_.close)
         endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"

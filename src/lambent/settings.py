@@ -76,6 +76,29 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class S3Settings:
+    """Where code of functions and layers is fetched that callers name by bucket and key."""
+
+    s3_endpoint_url: str = _setting(
+        "",
+        "An S3 API, for instance `https://s3.eu-west-1.amazonaws.com` or `http://127.0.0.1:9000`; empty: there is "
+        "none, and code comes in the requests.",
+        form=(r"|https?://[^\s/?#@]+(/[^\s?#]*)?", "an address that begins with http:// or https://"),
+    )
+    s3_region: str = _setting(
+        "",
+        "Region in which requests to it are signed; empty: that of the function.",
+        form=("[a-z0-9-]{0,32}", "a region such as us-east-1"),
+    )
+    s3_access_key_id: str = _setting(
+        "", "Access key id for it; empty: requests are not signed, and only public objects can be had."
+    )
+    s3_secret_access_key: str = _setting(
+        "", "Its secret. Better given as a variable or in the file than as a flag, which other users can see."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
     """The walls around execution environments."""
 
@@ -166,6 +189,7 @@ class Settings:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    s3: S3Settings = field(default_factory=S3Settings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     runtimes: RuntimeSettings = field(default_factory=RuntimeSettings)
     invoke: InvokeSettings = field(default_factory=InvokeSettings)

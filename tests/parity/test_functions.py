@@ -458,17 +458,19 @@ def test_an_unknown_runtime_is_answered_with_the_known_ones(client: Any, name: s
         assert message.endswith("] or be a valid ARN")
 
 
-def test_images_and_buckets_are_refused_clearly(client: Any, name: str) -> None:
-    image = creation(name, PackageType="Image", Code={"ImageUri": "repo:latest"})
-    assert refused(client.create_function, **image)[0] == "InvalidParameterValueException"
+def test_without_an_s3_there_is_no_bucket(client: Any, name: str) -> None:
     create(client, name, SOURCE)
-    assert refused(client.update_function_code, FunctionName=name, ImageUri="repo:latest")[1] == (
-        "Please don't provide ImageUri when updating a function with packageType Zip."
-    )
     assert refused(client.update_function_code, FunctionName=name, S3Bucket="bucket", S3Key="key")[1] == (
-        "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: "
-        "The specified bucket does not exist"
+        "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket "
+        "does not exist (no S3 is configured: see the setting s3_endpoint_url)"
     )
+
+
+def test_an_image_is_kept_and_shown_and_says_that_it_is_not_run_yet(client: Any, name: str) -> None:
+    settings = creation(name, PackageType="Image", Code={"ImageUri": "repo/app:latest"})
+    client.create_function(**{key: settings[key] for key in settings if key not in ("Runtime", "Handler")})
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05})
+    assert refused(client.invoke, FunctionName=name)[::2] == ("NotImplemented", 501)
 
 
 def test_the_logging_configuration_switches_as_recorded(client: Any, name: str) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 
 from harness import Server
-from parity.recorded import aliases, concurrency, functions, layers, mappings, permissions
+from parity.recorded import aliases, concurrency, functions, images, layers, mappings, permissions
 from parity.recorded.replay import RECORDINGS, SCENARIOS, Replay
 
-MODULES = (aliases, concurrency, functions, layers, mappings, permissions)
+MODULES = (aliases, concurrency, functions, images, layers, mappings, permissions)
 
 # What is not replayed, and why.
 LEFT_OUT = {
-    "TestLambdaImages/test_lambda_image_and_image_config_crud": "container images are not served yet",
-    "TestLambdaImages/test_lambda_image_crud": "container images are not served yet",
     "TestLambdaPermissions/test_add_lambda_permission_optional_fields": "the recording is empty",
 }
 

@@ -46,15 +46,19 @@ class FunctionKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """A deployment package: its blob, its size, and AWS's name for its content."""
+    """A deployment package: its blob, its size, and AWS's name for its content; or a container image."""
 
     blob: str
-    """SHA-256 of the zip in hex, the blob's name in the store."""
+    """SHA-256 of the zip in hex, the blob's name in the store; empty for an image."""
     sha256: str
-    """The same hash in base64: ``CodeSha256``."""
+    """``CodeSha256``: the same hash in base64, or the digest of an image in hex."""
     size_bytes: int
     unzipped_bytes: int = 0
     """What the files take; 0 when it was kept before this was measured."""
+    image_uri: str = ""
+    """Of an image, as the caller gave it."""
+    source_kms_key_arn: str = ""
+    """With which the caller had the package encrypted; kept for the caller only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ class FunctionVersion:
     version: str = LATEST
     code: Code
     runtime: str
+    """Empty for an image, and so is the handler."""
     handler: str
     role: str
     logging: LoggingConfig

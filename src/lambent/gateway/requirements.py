@@ -113,16 +113,24 @@ def _lambda(operation: str, call: Call, parameters: Parameters) -> list[Requirem
     if resource is None:
         return []
     action = f"lambda:{_LAMBDA_ACTIONS.get(operation, operation)}"
-    own = _requirement(action, resource, call, parameters)
+    found = [_requirement(action, resource, call, parameters), *_code_in_s3(call, parameters)]
     if operation not in ("CreateFunction", "UpdateFunctionConfiguration"):
-        return [own]
-    found = [own]
+        return found
     if operation == "CreateFunction" and parameters.get("Tags"):
         found.append(_requirement("lambda:TagResource", resource, call, parameters))
     if "Role" in parameters:
         found.append(_pass_role(call, parameters, service="lambda.amazonaws.com"))
     layers = parameters.get("Layers", ())
     return found + [_requirement("lambda:GetLayerVersion", layer, call, parameters) for layer in layers]
+
+
+def _code_in_s3(call: Call, parameters: Parameters) -> list[Requirement]:
+    """Code in S3 is fetched in the caller's name: one needs what GetObject would need."""
+    code: Parameters = parameters.get("Code") or parameters.get("Content") or parameters
+    if not (code.get("S3Bucket") and code.get("S3Key")):
+        return []
+    action = "s3:GetObjectVersion" if code.get("S3ObjectVersion") else "s3:GetObject"
+    return [_requirement(action, f"arn:aws:s3:::{code['S3Bucket']}/{code['S3Key']}", call, parameters)]
 
 
 def _lambda_resource(operation: str, call: Call, parameters: Parameters) -> str | None:

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, verified: the Authorization header and the presigned query.
+"""AWS Signature Version 4, verified (the Authorization header and the presigned query) and made (the header).
 
 Pure: the secret and the time are arguments. The texts of refusals are AWS's. See
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html and
@@ -62,6 +62,48 @@ class Authorization:
     expires_s: int | None
     session_token: str | None
     is_presigned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Signs requests to a service of AWS, or to one that speaks as it does."""
+
+    access_key_id: str
+    secret_access_key: str
+    region: str
+    service: str
+
+    def authorization(self, request: HttpRequest) -> str:
+        """Return the Authorization header of a request, which covers all headers that it has.
+
+        Args:
+            request: with ``host`` and ``x-amz-date`` among its headers.
+        """
+        date = request.headers["x-amz-date"]
+        unsigned = Authorization(
+            access_key_id=self.access_key_id,
+            date=date[:8],
+            region=self.region,
+            service=self.service,
+            terminator=_TERMINATOR,
+            signed_headers=tuple(sorted(request.headers)),
+            signature="",
+            amz_date=date,
+            expires_s=None,
+            session_token=None,
+            is_presigned=False,
+        )
+        to_sign = _string_to_sign(unsigned, next(_canonical_requests(request, unsigned)))
+        key = _signing_key(self.secret_access_key, date[:8], self.region, self.service)
+        signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+        scope = "/".join((self.access_key_id, date[:8], self.region, self.service, _TERMINATOR))
+        names = ";".join(unsigned.signed_headers)
+        return f"{_ALGORITHM} Credential={scope}, SignedHeaders={names}, Signature={signature}"
+
+
+def amz_date(epoch_s: float) -> str:
+    """Return a time as signatures have it: ``20260102T030405Z``."""
+    return datetime.fromtimestamp(int(epoch_s), UTC).strftime(_DATE_FORMAT)
 
 
 def parse_authorization(request: HttpRequest) -> Authorization | None:

@@ -210,3 +210,21 @@ def test_every_operation_needs_something_or_says_why_not(service: str) -> None:
     for operation in oracle.api(service).operations:
         found = requirements(service, operation, CALL, members)
         assert bool(found) is (operation not in free), operation
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "action"),
+    [
+        ("CreateFunction", {"FunctionName": "f", "Code": {"S3Bucket": "b", "S3Key": "k"}}, "GetObject"),
+        ("UpdateFunctionCode", {"FunctionName": "f", "S3Bucket": "b", "S3Key": "k"}, "GetObject"),
+        (
+            "PublishLayerVersion",
+            {"LayerName": "l", "Content": {"S3Bucket": "b", "S3Key": "k", "S3ObjectVersion": "1"}},
+            "GetObjectVersion",
+        ),
+    ],
+)
+def test_code_in_s3_is_for_those_who_may_read_it(
+    operation: str, parameters: dict[str, Any], action: str
+) -> None:
+    assert (f"s3:{action}", "arn:aws:s3:::b/k") in needed("lambda", operation, **parameters)

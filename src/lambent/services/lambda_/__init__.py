@@ -20,6 +20,7 @@ from lambent.services.lambda_.aliases import AliasOperations
 from lambent.services.lambda_.capacity_providers import CapacityProviderOperations
 from lambent.services.lambda_.code import CodeOperations
 from lambent.services.lambda_.code_signing import CodeSigning, CodeSigningOperations
+from lambent.services.lambda_.code_sources import CodeSources, Objects
 from lambent.services.lambda_.code_storage import CodeStorage
 from lambent.services.lambda_.concurrency import ConcurrencyOperations
 from lambent.services.lambda_.durable_executions import DurableExecutionOperations
@@ -111,6 +112,7 @@ def lambda_service(
     forget: Forget,
     account_concurrency: int,
     strict_roles: bool,
+    objects: Objects | None = None,
     draw: Callable[[], float] = random.random,
 ) -> LambdaService:
     """Build the service.
@@ -128,15 +130,17 @@ def lambda_service(
         forget: called with a function that was deleted, or with it and one version that was.
         account_concurrency: concurrent executions of an account in a region.
         strict_roles: whether a function's role must exist, as on AWS.
+        objects: S3, for code that lies there; None: there is none.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
     """
     code_storage = CodeStorage(blobs, clock)
+    sources = CodeSources(code_storage=code_storage, objects=objects)
     usage = AccountUsage(account_concurrency)
     records = Records(functions, code_storage, usage)
     layers = LayerRecords(Layers(documents), code_storage)
     provisioning = Provisioning(invoker)
     code_signing_configs = CodeSigningConfigs(documents)
-    signing = CodeSigning(configs=code_signing_configs, usage=usage)
+    signing = CodeSigning(configs=code_signing_configs, usage=usage, code_storage=code_storage)
     activations = Activations(records, prepare, retire, forget)
     mappings = Mappings(documents)
     mapping_states = MappingStates(mappings, clock)
@@ -145,7 +149,7 @@ def lambda_service(
         operations=operations_of(
             FunctionOperations(
                 records=records,
-                code_storage=code_storage,
+                sources=sources,
                 roles=ExecutionRoles(identities, is_strict=strict_roles),
                 layers=layers,
                 activations=activations,
@@ -154,12 +158,12 @@ def lambda_service(
                 clock=clock,
                 secret=secret,
             ),
-            LayerOperations(records=layers, code_storage=code_storage, clock=clock, secret=secret),
+            LayerOperations(records=layers, sources=sources, clock=clock, secret=secret),
             LayerPermissionOperations(records=layers),
             PermissionOperations(records=records),
             CodeOperations(
                 records=records,
-                code_storage=code_storage,
+                sources=sources,
                 signing=signing,
                 activations=activations,
                 clock=clock,

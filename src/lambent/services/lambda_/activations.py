@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from lambent.domain.function import ActivationError, Function, FunctionKey, FunctionVersion
+from lambent.services.lambda_.images import IMAGE
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import pending_versions, with_activated
 
@@ -89,6 +90,8 @@ class Activations:
             self._retire(version.key)
 
     async def _prepared(self, version: FunctionVersion) -> ActivationError | bool:
+        if version.package_type == IMAGE:
+            return False  # Kept and shown; an invocation is told that images are not run yet.
         try:
             return await self._prepare(version)
         except ActivationError as error:

@@ -1,11 +1,9 @@
-"""A function's code: where a caller says it is, and how it is replaced."""
+"""How a function's code is replaced; where it comes from is in `code_sources`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from lambent.clock import Clock, last_modified
 from lambent.domain.call import Call
@@ -14,42 +12,14 @@ from lambent.errors import InvalidParameterValueException
 from lambent.services import Members
 from lambent.services.lambda_.activations import Activations
 from lambent.services.lambda_.code_signing import CodeSigning
-from lambent.services.lambda_.code_storage import CodeStorage
+from lambent.services.lambda_.code_sources import CodeSources, check_source
 from lambent.services.lambda_.configuration import configuration_of, updating
+from lambent.services.lambda_.images import IMAGE
 from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.rules import check_unzipped_size
 from lambent.services.lambda_.states import check_updatable, with_update
 from lambent.services.lambda_.versions import published_version, refuse_publish_to, with_published
-
-_S3_MEMBERS = ("S3Bucket", "S3Key", "S3ObjectVersion")
-
-
-def content_of(code: Mapping[str, Any]) -> bytes:
-    """Return the zip that a caller gave.
-
-    Args:
-        code: the members of FunctionCode, or the parameters of UpdateFunctionCode, which has the same ones.
-
-    Raises:
-        InvalidParameterValueException: there is none, or it is said to be where nothing is.
-    """
-    in_s3 = any(code.get(member) for member in _S3_MEMBERS)
-    if "ZipFile" in code:
-        if in_s3:
-            raise InvalidParameterValueException(
-                "Please do not provide other FunctionCode parameters when providing a ZipFile."
-            )
-        if not code["ZipFile"]:
-            raise InvalidParameterValueException("Uploaded file must be a non-empty zip")
-        return code["ZipFile"]
-    if in_s3:
-        # There is no S3 here yet, hence no bucket.
-        raise InvalidParameterValueException(
-            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: "
-            "The specified bucket does not exist"
-        )
-    raise InvalidParameterValueException("Please provide a source for function code.")
 
 
 class CodeOperations:
@@ -59,13 +29,13 @@ class CodeOperations:
         self,
         *,
         records: Records,
-        code_storage: CodeStorage,
+        sources: CodeSources,
         signing: CodeSigning,
         activations: Activations,
         clock: Clock,
     ) -> None:
         self._records = records
-        self._code_storage = code_storage
+        self._sources = sources
         self._signing = signing
         self._activations = activations
         self._clock = clock
@@ -91,21 +61,17 @@ class CodeOperations:
             raise not_found(target.key.arn)
         check_updatable(function, parameters.get("RevisionId"))
         refuse_publish_to(parameters)
-        if parameters.get("ImageUri"):
-            raise InvalidParameterValueException(
-                "Please don't provide ImageUri when updating a function with packageType Zip."
-            )
-        content = content_of(parameters)
+        _check_given(function, parameters)
+        package_type = function.latest.package_type
         now = last_modified(self._clock.now_s())
         if parameters.get("DryRun"):
-            code = await self._code_storage.inspect(content)
-            await self._signing.check(target.key, function.code_signing_config_arn, content)
-            return configuration_of(_recoded(function.latest, code, parameters), is_qualified=False)
-        self._code_storage.check_room(target.key.account, target.key.region, len(content))
-        async with self._code_storage.holding(content) as code:
-            await self._signing.check(target.key, function.code_signing_config_arn, content)
+            deployed = await self._sources.inspect(call, parameters, package_type=package_type)
+            await self._signing.check(target.key, function.code_signing_config_arn, deployed.content)
+            return configuration_of(_recoded(function.latest, deployed.code, parameters), is_qualified=False)
+        async with self._sources.deploying(call, parameters, package_type=package_type) as deployed:
+            await self._signing.check(target.key, function.code_signing_config_arn, deployed.content)
             changed = await self._records.change(
-                target.key, partial(_with_code, code=code, parameters=parameters, now=now)
+                target.key, partial(_with_code, code=deployed.code, parameters=parameters, now=now)
             )
             if changed is None:
                 raise not_found(target.key.arn)
@@ -113,6 +79,25 @@ class CodeOperations:
         if parameters.get("Publish"):
             return configuration_of(published_version(changed[1]), is_qualified=True)
         return configuration_of(changed[1].latest, is_qualified=False)
+
+
+def _check_given(function: Function, parameters: Members) -> None:
+    """Check that code of the function's kind is given.
+
+    Raises:
+        InvalidParameterValueException: it is of the other kind, or there is none.
+    """
+    if function.latest.package_type == IMAGE:
+        if not parameters.get("ImageUri"):
+            raise InvalidParameterValueException(
+                "Please provide ImageUri when updating a function with packageType Image."
+            )
+        return
+    if parameters.get("ImageUri"):
+        raise InvalidParameterValueException(
+            "Please don't provide ImageUri when updating a function with packageType Zip."
+        )
+    check_source(parameters)
 
 
 def _with_code(function: Function, *, code: Code, parameters: Members, now: str) -> Function:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from lambent.arn import parse_arn
 from lambent.clock import Clock, last_modified
 from lambent.domain.call import Call
 from lambent.domain.code_signing import ENFORCE, WARN, CodeSigningConfig
-from lambent.domain.function import Function, FunctionKey
+from lambent.domain.function import AttachedLayer, Function, FunctionKey
 from lambent.domain.limits import CODE_SIGNING_CONFIGS_MAX
 from lambent.errors import (
     InvalidParameterValueException,
@@ -27,6 +27,7 @@ from lambent.errors import (
 )
 from lambent.services import Members
 from lambent.services.lambda_.code_signature import is_allowed, publisher_of
+from lambent.services.lambda_.code_storage import CodeStorage
 from lambent.services.lambda_.errors import (
     CodeSigningConfigNotFoundException,
     CodeVerificationFailedException,
@@ -45,9 +46,12 @@ _ATTEMPTS_MAX = 8
 class CodeSigning:
     """The configurations as the families see them."""
 
-    def __init__(self, *, configs: CodeSigningConfigs, usage: AccountUsage) -> None:
+    def __init__(
+        self, *, configs: CodeSigningConfigs, usage: AccountUsage, code_storage: CodeStorage
+    ) -> None:
         self._configs = configs
         self._usage = usage
+        self._code_storage = code_storage
 
     async def find(self, account: str, region: str, arn: str) -> tuple[int, CodeSigningConfig] | None:
         """Return a configuration of an account and region with its revision, or None."""
@@ -74,29 +78,42 @@ class CodeSigning:
                 )
             yield
 
-    async def check(self, key: FunctionKey, arn: str | None, content: bytes) -> None:
-        """Check the signature of code that is to be deployed to a function with a configuration.
+    async def check(
+        self,
+        key: FunctionKey,
+        arn: str | None,
+        content: bytes | None,
+        layers: Sequence[AttachedLayer] = (),
+    ) -> None:
+        """Check the signatures of what is to be deployed to a function with a configuration.
 
         Args:
             key: the function.
             arn: its configuration; None: it has none, and any code will do.
-            content: the deployment package, checked as such.
+            content: the deployment package, checked as such; None: it is not what changes.
+            layers: the layers that the function would have.
 
         Raises:
-            InvalidCodeSignatureException: the code is signed and is not what was signed.
+            InvalidCodeSignatureException: something is signed and is not what was signed.
             CodeVerificationFailedException: it is not signed by whom the configuration trusts, and must be.
         """
         found = await self.find(key.account, key.region, arn) if arn is not None else None
         if found is None:
             return
-        config = found[1]
-        publisher = await asyncio.to_thread(publisher_of, content)
-        is_trusted = is_allowed(publisher, config.signing_profile_version_arns)
-        if not is_trusted and config.untrusted_artifact_on_deployment == ENFORCE:
-            raise CodeVerificationFailedException(
-                "Lambda cannot deploy the function. The function or layer might be signed using a signature "
-                f"that the client is not configured to accept. Check the provided signature for {key.name}."
-            )
+        if content is not None:
+            await _check_signature(content, found[1], name=key.name)
+        for layer in layers:
+            await _check_signature(await self._code_storage.content(layer.code), found[1], name=layer.arn)
+
+
+async def _check_signature(content: bytes, config: CodeSigningConfig, *, name: str) -> None:
+    publisher = await asyncio.to_thread(publisher_of, content)
+    is_trusted = is_allowed(publisher, config.signing_profile_version_arns)
+    if not is_trusted and config.untrusted_artifact_on_deployment == ENFORCE:
+        raise CodeVerificationFailedException(
+            "Lambda cannot deploy the function. The function or layer might be signed using a signature "
+            f"that the client is not configured to accept. Check the provided signature for {name}."
+        )
 
 
 class CodeSigningOperations:

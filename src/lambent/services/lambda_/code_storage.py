@@ -75,7 +75,7 @@ class CodeStorage:
         """Check a deployment package and return what it would be stored as.
 
         Raises:
-            RequestEntityTooLargeException, InvalidParameterValueException: see `check_package`.
+            InvalidParameterValueException: see `check_package`.
         """
         async with self._inspecting:
             return await asyncio.to_thread(_inspect, content)
@@ -85,7 +85,7 @@ class CodeStorage:
         """Check and store a deployment package; it stays at least until the block ends.
 
         Raises:
-            RequestEntityTooLargeException, InvalidParameterValueException: see `check_package`.
+            InvalidParameterValueException: see `check_package`.
         """
         code = await self.inspect(content)
         self._held[code.blob] += 1
@@ -97,6 +97,10 @@ class CodeStorage:
             self._held[code.blob] -= 1
             if not self._is_needed(code.blob) and code.blob not in self._forgetting:
                 await self._forget(code.blob)
+
+    async def content(self, code: Code) -> bytes:
+        """Return a package that is kept."""
+        return await asyncio.to_thread(self._blobs.path(code.blob).read_bytes)
 
     def settle(self, before: Owner | None, after: Owner | None) -> None:
         """Take note of a change to a stored function or layer."""
@@ -163,7 +167,8 @@ def _blobs_of(owner: Owner | None) -> Counter[str]:
     if isinstance(owner, Layer):
         return Counter(version.code.blob for version in owner.versions.values())
     versions = [owner.latest, owner.serving, *owner.versions.values()]
-    blobs = Counter(version.code.blob for version in versions if version is not None)
+    # Container images have no blob here.
+    blobs = Counter(version.code.blob for version in versions if version is not None and version.code.blob)
     # A function keeps the layers that it has, also when they are deleted.
     blobs.update(layer.code.blob for version in versions if version is not None for layer in version.layers)
     return blobs

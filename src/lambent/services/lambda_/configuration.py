@@ -23,6 +23,7 @@ from lambent.domain.function import (
     runtime_version_arn,
 )
 from lambent.errors import InvalidParameterValueException
+from lambent.services.lambda_.images import IMAGE, ZIP, image_config, refuse_zip_settings
 from lambent.services.lambda_.rules import check_file_systems, refuse_image_config
 from lambent.services.lambda_.runtimes import check_snap_start
 
@@ -57,6 +58,7 @@ _ORDER = (
     "LastUpdateStatusReasonCode",
     "FileSystemConfigs",
     "PackageType",
+    "ImageConfigResponse",
     "Architectures",
     "EphemeralStorage",
     "SnapStart",
@@ -85,6 +87,9 @@ def configuration_of(version: FunctionVersion, *, is_qualified: bool) -> dict[st
         is_qualified: whether the ARN ends with the version, as it does when the caller gave a qualifier.
     """
     members = {**version.passive, **_active_members(version)}
+    if version.package_type == IMAGE:
+        # The runtime and the handler are the image's affair.
+        members |= {"Runtime": None, "Handler": None, "RuntimeVersionConfig": None}
     members["FunctionArn"] = version.arn if is_qualified else version.key.arn
     return {name: members[name] for name in _ORDER if members.get(name) is not None}
 
@@ -153,8 +158,9 @@ def new_version(key: FunctionKey, code: Code, parameters: Mapping[str, Any], *, 
     blank = FunctionVersion(
         key=key,
         code=code,
-        runtime=parameters["Runtime"],
-        handler=parameters["Handler"],
+        runtime=parameters.get("Runtime", ""),
+        handler=parameters.get("Handler", ""),
+        package_type=parameters.get("PackageType", ZIP),
         role=parameters["Role"],
         architecture=parameters.get("Architectures", ["x86_64"])[0],
         logging=LoggingConfig(group=f"/aws/lambda/{key.name}"),
@@ -176,6 +182,8 @@ def with_settings(version: FunctionVersion, parameters: Mapping[str, Any]) -> Fu
     Raises:
         InvalidParameterValueException: members contradict one another or what was there before.
     """
+    if version.package_type == IMAGE:
+        refuse_zip_settings(parameters)
     environment = version.environment
     if "Environment" in parameters:
         environment = parameters["Environment"].get("Variables", {})
@@ -272,7 +280,11 @@ def _passive_after(version: FunctionVersion, parameters: Mapping[str, Any]) -> d
             raise InvalidParameterValueException("DurableConfig can only be set when a function is created.")
         after["DurableConfig"] = {**before["DurableConfig"], **parameters["DurableConfig"]}
     if "ImageConfig" in parameters:
-        refuse_image_config()
+        if version.package_type != IMAGE:
+            refuse_image_config()
+        after.pop("ImageConfigResponse", None)
+        if config := image_config(parameters["ImageConfig"]):
+            after["ImageConfigResponse"] = {"ImageConfig": config}
     # An empty value takes the member away.
     for member, value in (
         ("DeadLetterConfig", parameters.get("DeadLetterConfig", {}).get("TargetArn")),

@@ -16,9 +16,8 @@ from lambent.domain.function import AttachedLayer, Function, FunctionKey, Functi
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
 from lambent.services import Members
 from lambent.services.lambda_.activations import Activations
-from lambent.services.lambda_.code import content_of
 from lambent.services.lambda_.code_signing import CodeSigning
-from lambent.services.lambda_.code_storage import CodeStorage
+from lambent.services.lambda_.code_sources import CodeSources, check_source
 from lambent.services.lambda_.configuration import (
     configuration_of,
     new_version,
@@ -26,6 +25,7 @@ from lambent.services.lambda_.configuration import (
     updating,
     with_settings,
 )
+from lambent.services.lambda_.images import IMAGE, ZIP, image_location
 from lambent.services.lambda_.layer_records import LayerRecords
 from lambent.services.lambda_.names import Target, not_found, resolve, resolve_new
 from lambent.services.lambda_.pages import Place, decode_marker, encode_marker, number_of, place_of
@@ -60,7 +60,7 @@ class FunctionOperations:
         self,
         *,
         records: Records,
-        code_storage: CodeStorage,
+        sources: CodeSources,
         roles: ExecutionRoles,
         layers: LayerRecords,
         activations: Activations,
@@ -70,7 +70,7 @@ class FunctionOperations:
         secret: bytes,
     ) -> None:
         self._records = records
-        self._code_storage = code_storage
+        self._sources = sources
         self._roles = roles
         self._layers = layers
         self._activations = activations
@@ -96,17 +96,17 @@ class FunctionOperations:
         check_configuration(parameters, region=call.region)
         check_tags(parameters.get("Tags", {}))
         refuse_publish_to(parameters)
+        package_type = parameters.get("PackageType", ZIP)
+        if package_type == ZIP:
+            check_source(parameters["Code"])
         layers = await self._layers.attach(call, parameters.get("Layers", ()))
-        content = content_of(parameters["Code"])
         await self._roles.check(call, parameters["Role"])
         if await self._records.get(key) is not None:
             raise already_exists(key)
-        self._code_storage.check_room(call.account, call.region, len(content))
-        async with self._code_storage.holding(content) as code:
-            check_unzipped_size(code, layers)
-            latest = replace(
-                new_version(key, code, parameters, now=last_modified(self._clock.now_s())), layers=layers
-            )
+        async with self._sources.deploying(call, parameters["Code"], package_type=package_type) as deployed:
+            check_unzipped_size(deployed.code, layers)
+            now = last_modified(self._clock.now_s())
+            latest = replace(new_version(key, deployed.code, parameters, now=now), layers=layers)
             function = Function(
                 key=key,
                 latest=latest,
@@ -116,7 +116,7 @@ class FunctionOperations:
             if parameters.get("Publish"):
                 function = with_published(function)
             async with self._signing.attaching(key, function.code_signing_config_arn):
-                await self._signing.check(key, function.code_signing_config_arn, content)
+                await self._signing.check(key, function.code_signing_config_arn, deployed.content, layers)
                 await self._records.create(function)
             self._activations.begin(function)
         shown = function.versions["1"] if parameters.get("Publish") else latest
@@ -129,12 +129,9 @@ class FunctionOperations:
             ResourceNotFoundException: no such function or version.
         """
         target, function, version = await self._find(call, parameters, "GetFunction")
-        location = code_link(
-            self._secret, version.code.blob, endpoint_url=call.endpoint_url, now_s=self._clock.now_s()
-        )
         result: dict[str, Any] = {
             "Configuration": _configuration(target, version),
-            "Code": {"RepositoryType": "S3", "Location": location},
+            "Code": self._location(call, version),
         }
         if function.tags:
             result["Tags"] = dict(function.tags)
@@ -181,13 +178,15 @@ class FunctionOperations:
             InvalidParameterValueException: a parameter is not acceptable.
         """
         target = resolve(call, parameters["FunctionName"], operation="UpdateFunctionConfiguration")
-        if await self._records.get(target.key) is None:
+        function = await self._records.get(target.key)
+        if function is None:
             raise not_found(target.key.arn)
         check_configuration(parameters, region=call.region)
         if "Role" in parameters:
             await self._roles.check(call, parameters["Role"])
         now = last_modified(self._clock.now_s())
         layers = await self._layers.attach(call, parameters["Layers"]) if "Layers" in parameters else None
+        await self._signing.check(target.key, function.code_signing_config_arn, None, layers or ())
         changed = await self._records.change(
             target.key, partial(_with_configuration, parameters=parameters, layers=layers, now=now)
         )
@@ -219,6 +218,16 @@ class FunctionOperations:
             self._provisioning.begin(changed[1])
         self._activations.retire(target.key, target.qualifier)
         return {"StatusCode": 204}
+
+    def _location(self, call: Call, version: FunctionVersion) -> dict[str, str]:
+        if version.package_type == IMAGE:
+            return image_location(version.code)
+        link = code_link(
+            self._secret, version.code.blob, endpoint_url=call.endpoint_url, now_s=self._clock.now_s()
+        )
+        found = {"RepositoryType": "S3", "Location": link}
+        key = version.code.source_kms_key_arn
+        return found | ({"SourceKMSKeyArn": key} if key else {})
 
     async def _find(
         self, call: Call, parameters: Members, operation: str

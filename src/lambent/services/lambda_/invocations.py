@@ -17,6 +17,7 @@ from lambent.errors import (
     NotImplemented_,
 )
 from lambent.services import Members
+from lambent.services.lambda_.images import refuse_to_run_image
 from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.payloads import check_payload_json, check_payload_size, decode_client_context
 from lambent.services.lambda_.records import Records
@@ -135,6 +136,7 @@ def _check_request_id(call: Call) -> None:
 
 
 def _refuse_unserved(parameters: Members, version: FunctionVersion) -> None:
+    refuse_to_run_image(version)
     if "TenantId" in parameters:
         raise InvalidParameterValueException(
             "The invoked function is not enabled with tenancy configuration."

@@ -16,8 +16,7 @@ from lambent.domain.layer import Layer, LayerKey, LayerVersion
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
 from lambent.errors import AccessDeniedException, InvalidParameterValueException, ResourceNotFoundException
 from lambent.services import Members
-from lambent.services.lambda_.code import content_of
-from lambent.services.lambda_.code_storage import CodeStorage
+from lambent.services.lambda_.code_sources import CodeSources
 from lambent.services.lambda_.layer_records import LayerRecords, version_named
 from lambent.services.lambda_.pages import Place, decode_marker, encode_marker, page_by_name
 
@@ -29,11 +28,9 @@ class LayerOperations:
         secret: signs the links to layer archives.
     """
 
-    def __init__(
-        self, *, records: LayerRecords, code_storage: CodeStorage, clock: Clock, secret: bytes
-    ) -> None:
+    def __init__(self, *, records: LayerRecords, sources: CodeSources, clock: Clock, secret: bytes) -> None:
         self._records = records
-        self._code_storage = code_storage
+        self._sources = sources
         self._clock = clock
         self._secret = secret
 
@@ -46,12 +43,10 @@ class LayerOperations:
             CodeStorageExceededException: the account's code storage is full.
         """
         key = _layer_target(call, parameters["LayerName"], "PublishLayerVersion")
-        content = content_of(parameters["Content"])
-        self._code_storage.check_room(key.account, key.region, len(content))
         created = last_modified(self._clock.now_s())
-        async with self._code_storage.holding(content) as code:
+        async with self._sources.deploying(call, parameters["Content"]) as deployed:
             layer = await self._records.change(
-                key, partial(_published, code=code, parameters=parameters, created=created)
+                key, partial(_published, code=deployed.code, parameters=parameters, created=created)
             )
         return self._members(call, key, layer.versions[layer.last_published])
 

@@ -17,9 +17,8 @@ from lambent.domain.limits import (
     PACKAGE_NAME_MAX_BYTES,
     PACKAGE_PATH_MAX_BYTES,
     UNZIPPED_MAX_BYTES,
-    ZIP_UPLOAD_MAX_BYTES,
 )
-from lambent.errors import InvalidParameterValueException, RequestEntityTooLargeException
+from lambent.errors import InvalidParameterValueException
 
 _CHUNK_BYTES = 1 << 18
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -41,13 +40,12 @@ _UNREADABLE = (
 def check_package(content: bytes) -> int:
     """Refuse a package that could not be deployed, and return the bytes that its files take unzipped.
 
+    How large the zip itself may be depends on the way that it came (`code_sources`).
+
     Raises:
-        RequestEntityTooLargeException: the zip is over 50 MB.
         InvalidParameterValueException: it is no zip, is damaged or empty, unpacks to more than 250 MB, or
             holds an entry that would leave its directory or replace another one.
     """
-    if len(content) > ZIP_UPLOAD_MAX_BYTES:
-        raise RequestEntityTooLargeException(f"Zipped size must be smaller than {ZIP_UPLOAD_MAX_BYTES} bytes")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _check_archive(archive)

@@ -23,6 +23,7 @@ from lambent.domain.limits import (
     UNZIPPED_MAX_BYTES,
 )
 from lambent.errors import InvalidParameterValueException
+from lambent.services.lambda_.images import IMAGE, check_new_image
 from lambent.services.lambda_.runtimes import check_runtime
 
 # AWS page "Using Lambda environment variables", section about defined runtime environment variables.
@@ -169,15 +170,18 @@ def check_creation(parameters: Mapping[str, Any]) -> None:
     """Check what only CreateFunction takes.
 
     Raises:
-        InvalidParameterValueException: runtime or handler are missing, or the package is a container image.
+        InvalidParameterValueException: something that this kind of package needs is missing, or is not for it.
     """
-    if parameters.get("PackageType", "Zip") == "Image" or "ImageUri" in parameters["Code"]:
-        raise InvalidParameterValueException(
-            "Container images are not served yet. Please create the function with packageType Zip."
-        )
+    if parameters.get("PackageType") == IMAGE:
+        check_new_image(parameters)
+        return
     if not parameters.get("Runtime") or not parameters.get("Handler"):
         raise InvalidParameterValueException(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+        )
+    if "ImageUri" in parameters["Code"]:
+        raise InvalidParameterValueException(
+            "Please don't provide ImageUri when creating a function with packageType Zip."
         )
     if "ImageConfig" in parameters:
         refuse_image_config()

@@ -75,11 +75,6 @@ async def test_a_dry_run_checks_and_changes_nothing(world: World) -> None:
             {"ImageUri": "repo:latest"},
             "Please don't provide ImageUri when updating a function with packageType Zip.",
         ),
-        (
-            {"S3Bucket": "bucket", "S3Key": "key"},
-            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: "
-            "The specified bucket does not exist",
-        ),
     ],
 )
 @story

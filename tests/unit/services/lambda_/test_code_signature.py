@@ -138,3 +138,36 @@ async def test_tampered_code_is_refused_even_where_signatures_are_only_missed(wo
     with pytest.raises(InvalidCodeSignatureException):
         await update(world, TAMPERED["a file was added"])
     await update(world, signed())
+
+
+async def layer(world: World, name: str, files: Mapping[str, str | bytes]) -> str:
+    published = await world.ask("publish_layer_version", LayerName=name, Content={"ZipFile": zip_of(files)})
+    return published["LayerVersionArn"]
+
+
+@story
+async def test_layers_need_a_trusted_signature_where_signatures_are_enforced(world: World) -> None:
+    trusted = {"AllowedPublishers": {"SigningProfileVersionArns": [PROFILE]}}
+    config = (await create(world, **trusted, **policy("Enforce")))["CodeSigningConfigArn"]
+    good, unsigned = await layer(world, "good", signed()), await layer(world, "unsigned", SOURCES)
+    tampered = await layer(world, "tampered", TAMPERED["a file was changed"])
+    code = {"Code": {"ZipFile": zip_of(signed())}, "CodeSigningConfigArn": config}
+    for arn, error in (
+        (unsigned, CodeVerificationFailedException),
+        (tampered, InvalidCodeSignatureException),
+    ):
+        with pytest.raises(error):
+            await world.create(Layers=[good, arn], **code)
+        assert await world.stored() is None
+    await world.create_active(Layers=[good], **code)
+    with pytest.raises(CodeVerificationFailedException) as caught:
+        await world.ask("update_function_configuration", FunctionName=NAME, Layers=[good, unsigned])
+    assert caught.value.message.endswith(f"Check the provided signature for {unsigned}.")
+    # What stays as it is, is not looked at again.
+    await world.ask("update_function_configuration", FunctionName=NAME, Description="changed")
+
+
+@story
+async def test_without_a_configuration_any_layer_will_do(world: World) -> None:
+    arn = await layer(world, "unsigned", TAMPERED["a file was changed"])
+    await world.create_active(Layers=[arn])

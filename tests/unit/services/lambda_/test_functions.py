@@ -161,11 +161,6 @@ async def test_of_many_that_create_one_name_one_wins_and_nothing_is_left_behind(
             "Please do not provide other FunctionCode parameters when providing a ZipFile.",
         ),
         (
-            {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
-            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: "
-            "The specified bucket does not exist",
-        ),
-        (
             {"Code": {"ZipFile": b"no zip"}},
             "Could not unzip uploaded file. Please check your file, then try to upload again.",
         ),

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from lambent.domain.limits import PACKAGE_ENTRIES_MAX, UNZIPPED_MAX_BYTES, ZIP_UPLOAD_MAX_BYTES
-from lambent.errors import InvalidParameterValueException, RequestEntityTooLargeException
+from lambent.domain.limits import PACKAGE_ENTRIES_MAX, UNZIPPED_MAX_BYTES
+from lambent.errors import InvalidParameterValueException
 from lambent.services.lambda_.packages import check_package
 from unit.services.lambda_.world import ZIP, zip_of
 
@@ -79,12 +79,6 @@ def test_damaged_content_is_found_by_reading_it() -> None:
 def test_an_empty_package_is_refused() -> None:
     assert refusal(zip_of({})) == "Uploaded file must be a non-empty zip"
     assert refusal(archive([("only-a-directory/", b"")])) == "Uploaded file must be a non-empty zip"
-
-
-def test_an_upload_over_50_mb_is_too_large() -> None:
-    with pytest.raises(RequestEntityTooLargeException) as caught:
-        check_package(b"\0" * (ZIP_UPLOAD_MAX_BYTES + 1))
-    assert caught.value.message == "Zipped size must be smaller than 52428800 bytes"
 
 
 def test_more_than_250_mb_unzipped_is_refused_as_declared() -> None:

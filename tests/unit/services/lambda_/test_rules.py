@@ -126,12 +126,6 @@ def test_a_zip_function_needs_runtime_and_handler(missing: str) -> None:
     )
 
 
-@pytest.mark.parametrize("parameters", [{"PackageType": "Image"}, {"Code": {"ImageUri": "repo:latest"}}])
-def test_container_images_are_refused_clearly(parameters: dict[str, Any]) -> None:
-    with pytest.raises(InvalidParameterValueException, match="Container images are not served yet"):
-        check_creation(creation(**parameters))
-
-
 @pytest.mark.parametrize(
     ("parameters", "error"),
     [

@@ -14,7 +14,9 @@ from lambent.domain.call import Call, root_principal
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import Function, FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
+from lambent.domain.s3_object import S3Object
 from lambent.services.lambda_ import LambdaService, lambda_service
+from lambent.services.lambda_.code_sources import Objects
 from lambent.store import Delete, Document, Put
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
@@ -101,6 +103,17 @@ class Echo:
         return Provisioned(allocated=kept, available=kept)
 
 
+class _Later:
+    """S3 as the test set it up after the world was made."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def get(self, source: S3Object, *, max_bytes: int) -> bytes:
+        assert self._world.objects is not None
+        return await self._world.objects.get(source, max_bytes=max_bytes)
+
+
 class World:
     """The service with everything around it."""
 
@@ -117,6 +130,8 @@ class World:
         self.prepare_error: Exception | None = None
         self.is_copyable = True
         self.forgotten: list[tuple[FunctionKey, str | None]] = []
+        self.objects: Objects | None = None
+        """What S3 has; None: there is none."""
         self.service = self._service(strict_roles=strict_roles)
 
     def _service(self, *, strict_roles: bool) -> LambdaService:
@@ -133,6 +148,7 @@ class World:
             retire=self.retired.append,
             account_concurrency=1000,
             strict_roles=strict_roles,
+            objects=_Later(self),
             draw=lambda: self.drawn,
         )
 
