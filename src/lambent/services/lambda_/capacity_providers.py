@@ -13,7 +13,11 @@ from lambent.arn import parse_arn
 from lambent.clock import Clock, last_modified
 from lambent.domain.call import Call
 from lambent.domain.capacity_provider import CapacityProvider
-from lambent.errors import ResourceConflictException, ResourceNotFoundException
+from lambent.errors import (
+    InvalidParameterValueException,
+    ResourceConflictException,
+    ResourceNotFoundException,
+)
 from lambent.services import Members
 from lambent.services.lambda_.errors import CapacityProviderLimitExceededException
 from lambent.services.lambda_.pages import decode_text_marker, encode_text_marker
@@ -49,9 +53,10 @@ class CapacityProviderOperations:
         Raises:
             ResourceConflictException: there is one of that name.
             CapacityProviderLimitExceededException: the account has as many as it may.
-            InvalidParameterValueException: the tags are not acceptable.
+            InvalidParameterValueException: the tags or the scaling are not acceptable.
         """
         name = _name(call, parameters["CapacityProviderName"])
+        _check_scaling(parameters.get("CapacityProviderScalingConfig", {}))
         check_tags(parameters.get("Tags", {}))
         provider = CapacityProvider(
             account=call.account,
@@ -104,12 +109,14 @@ class CapacityProviderOperations:
         Raises:
             ResourceNotFoundException: there is none of that name.
             ResourceConflictException: somebody else was changing it.
+            InvalidParameterValueException: the scaling is not acceptable.
         """
         revision, provider = await self._find(call, parameters)
         settings = dict(provider.settings)
         for member in ("CapacityProviderScalingConfig", "PropagateTags", "TelemetryConfig"):
             if member in parameters:
                 settings[member] = {**settings.get(member, {}), **parameters[member]}
+        _check_scaling(settings["CapacityProviderScalingConfig"])
         after = replace(provider, settings=settings, last_modified=last_modified(self._clock.now_s()))
         try:
             await self._providers.put(after, expect_revision=revision)
@@ -173,6 +180,18 @@ def _name(call: Call, given: str) -> str:
     if (arn.account, arn.region) != (call.account, call.region):
         raise not_found(given)
     return arn.resource.removeprefix("capacity-provider:")
+
+
+def _check_scaling(scaling: Members) -> None:
+    """A policy is for providers that do not scale by themselves.
+
+    Raises:
+        InvalidParameterValueException: the mode is ``Auto``, and there is a policy.
+    """
+    if scaling.get("ScalingMode", "Auto") == "Auto" and scaling.get("ScalingPolicies"):
+        raise InvalidParameterValueException(
+            "A scaling policy can't be specified when the scalingMode is set to Auto"
+        )
 
 
 def _new_settings(parameters: Members) -> dict[str, Any]:

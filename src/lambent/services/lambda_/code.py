@@ -15,7 +15,7 @@ from lambent.services.lambda_.code_signing import CodeSigning
 from lambent.services.lambda_.code_sources import CodeSources, check_source
 from lambent.services.lambda_.configuration import configuration_of, updating
 from lambent.services.lambda_.images import IMAGE
-from lambent.services.lambda_.names import not_found, resolve
+from lambent.services.lambda_.names import not_found, resolve_latest
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.rules import check_unzipped_size
 from lambent.services.lambda_.states import check_updatable, with_update
@@ -55,7 +55,7 @@ class CodeOperations:
             CodeVerificationFailedException: the function's code signing configuration does not trust the code.
             InvalidCodeSignatureException: the code is not what was signed.
         """
-        target = resolve(call, parameters["FunctionName"], operation="UpdateFunctionCode")
+        target = resolve_latest(call, parameters["FunctionName"], operation="UpdateFunctionCode")
         function = await self._records.get(target.key)
         if function is None:
             raise not_found(target.key.arn)

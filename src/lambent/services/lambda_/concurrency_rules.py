@@ -11,6 +11,7 @@ from lambent.domain.function import LATEST, Function, FunctionVersion
 from lambent.domain.limits import UNRESERVED_CONCURRENCY_MIN
 from lambent.errors import InvalidParameterValueException, ResourceConflictException
 from lambent.services.lambda_.names import Target, alias_not_found, not_found
+from lambent.services.lambda_.tenancy import refuse_tenancy
 from lambent.services.lambda_.usage import set_aside, total_provisioned
 from lambent.services.lambda_.versions import qualified_version
 
@@ -85,6 +86,7 @@ def check_provisionable(function: Function, target: Target) -> None:
         for other in function.aliases.values()
     ):
         raise ResourceConflictException("Version is pointed by a Provisioned Concurrency alias")
+    refuse_tenancy(version, "Provisioned concurrency is")
     if version.passive.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions":
         raise InvalidParameterValueException(
             "Provisioned Concurrency is not supported for function versions with SnapStart enabled."

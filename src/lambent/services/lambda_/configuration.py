@@ -26,6 +26,7 @@ from lambent.errors import InvalidParameterValueException
 from lambent.services.lambda_.images import IMAGE, ZIP, image_config, refuse_zip_settings
 from lambent.services.lambda_.rules import check_file_systems, refuse_image_config
 from lambent.services.lambda_.runtimes import check_snap_start
+from lambent.services.lambda_.tenancy import refuse_tenancy
 
 CREATING = "The function is being created."
 
@@ -64,6 +65,7 @@ _ORDER = (
     "SnapStart",
     "RuntimeVersionConfig",
     "LoggingConfig",
+    "TenancyConfig",
     "DurableConfig",
 )
 _NOT_IN_LISTS = frozenset(
@@ -168,6 +170,7 @@ def new_version(key: FunctionKey, code: Code, parameters: Mapping[str, Any], *, 
             "TracingConfig": {"Mode": "PassThrough"},
             "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
             **({"DurableConfig": _durable_config(parameters)} if "DurableConfig" in parameters else {}),
+            **({"TenancyConfig": parameters["TenancyConfig"]} if "TenancyConfig" in parameters else {}),
         },
         state="Pending",
         state_reason=CREATING,
@@ -202,8 +205,10 @@ def with_settings(version: FunctionVersion, parameters: Mapping[str, Any]) -> Fu
     )
     check_file_systems(after.passive.get("FileSystemConfigs", ()), after.passive.get("VpcConfig"))
     if after.passive["SnapStart"]["ApplyOn"] == "PublishedVersions":
+        refuse_tenancy(after, "SnapStart is")
         check_snap_start(
             after.runtime,
+            package_type=after.package_type,
             ephemeral_storage_mb=after.ephemeral_storage_mb,
             has_file_systems=bool(after.passive.get("FileSystemConfigs")),
         )
@@ -314,4 +319,8 @@ def _vpc_config(key: FunctionKey, given: Mapping[str, Any], before: Mapping[str,
 
 
 def _durable_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if "ExecutionTimeout" not in parameters["DurableConfig"]:
+        raise InvalidParameterValueException(
+            "You cannot create a function with a durable configuration without an executionTimeout"
+        )
     return {"RetentionPeriodInDays": 14, **parameters["DurableConfig"]}

@@ -27,7 +27,7 @@ from lambent.services.lambda_.configuration import (
 )
 from lambent.services.lambda_.images import IMAGE, ZIP, image_location
 from lambent.services.lambda_.layer_records import LayerRecords
-from lambent.services.lambda_.names import Target, not_found, resolve, resolve_new
+from lambent.services.lambda_.names import Target, not_found, resolve, resolve_latest, resolve_new
 from lambent.services.lambda_.pages import Place, decode_marker, encode_marker, number_of, place_of
 from lambent.services.lambda_.provisioning import Provisioning
 from lambent.services.lambda_.records import Records, already_exists
@@ -37,6 +37,7 @@ from lambent.services.lambda_.rules import (
     check_creation,
     check_tags,
     check_unzipped_size,
+    refuse_other_kinds,
 )
 from lambent.services.lambda_.runtime_management import check_runtime_change
 from lambent.services.lambda_.states import check_updatable, with_update
@@ -177,10 +178,11 @@ class FunctionOperations:
             PreconditionFailedException: the revision id is not the current one.
             InvalidParameterValueException: a parameter is not acceptable.
         """
-        target = resolve(call, parameters["FunctionName"], operation="UpdateFunctionConfiguration")
+        target = resolve_latest(call, parameters["FunctionName"], operation="UpdateFunctionConfiguration")
         function = await self._records.get(target.key)
         if function is None:
             raise not_found(target.key.arn)
+        refuse_other_kinds(parameters)
         check_configuration(parameters, region=call.region)
         if "Role" in parameters:
             await self._roles.check(call, parameters["Role"])

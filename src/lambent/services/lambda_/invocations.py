@@ -18,10 +18,11 @@ from lambent.errors import (
 )
 from lambent.services import Members
 from lambent.services.lambda_.images import refuse_to_run_image
-from lambent.services.lambda_.names import not_found, resolve
+from lambent.services.lambda_.names import Target, not_found, resolve
 from lambent.services.lambda_.payloads import check_payload_json, check_payload_size, decode_client_context
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import check_invocable
+from lambent.services.lambda_.tenancy import check_tenant
 from lambent.services.lambda_.usage import AccountUsage, provisioned_of
 from lambent.services.lambda_.versions import invocable_version
 
@@ -106,7 +107,7 @@ class InvocationOperations:
         client_context = decode_client_context(header) if header else None
         await check_payload_json(payload)
         check_invocable(version)
-        _refuse_unserved(parameters, version)
+        _refuse_unserved(parameters, version, target)
         if invocation_type == "DryRun":
             return {"StatusCode": 204}
         if invocation_type == "Event":
@@ -135,13 +136,18 @@ def _check_request_id(call: Call) -> None:
         raise InvalidRequestContentException("The x-amzn-RequestId header must be a valid UUID.")
 
 
-def _refuse_unserved(parameters: Members, version: FunctionVersion) -> None:
+def _refuse_unserved(parameters: Members, version: FunctionVersion, target: Target) -> None:
     refuse_to_run_image(version)
-    if "TenantId" in parameters:
-        raise InvalidParameterValueException(
-            "The invoked function is not enabled with tenancy configuration."
+    check_tenant(version, parameters.get("TenantId"))
+    if "DurableConfig" in version.passive:
+        if target.qualifier is None:
+            raise InvalidParameterValueException(
+                "You cannot invoke a durable function using an unqualified ARN."
+            )
+        raise NotImplemented_(
+            f"Durable functions are not run yet: {version.arn} is kept and shown, and cannot be invoked."
         )
-    if "DurableExecutionName" in parameters and "DurableConfig" not in version.passive:
+    if "DurableExecutionName" in parameters:
         raise InvalidParameterValueException(
             "The invoked function is not enabled with durable configuration."
         )

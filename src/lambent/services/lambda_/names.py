@@ -91,6 +91,22 @@ def resolve(call: Call, function_name: str, qualifier: str | None = None, *, ope
     return target
 
 
+def resolve_latest(call: Call, function_name: str, *, operation: str) -> Target:
+    """Take apart the FunctionName of an operation that changes or publishes ``$LATEST``.
+
+    Raises:
+        InvalidParameterValueException: a version or an alias is part of it.
+        ResourceNotFoundException, AccessDeniedException: as `resolve`.
+    """
+    target = resolve(call, function_name, operation=operation)
+    if not target.is_latest:
+        raise InvalidParameterValueException(
+            "Current operation does not support versions other than $LATEST. Please set the version to $LATEST "
+            "or do not set a version in your request."
+        )
+    return target
+
+
 def named(call: Call, function_name: str, qualifier: str | None = None) -> Target | None:
     """Return what a FunctionName parameter means, wherever that is; None when it has none of the four forms."""
     match = _PARTS.fullmatch(function_name)

@@ -51,7 +51,6 @@ RESERVED_KEYS = frozenset(
 )
 
 _UNSERVED = {
-    "TenancyConfig": "Tenant isolation is not served yet.",
     "CapacityProviderConfig": "Functions on capacity providers are not served yet.",
     "AcceleratorConfig": "Accelerators are not served yet.",
     "RuntimeConfig": "Customer-managed runtimes are not served yet.",
@@ -71,9 +70,19 @@ def check_configuration(parameters: Mapping[str, Any], *, region: str) -> None:
         check_environment(parameters["Environment"].get("Variables", {}))
     if "Layers" in parameters:
         check_layers(parameters["Layers"], region=region)
-    for member, text in _UNSERVED.items():
+
+
+def refuse_other_kinds(parameters: Mapping[str, Any]) -> None:
+    """Refuse to make another kind of function of an ordinary one.
+
+    Raises:
+        InvalidParameterValueException: it would be put on a capacity provider or a runtime of one's own.
+    """
+    for member in ("CapacityProviderConfig", "AcceleratorConfig"):
         if member in parameters:
-            raise InvalidParameterValueException(text)
+            raise InvalidParameterValueException(f"{member} isn't supported for Lambda Default functions")
+    if "RuntimeConfig" in parameters:
+        raise InvalidParameterValueException(_UNSERVED["RuntimeConfig"])
 
 
 def check_quantities(parameters: Mapping[str, Any]) -> None:
@@ -172,6 +181,9 @@ def check_creation(parameters: Mapping[str, Any]) -> None:
     Raises:
         InvalidParameterValueException: something that this kind of package needs is missing, or is not for it.
     """
+    for member, text in _UNSERVED.items():
+        if member in parameters:
+            raise InvalidParameterValueException(text)
     if parameters.get("PackageType") == IMAGE:
         check_new_image(parameters)
         return

@@ -109,7 +109,7 @@ def _version_number(function: Function, target: Target) -> str:
     number = target.qualifier or LATEST
     if number in function.aliases:
         raise InvalidParameterValueException(
-            "Runtime management is not supported for aliases. Please specify $LATEST or a published version."
+            f"The provided function name {target.arn} is invalid. Aliases are not allowed."
         )
     if current_version(function, number) is None:
         raise not_found(target.arn)

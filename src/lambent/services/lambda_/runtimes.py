@@ -102,13 +102,15 @@ def check_runtime(runtime: str) -> None:
         )
 
 
-def check_snap_start(runtime: str, *, ephemeral_storage_mb: int, has_file_systems: bool) -> None:
+def check_snap_start(
+    runtime: str, *, package_type: str, ephemeral_storage_mb: int, has_file_systems: bool
+) -> None:
     """Refuse SnapStart where AWS does not offer it (page "Lambda SnapStart", limitations).
 
     Raises:
         InvalidParameterValueException: the runtime, /tmp above 512 MB or a file system rules it out.
     """
-    if runtime not in SNAP_START:
+    if package_type == "Zip" and runtime not in SNAP_START:
         raise InvalidParameterValueException(f"{runtime} is not supported for SnapStart enabled functions.")
     if ephemeral_storage_mb > 512:
         raise InvalidParameterValueException(

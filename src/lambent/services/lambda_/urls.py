@@ -18,11 +18,17 @@ from lambent.domain.call import Call
 from lambent.domain.function import LATEST, Function, FunctionKey
 from lambent.domain.function_url import FunctionUrl, function_url
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
-from lambent.errors import ResourceConflictException, ResourceNotFoundException, ValidationException
+from lambent.errors import (
+    InvalidParameterValueException,
+    ResourceConflictException,
+    ResourceNotFoundException,
+    ValidationException,
+)
 from lambent.services import Members
 from lambent.services.lambda_.names import Target, resolve
 from lambent.services.lambda_.pages import decode_text_marker, encode_text_marker
 from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.tenancy import refuse_tenancy
 from lambent.services.lambda_.versions import version_named
 
 _ID_LETTERS = string.ascii_lowercase + string.digits
@@ -44,8 +50,10 @@ class UrlOperations:
             ResourceNotFoundException: no such function or alias.
             ResourceConflictException: it has one.
             ValidationException: a version is named; only functions and aliases have addresses.
+            InvalidParameterValueException: Cors names no origins, or the function's tenants are isolated.
         """
         target = _target(call, parameters, "CreateFunctionUrlConfig")
+        _check_cors(parameters)
         now = iso_us(self._clock.now_s())
         url = FunctionUrl(
             id="".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH)),
@@ -81,6 +89,7 @@ class UrlOperations:
             ResourceNotFoundException: no such function or alias, or it has no URL.
         """
         target = _target(call, parameters, "UpdateFunctionUrlConfig")
+        _check_cors(parameters)
         now = iso_us(self._clock.now_s())
         changed = await self._records.change(
             target.key, partial(_with_changed, target=target, parameters=parameters, now=now)
@@ -134,6 +143,12 @@ def _target(call: Call, parameters: Members, operation: str) -> Target:
     return target
 
 
+def _check_cors(parameters: Members) -> None:
+    """An empty Cors turns it off; any other one names origins."""
+    if parameters.get("Cors") and not parameters["Cors"].get("AllowOrigins"):
+        raise InvalidParameterValueException("You can't leave AllowOrigins as empty when Cors is enabled.")
+
+
 def _place(target: Target) -> str:
     return target.qualifier or LATEST
 
@@ -145,6 +160,7 @@ def _with_new(function: Function, *, target: Target, url: FunctionUrl) -> Functi
             "FunctionUrlConfig exists for this Lambda function"
         )
     _check_alias(function, target)
+    refuse_tenancy(function.latest, "Function URLs are")
     return replace(function, urls={**function.urls, _place(target): url})
 
 

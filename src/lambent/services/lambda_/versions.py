@@ -24,7 +24,7 @@ from lambent.services.lambda_.configuration import (
     configuration_of,
     summary_of,
 )
-from lambent.services.lambda_.names import Target, not_found, resolve
+from lambent.services.lambda_.names import Target, not_found, resolve, resolve_latest
 from lambent.services.lambda_.pages import decode_marker, encode_marker, number_of, place_of
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import check_updatable, current_version
@@ -205,7 +205,7 @@ class VersionOperations:
             PreconditionFailedException: the revision id is not the current one.
             InvalidParameterValueException: the code hash given is not that of ``$LATEST``.
         """
-        target = resolve(call, parameters["FunctionName"], operation="PublishVersion")
+        target = resolve_latest(call, parameters["FunctionName"], operation="PublishVersion")
         refuse_publish_to(parameters)
         changed = await self._records.change(target.key, partial(_publish, parameters=parameters))
         if changed is None:

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from lambent.errors import ResourceConflictException, ResourceNotFoundException
+from lambent.errors import (
+    InvalidParameterValueException,
+    ResourceConflictException,
+    ResourceNotFoundException,
+)
 from lambent.services.lambda_ import capacity_providers
 from lambent.services.lambda_.errors import CapacityProviderLimitExceededException
 from unit.services.lambda_.world import ACCOUNT, ARN, NAME, REGION, ROLE, World, story
@@ -138,3 +142,19 @@ async def test_there_are_no_durable_executions(world: World) -> None:
         assert EXECUTION in caught.value.message
     with pytest.raises(ResourceNotFoundException):
         await world.ask("get_durable_execution_history", DurableExecutionArn=EXECUTION)
+
+
+@story
+async def test_a_policy_is_for_providers_that_do_not_scale_by_themselves(world: World) -> None:
+    policy = {"ScalingPolicies": [{"PredefinedMetricType": "x", "TargetValue": 50.0}]}
+    text = "A scaling policy can't be specified when the scalingMode is set to Auto"
+    with pytest.raises(InvalidParameterValueException) as caught:
+        await create(world, CapacityProviderScalingConfig=policy)
+    assert caught.value.message == text
+    await create(world, CapacityProviderScalingConfig={"ScalingMode": "Manual", **policy})
+    with pytest.raises(InvalidParameterValueException):
+        await world.ask(
+            "update_capacity_provider",
+            CapacityProviderName="big",
+            CapacityProviderScalingConfig={"ScalingMode": "Auto"},
+        )

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from lambent.errors import InvalidParameterValueException, ServiceError
-from lambent.services.lambda_.rules import check_configuration, check_creation, check_environment, check_tags
+from lambent.errors import InvalidParameterValueException
+from lambent.services.lambda_.rules import (
+    check_configuration,
+    check_creation,
+    check_environment,
+    check_tags,
+    refuse_other_kinds,
+)
 from lambent.services.lambda_.runtimes import ACCEPTED, BLOCKED, check_runtime
 from unit.services.lambda_.world import creation
 
@@ -126,29 +132,23 @@ def test_a_zip_function_needs_runtime_and_handler(missing: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("parameters", "error"),
-    [
-        (
-            {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
-            InvalidParameterValueException("Tenant isolation is not served yet."),
-        ),
-        (
-            {
-                "CapacityProviderConfig": {
-                    "LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn:x"}
-                }
-            },
-            InvalidParameterValueException("Functions on capacity providers are not served yet."),
-        ),
-    ],
-)
-def test_what_is_not_served_is_refused_instead_of_pretended(
-    parameters: dict[str, Any], error: ServiceError
-) -> None:
-    with pytest.raises(type(error)) as caught:
-        check_configuration(parameters, region="us-east-1")
-    assert caught.value.message == error.message
+ON_INSTANCES = {
+    "CapacityProviderConfig": {
+        "LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn:x"}
+    }
+}
+
+
+def test_what_is_not_served_is_refused_instead_of_pretended() -> None:
+    with pytest.raises(InvalidParameterValueException) as caught:
+        check_creation(creation(**ON_INSTANCES))
+    assert caught.value.message == "Functions on capacity providers are not served yet."
+
+
+def test_an_ordinary_function_stays_one() -> None:
+    with pytest.raises(InvalidParameterValueException) as caught:
+        refuse_other_kinds(ON_INSTANCES)
+    assert caught.value.message == "CapacityProviderConfig isn't supported for Lambda Default functions"
 
 
 def test_fifty_tags_are_the_most() -> None:

@@ -79,7 +79,9 @@ async def test_mode_and_runtime_version_must_fit(world: World) -> None:
 async def test_only_versions_that_exist_have_a_mode(world: World) -> None:
     await world.create_active(Publish=True)
     await create_alias(world)
-    assert "aliases" in await refused(world, UpdateRuntimeOn="Auto", Qualifier="live")
+    assert await refused(world, UpdateRuntimeOn="Auto", Qualifier="live") == (
+        f"The provided function name {ARN}:live is invalid. Aliases are not allowed."
+    )
     for ask in (get(world, Qualifier="7"), put(world, UpdateRuntimeOn="Auto", Qualifier="7")):
         with pytest.raises(ResourceNotFoundException) as caught:
             await ask

@@ -75,8 +75,8 @@ async def test_cors_is_kept_as_given_replaced_as_a_whole_and_taken_away_by_an_em
     await world.create_active()
     cors = {"AllowOrigins": ["https://example.com"], "MaxAge": 5}
     assert (await create_url(world, Cors=cors))["Cors"] == cors
-    changed = await world.ask("update_function_url_config", FunctionName=NAME, Cors={"AllowMethods": ["*"]})
-    assert changed["Cors"] == {"AllowMethods": ["*"]}
+    changed = await world.ask("update_function_url_config", FunctionName=NAME, Cors={"AllowOrigins": ["*"]})
+    assert changed["Cors"] == {"AllowOrigins": ["*"]}
     assert "Cors" not in await world.ask("update_function_url_config", FunctionName=NAME, Cors={})
 
 
@@ -179,3 +179,15 @@ async def test_a_url_outlives_its_alias(world: World) -> None:
     assert (await find_url_owner(world.store, url_id(url))) is not None
     await world.ask("delete_function_url_config", FunctionName=NAME, Qualifier="blue")
     assert (await find_url_owner(world.store, url_id(url))) is None
+
+
+@pytest.mark.parametrize("cors", [{"AllowMethods": ["*"]}, {"AllowMethods": ["*"], "AllowOrigins": []}])
+@story
+async def test_cross_origin_access_names_its_origins(world: World, cors: dict[str, Any]) -> None:
+    await world.create_active()
+    with pytest.raises(InvalidParameterValueException) as caught:
+        await create_url(world, Cors=cors)
+    assert caught.value.message == "You can't leave AllowOrigins as empty when Cors is enabled."
+    await create_url(world)
+    with pytest.raises(InvalidParameterValueException):
+        await world.ask("update_function_url_config", FunctionName=NAME, Cors=cors)
