@@ -24,7 +24,11 @@ from lambent.domain.function import (
 )
 from lambent.errors import InvalidParameterValueException
 from lambent.services.lambda_.images import IMAGE, ZIP, image_config, refuse_zip_settings
-from lambent.services.lambda_.rules import check_file_systems, refuse_image_config
+from lambent.services.lambda_.rules import (
+    check_dead_letter_queue,
+    check_file_systems,
+    refuse_image_config,
+)
 from lambent.services.lambda_.runtimes import check_snap_start
 from lambent.services.lambda_.tenancy import refuse_tenancy
 
@@ -290,9 +294,11 @@ def _passive_after(version: FunctionVersion, parameters: Mapping[str, Any]) -> d
         after.pop("ImageConfigResponse", None)
         if config := image_config(parameters["ImageConfig"]):
             after["ImageConfigResponse"] = {"ImageConfig": config}
+    queue = parameters.get("DeadLetterConfig", {}).get("TargetArn")
+    check_dead_letter_queue(queue)
     # An empty value takes the member away.
     for member, value in (
-        ("DeadLetterConfig", parameters.get("DeadLetterConfig", {}).get("TargetArn")),
+        ("DeadLetterConfig", queue),
         ("KMSKeyArn", parameters.get("KMSKeyArn")),
         ("FileSystemConfigs", parameters.get("FileSystemConfigs")),
     ):
@@ -306,11 +312,14 @@ def _passive_after(version: FunctionVersion, parameters: Mapping[str, Any]) -> d
 
 def _vpc_config(key: FunctionKey, given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     subnets = given.get("SubnetIds", before.get("SubnetIds", []))
+    groups = given.get("SecurityGroupIds", before.get("SecurityGroupIds", []))
+    if bool(subnets) != bool(groups):
+        raise InvalidParameterValueException("SubnetIds and SecurityIds must coexist or be both empty list.")
     # There is no EC2 to ask: all subnets of an account and region are taken to be in one VPC.
     vpc_id = "vpc-" + hashlib.sha256(f"{key.account}/{key.region}".encode()).hexdigest()[:17]
     return {
         "SubnetIds": subnets,
-        "SecurityGroupIds": given.get("SecurityGroupIds", before.get("SecurityGroupIds", [])),
+        "SecurityGroupIds": groups,
         "VpcId": vpc_id if subnets else "",
         "Ipv6AllowedForDualStack": given.get(
             "Ipv6AllowedForDualStack", before.get("Ipv6AllowedForDualStack", False)

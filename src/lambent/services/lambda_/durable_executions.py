@@ -1,13 +1,13 @@
 """Durable executions: what can be said of them while functions are not run durably yet.
 
-There are none, so lists are empty and every durable execution that a caller names does not exist. The
-operations of the runtime (checkpoints, state, callbacks) come with the engine and are not served.
+There are none, so lists are empty; every durable execution and callback that a caller names does not exist, and no
+checkpoint token is valid.
 """
 
 from __future__ import annotations
 
 from lambent.domain.call import Call
-from lambent.errors import ResourceNotFoundException
+from lambent.errors import InvalidParameterValueException, ResourceNotFoundException
 from lambent.services import Members
 from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.records import Records
@@ -86,6 +86,50 @@ class DurableExecutionOperations:
         """
         raise _no_execution(parameters)
 
+    async def checkpoint_durable_execution(self, call: Call, parameters: Members) -> Members:
+        """Answer that the checkpoint token is not valid (API page CheckpointDurableExecution).
+
+        Raises:
+            InvalidParameterValueException: always.
+        """
+        raise InvalidParameterValueException("Invalid Checkpoint Token")
+
+    async def get_durable_execution_state(self, call: Call, parameters: Members) -> Members:
+        """Answer that the checkpoint token is not valid (API page GetDurableExecutionState).
+
+        Raises:
+            InvalidParameterValueException: always.
+        """
+        raise InvalidParameterValueException("Invalid Checkpoint Token")
+
+    async def send_durable_execution_callback_success(self, call: Call, parameters: Members) -> Members:
+        """Answer that the callback does not exist (API page SendDurableExecutionCallbackSuccess).
+
+        Raises:
+            ResourceNotFoundException: always.
+        """
+        raise _no_callback(parameters)
+
+    async def send_durable_execution_callback_failure(self, call: Call, parameters: Members) -> Members:
+        """Answer that the callback does not exist (API page SendDurableExecutionCallbackFailure).
+
+        Raises:
+            ResourceNotFoundException: always.
+        """
+        raise _no_callback(parameters)
+
+    async def send_durable_execution_callback_heartbeat(self, call: Call, parameters: Members) -> Members:
+        """Answer that the callback does not exist (API page SendDurableExecutionCallbackHeartbeat).
+
+        Raises:
+            ResourceNotFoundException: always.
+        """
+        raise _no_callback(parameters)
+
 
 def _no_execution(parameters: Members) -> ResourceNotFoundException:
     return ResourceNotFoundException(f"Durable execution not found: {parameters['DurableExecutionArn']}")
+
+
+def _no_callback(parameters: Members) -> ResourceNotFoundException:
+    return ResourceNotFoundException(f"Callback not found: {parameters['CallbackId']}")

@@ -58,6 +58,8 @@ _POLLED_DEFAULTS: Mapping[str, Any] = {
     "BatchSize": 100,
     "LastProcessingResult": "No records processed",
 }
+_BY_USER = "USER_INITIATED"
+"""AWS's word for all sources but shards, where it says ``User action``."""
 _RECORD_AGE_MIN_S = 60
 _FILTERS_MAX = 5
 _SQS_POLLERS_MIN = 2
@@ -80,7 +82,7 @@ _SOURCES: Mapping[str, _Source] = {
     "sqs": _Source(
         parameters=frozenset({"ProvisionedPollerConfig", "ScalingConfig"}),
         defaults={"BatchSize": 10, "FunctionResponseTypes": [], "MaximumBatchingWindowInSeconds": 0},
-        reason="USER_INITIATED",
+        reason=_BY_USER,
         positions=(),
     ),
     "kinesis": _Source(parameters=_SHARDS, defaults=_STREAM_DEFAULTS),
@@ -93,10 +95,12 @@ _SOURCES: Mapping[str, _Source] = {
             "SelfManagedKafkaEventSourceConfig",
         },
         defaults=_POLLED_DEFAULTS,
+        reason=_BY_USER,
     ),
     "mq": _Source(
         parameters=frozenset({"Queues", "SourceAccessConfigurations"}),
         defaults=_POLLED_DEFAULTS,
+        reason=_BY_USER,
         positions=(),
     ),
     "docdb": _Source(
@@ -109,6 +113,7 @@ _SOURCES: Mapping[str, _Source] = {
             }
         ),
         defaults=_POLLED_DEFAULTS,
+        reason=_BY_USER,
     ),
 }
 _SERVICES = {"rds": "docdb"}  # DocumentDB clusters have ARNs of RDS.

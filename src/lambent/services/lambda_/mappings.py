@@ -36,6 +36,7 @@ from lambent.services.lambda_.names import resolve
 from lambent.services.lambda_.pages import decode_text_marker, encode_text_marker
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.rules import check_tags
+from lambent.services.lambda_.tenancy import refuse_tenancy
 from lambent.services.lambda_.versions import version_named
 from lambent.store.mappings import Mappings
 
@@ -180,9 +181,10 @@ class MappingOperations:
         if function is None:
             raise _no_function()
         try:
-            version_named(function, target)
+            version = version_named(function, target)
         except ResourceNotFoundException as error:
             raise _no_function() from error
+        refuse_tenancy(version, "Event source mappings are")
         return target.arn
 
 

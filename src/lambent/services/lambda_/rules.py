@@ -175,6 +175,19 @@ def check_file_systems(configs: Sequence[Mapping[str, Any]], vpc_config: Mapping
         )
 
 
+def check_dead_letter_queue(arn: str | None) -> None:
+    """Events that failed go to a queue or to a topic.
+
+    Raises:
+        InvalidParameterValueException: it is neither.
+    """
+    parsed = parse_arn(arn) if arn else None
+    if arn and (parsed is None or parsed.service not in ("sqs", "sns")):
+        raise InvalidParameterValueException(
+            f"The dead-letter queue {arn} is invalid. Please specify the ARN of an SQS queue or an SNS topic."
+        )
+
+
 def check_creation(parameters: Mapping[str, Any]) -> None:
     """Check what only CreateFunction takes.
 

@@ -142,6 +142,12 @@ async def test_there_are_no_durable_executions(world: World) -> None:
         assert EXECUTION in caught.value.message
     with pytest.raises(ResourceNotFoundException):
         await world.ask("get_durable_execution_history", DurableExecutionArn=EXECUTION)
+    for operation in ("success", "failure", "heartbeat"):
+        with pytest.raises(ResourceNotFoundException, match="Callback not found: some-callback"):
+            await world.ask(f"send_durable_execution_callback_{operation}", CallbackId="some-callback")
+    for operation in ("checkpoint_durable_execution", "get_durable_execution_state"):
+        with pytest.raises(InvalidParameterValueException, match="Invalid Checkpoint Token"):
+            await world.ask(operation, DurableExecutionArn=EXECUTION, CheckpointToken="token")
 
 
 @story

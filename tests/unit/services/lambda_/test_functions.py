@@ -407,6 +407,7 @@ async def test_a_refused_change_changes_nothing(world: World) -> None:
         {"Runtime": "cobol"},
         {"Environment": {"Variables": {"AWS_REGION": "x"}}},
         {"LoggingConfig": {"SystemLogLevel": "INFO"}},
+        {"DeadLetterConfig": {"TargetArn": "arn:aws:iam::111111111111:role/x"}},
         {"DurableConfig": {"ExecutionTimeout": 1}},
     ):
         asked = world.ask("update_function_configuration", FunctionName=NAME, **parameters)
@@ -548,3 +549,14 @@ async def test_the_account_settings_tell_the_true_usage(world: World) -> None:
     await world.ask("delete_function", FunctionName="a")
     usage = (await world.ask("get_account_settings"))["AccountUsage"]
     assert usage == {"TotalCodeSize": len(OTHER_ZIP), "FunctionCount": 1}
+
+
+@pytest.mark.parametrize("vpc", [{"SubnetIds": ["subnet-1"]}, {"SecurityGroupIds": ["sg-1"]}])
+@story
+async def test_subnets_and_security_groups_come_together(world: World, vpc: dict[str, Any]) -> None:
+    message = await refused(world.create(VpcConfig=vpc), InvalidParameterValueException)
+    assert message == "SubnetIds and SecurityIds must coexist or be both empty list."
+    both = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    await world.create_active(VpcConfig=both)
+    changed = await world.ask("update_function_configuration", FunctionName=NAME, VpcConfig=vpc)
+    assert {member: changed["VpcConfig"][member] for member in both} == both

@@ -67,6 +67,14 @@ async def test_what_does_not_go_with_tenancy_is_refused(world: World) -> None:
 
 
 @story
+async def test_no_source_invokes_a_function_whose_tenants_are_isolated(world: World) -> None:
+    await world.create_active(**ISOLATED)
+    queue = "arn:aws:sqs:us-east-1:111111111111:queue"
+    message = await refusal(world, "create_event_source_mapping", FunctionName=NAME, EventSourceArn=queue)
+    assert message.startswith("Event source mappings are not supported for functions with tenant isolation")
+
+
+@story
 async def test_a_durable_function_says_how_long_and_is_asked_for_by_version(world: World) -> None:
     with pytest.raises(InvalidParameterValueException) as caught:
         await world.create(DurableConfig={"RetentionPeriodInDays": 7})
