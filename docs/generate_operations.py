@@ -29,19 +29,68 @@ TITLES: Mapping[str, str] = {
     "sts": "AWS Security Token Service",
 }
 
+_NO_EXECUTION = "there are no durable executions yet: whatever is named does not exist"
+_NO_INSTANCES = "always refused: no function is on a capacity provider"
+
 NOTES: Mapping[tuple[str, str], str] = {
-    ("lambda", "AddPermission"): "evaluated for callers of other accounts; services do not call yet",
+    (
+        "lambda",
+        "AddPermission",
+    ): "evaluated for callers of other accounts; services do not call yet; whether a "
+    "principal exists is not asked",
+    ("lambda", "CheckpointDurableExecution"): "no token is valid: there are no durable executions yet",
     ("lambda", "CreateCapacityProvider"): "kept and shown; nothing runs on it",
-    ("lambda", "CreateEventSourceMapping"): "kept, with its states; sources are not polled yet",
-    ("lambda", "CreateFunction"): "S3 objects are copied; images are kept, their tags not resolved",
+    ("lambda", "CreateCodeSigningConfig"): "signing profiles stand for local keys; signatures do not expire",
+    (
+        "lambda",
+        "CreateEventSourceMapping",
+    ): "kept, with its states; sources are not polled yet, and whether they "
+    "exist, or the role may read them, is not asked",
+    (
+        "lambda",
+        "CreateFunction",
+    ): "S3 objects are copied (`s3_endpoint_url`), `S3ObjectStorageMode=REFERENCE` answers "
+    "`NotImplemented`; container images are kept and not run, and of a tag, the digest shown is not the image's; "
+    "tenants and durability are kept, and such functions are not run; `CapacityProviderConfig`, "
+    "`AcceleratorConfig`, `RuntimeConfig` are refused, `PublishTo` answers `NotImplemented`; whether subnets, "
+    "security groups, keys, file systems and queues exist is not asked",
     ("lambda", "CreateFunctionUrlConfig"): "kept and shown; the address is not served yet",
-    ("lambda", "Invoke"): "`RequestResponse` and `DryRun`; `Event` answers `NotImplemented`",
+    ("lambda", "DeleteDurableExecution"): _NO_EXECUTION,
+    ("lambda", "GetAccountSettings"): "the concurrency is the setting `account_concurrency`",
+    ("lambda", "GetDurableExecution"): _NO_EXECUTION,
+    ("lambda", "GetDurableExecutionHistory"): _NO_EXECUTION,
+    ("lambda", "GetDurableExecutionState"): "no token is valid: there are no durable executions yet",
+    ("lambda", "GetFunction"): "the link to the code leads to Lambent, for ten minutes",
+    ("lambda", "GetFunctionScalingConfig"): _NO_INSTANCES,
+    (
+        "lambda",
+        "Invoke",
+    ): "`RequestResponse` and `DryRun`; `Event` answers `NotImplemented`, and so do functions from "
+    "images, with tenants, or durable",
     ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
+    ("lambda", "ListFunctionVersionsByCapacityProvider"): "always empty: no function is on one",
+    ("lambda", "PauseDurableExecution"): _NO_EXECUTION,
     ("lambda", "PublishLayerVersion"): "S3 objects are copied (`s3_endpoint_url`)",
+    ("lambda", "PublishVersion"): "`PublishTo` answers `NotImplemented`",
+    (
+        "lambda",
+        "PutFunctionCodeSigningConfig",
+    ): "as `CreateCodeSigningConfig`; layers are checked when they are attached",
     ("lambda", "PutFunctionEventInvokeConfig"): "kept and shown; there are no asynchronous invocations yet",
     ("lambda", "PutFunctionRecursionConfig"): "kept and shown; chains of invocations are not followed yet",
+    ("lambda", "PutFunctionScalingConfig"): _NO_INSTANCES,
+    (
+        "lambda",
+        "PutProvisionedConcurrencyConfig",
+    ): "environments are started at once, not after a minute or two",
     ("lambda", "PutRuntimeManagementConfig"): "kept and shown; there is one version of each runtime",
+    ("lambda", "ResumeDurableExecution"): _NO_EXECUTION,
+    ("lambda", "SendDurableExecutionCallbackFailure"): _NO_EXECUTION,
+    ("lambda", "SendDurableExecutionCallbackHeartbeat"): _NO_EXECUTION,
+    ("lambda", "SendDurableExecutionCallbackSuccess"): _NO_EXECUTION,
+    ("lambda", "StopDurableExecution"): _NO_EXECUTION,
     ("lambda", "UpdateFunctionCode"): "as `CreateFunction`",
+    ("lambda", "UpdateFunctionConfiguration"): "as `CreateFunction`",
     ("iam", "DeleteLoginProfile"): "no user has a password",
     ("iam", "GetLoginProfile"): "no user has a password",
     ("iam", "ListMFADevices"): "always empty",
