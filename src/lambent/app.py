@@ -44,6 +44,7 @@ from lambent.node.local import Endpoint, LocalNode
 from lambent.node.memory import memory_mb
 from lambent.node.unpack import UnpackedCode
 from lambent.runtimes import Runtimes
+from lambent.runtimes.provided import Provided
 from lambent.runtimes.python import Python
 from lambent.runtimes.python.interpreters import find_interpreters
 from lambent.runtimes.python.library import RuntimeLibrary
@@ -315,7 +316,7 @@ async def _runtimes(settings: Settings, library: RuntimeLibrary) -> Runtimes:
         cache_file=settings.store.cache_dir / "interpreters.json",
     )
     exact = settings.runtimes.exact_runtime
-    return Runtimes([Python(interpreters=interpreters, library=library, exact=exact)])
+    return Runtimes([Python(interpreters=interpreters, library=library, exact=exact), Provided()])
 
 
 def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock) -> Invoker:

@@ -40,8 +40,19 @@ class RuntimeExit:
 
 
 @dataclass(frozen=True, slots=True)
+class NotStarted:
+    """The runtime's program could not be executed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimedOut:
     """The time for it was over."""
+
+
+End = Answer | RuntimeExit | NotStarted | TimedOut
+"""What a runtime did, or what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +72,14 @@ class Ending:
         return None if self.status == "success" else "Unhandled"
 
 
-def ending_of(end: Answer | RuntimeExit | TimedOut, *, request_id: str, timeout_s: float) -> Ending:
+def ending_of(end: End, *, request_id: str, timeout_s: float) -> Ending:
     """Return how an invocation ended."""
     if isinstance(end, TimedOut):
         message = f"RequestId: {request_id} Error: Task timed out after {timeout_s:.2f} seconds"
         return Ending(
             payload=_payload("Sandbox.Timedout", message), status="timeout", error_type="Sandbox.Timedout"
         )
-    if isinstance(end, RuntimeExit):
+    if isinstance(end, RuntimeExit | NotStarted):
         error_type, reason = exit_reason(end)
         message = f"RequestId: {request_id} Error: {reason}"
         return Ending(
@@ -88,19 +99,21 @@ def ending_of(end: Answer | RuntimeExit | TimedOut, *, request_id: str, timeout_
     return Ending(payload=end.body, status="success")
 
 
-def init_status(end: Answer | RuntimeExit | TimedOut | None) -> tuple[str, str | None]:
+def init_status(end: End | None) -> tuple[str, str | None]:
     """Return the status and the error type of an init or restore phase; None: it went well."""
     if end is None:
         return "success", None
     if isinstance(end, TimedOut):
         return "timeout", None
-    if isinstance(end, RuntimeExit):
+    if isinstance(end, RuntimeExit | NotStarted):
         return "error", exit_reason(end)[0]
     return "error", end.error_type
 
 
-def exit_reason(end: RuntimeExit) -> tuple[str, str]:
+def exit_reason(end: RuntimeExit | NotStarted) -> tuple[str, str]:
     """Return the error type and the words for a runtime that ended without answering."""
+    if isinstance(end, NotStarted):
+        return "Runtime.InvalidEntrypoint", end.reason
     if end.out_of_memory:
         return "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"
     if end.signal is not None:

@@ -38,7 +38,7 @@ from lambent.domain.limits import (
 from lambent.domain.log_line import lines_of
 from lambent.domain.pricing import price_of
 from lambent.errors import ServiceError, SnapStartException, SnapStartTimeoutException
-from lambent.node.ending import Ending, RuntimeExit, TimedOut, ending_of, init_status
+from lambent.node.ending import End, Ending, NotStarted, RuntimeExit, TimedOut, ending_of, init_status
 from lambent.node.plan import Plan, Surroundings
 from lambent.node.runtime_api import Answer, Restoring, RuntimeApi
 from lambent.node.runtime_process import Launch, RuntimeEnded, RuntimeProcess
@@ -162,13 +162,13 @@ class Environment:
 
     # Init --------------------------------------------------------------------------------------------------
 
-    async def _run_init(self, *, phase: str, budget_s: float) -> Answer | RuntimeExit | TimedOut | None:
+    async def _run_init(self, *, phase: str, budget_s: float) -> End | None:
         """Start the runtime and wait until it asks for work. None: it did."""
         self._move(State.INIT)
         self._emit(InitStart(at_s=self._around.clock.now_s(), origin=self._plan.origin, phase=phase))
-        api = await self._start_runtime(self._around.sandbox.start, Restoring.AT_ONCE)
+        started = await self._try_to_start()
         started_s = self._around.clock.monotonic_s()
-        end = await self._begun(api, budget_s)
+        end = started if isinstance(started, NotStarted) else await self._begun(started, budget_s)
         self._measured_init_ms = (self._around.clock.monotonic_s() - started_s) * 1000
         status, error_type = init_status(end)
         self._emit(
@@ -183,7 +183,7 @@ class Environment:
         )
         return end
 
-    async def _restore(self, *, phase: str, budget_s: float) -> Answer | RuntimeExit | TimedOut | None:
+    async def _restore(self, *, phase: str, budget_s: float) -> End | None:
         """Start from the snapshot and wait until the runtime asks for work. None: it did.
 
         Where the snapshot is gone, the function is initialized instead.
@@ -235,6 +235,18 @@ class Environment:
             runtime.process.limit_cpu(self._plan.cpu_share)
         return end
 
+    async def _try_to_start(self) -> RuntimeApi | NotStarted:
+        """Start the runtime. A program that cannot be executed is the function's failure, not ours."""
+        if self._plan.entrypoint_fault is not None:
+            return NotStarted(self._plan.entrypoint_fault)
+        try:
+            return await self._start_runtime(self._around.sandbox.start, Restoring.AT_ONCE)
+        except SandboxError as error:
+            if error.step != "execute":
+                raise
+            reason = error.reason.partition(" (")[0].lower()
+            return NotStarted(f"fork/exec {self._plan.spec.command[0]}: {reason}")
+
     async def _start_runtime(self, launch: Launch, restoring: Restoring) -> RuntimeApi:
         self._starts += 1
         self._runtime = RuntimeProcess(
@@ -272,9 +284,7 @@ class Environment:
             timer.cancel()
             del answered  # its exception's traceback holds this frame, and with it the event
 
-    async def _conclude(
-        self, invocation: Invocation, started_s: float, end: Answer | RuntimeExit | TimedOut
-    ) -> Outcome:
+    async def _conclude(self, invocation: Invocation, started_s: float, end: End) -> Outcome:
         ended_s = self._answered_s if isinstance(end, Answer) else self._around.clock.monotonic_s()
         duration_ms = (ended_s - started_s) * 1000
         if self._runtime is not None:
@@ -291,7 +301,7 @@ class Environment:
         self._init_duration_ms, self._cold_start_reason = None, None
         self._restore_duration_ms, self._billed_restore_ms = None, 0
         is_alive = self._runtime is not None and self._runtime.exit is None
-        if isinstance(end, Answer) and self._state is State.INVOKE and is_alive:
+        if isinstance(end, Answer) and not end.is_last and self._state is State.INVOKE and is_alive:
             self._move(State.READY)
         else:
             await self._reset()
@@ -399,7 +409,7 @@ class Environment:
             await runtime.stop()
 
 
-def restore_failure(end: Answer | RuntimeExit | TimedOut) -> ServiceError:
+def restore_failure(end: End) -> ServiceError:
     """Return the error of an invocation for which an environment could not be restored."""
     if isinstance(end, TimedOut):
         return SnapStartTimeoutException("The restore took longer than the timeout of 10 seconds.")

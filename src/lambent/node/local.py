@@ -18,6 +18,7 @@ from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import ActivationError, FunctionKey, FunctionVersion, runtime_version_arn
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials, credentials_document
+from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
 from lambent.node.snapshots import SnapshotInitError, Snapshots, TemplateRuntime
@@ -27,8 +28,6 @@ from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
 from lambent.sandbox import Mount, Sandbox, SandboxSpec, Tmp, ZygoteSpec
 
 _MB = 1024 * 1024
-TASK_ROOT = "/var/task"
-LAYER_ROOT = "/opt"
 RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
 """AWS's own address for it."""
 _RUNTIME_API_ON_LOOPBACK = ("127.0.0.1", RUNTIME_API_ADDRESS[1])
@@ -268,9 +267,11 @@ class LocalNode:
             environment = container_credentials(environment, "{}:{}".format(*_RUNTIME_API_ON_LOOPBACK))
             container = credentials_document(credentials)
         zygote = None if needs_own_interpreter(environment) else self._zygote(launch)
+        roots = Roots(code=places.code, layers=places.layers, are_virtual=virtual)
+        command = command_of(launch, roots, memory_mb=version.memory_mb, environment=environment)
         spec = SandboxSpec(
             name=origin.environment_id,
-            command=launch.command if virtual else launch.host_command,
+            command=command.line,
             # AWS_ENDPOINT_URL is not reserved: a user who sets it means another service than this one.
             environment=self._endpoint_address() | environment | self._runtime_api_address(),
             working_directory=task_root,
@@ -291,6 +292,8 @@ class LocalNode:
             spec=spec,
             tmp=tmp,
             speaks_over_socket=launch.speaks_over_socket,
+            serves_on_loopback=not self._has_own_network,
+            entrypoint_fault=command.fault,
             cpu_share=version.memory_mb / MB_PER_VCPU,
             cold_start_reason=cold_start_reason,
             credentials=container,
@@ -319,7 +322,6 @@ class LocalNode:
         today = datetime.fromtimestamp(self._clock.now_s(), UTC).strftime("%Y/%m/%d")
         is_own_group = version.logging.group != f"/aws/lambda/{version.key.name}"
         name = version.key.name if is_own_group else ""
-        family, _, number = version.runtime.partition("3.")
         return Origin(
             environment_id=environment_id,
             function=version.key,
@@ -331,7 +333,7 @@ class LocalNode:
             log_format=version.logging.format,
             application_log_level=version.logging.application_level,
             system_log_level=version.logging.system_level,
-            runtime_version=f"{family}:{launch.version}" if number else version.runtime,
+            runtime_version=f"{launch.family}:{launch.version}",
             runtime_version_arn=runtime_version_arn(version.key.region, version.runtime),
             initialization_type=initialization_type,
         )

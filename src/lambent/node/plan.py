@@ -62,6 +62,10 @@ class Plan:
     tmp: Tmp
     """Outlives the runtime, and goes with the environment."""
     speaks_over_socket: bool
+    serves_on_loopback: bool = False
+    """The environment has no network of its own, so the Runtime API is on the host's loopback."""
+    entrypoint_fault: str | None = None
+    """Why there is no program to execute, in AWS's words."""
     cpu_share: float
     """In vCPUs, from the end of init on: AWS does not throttle init either."""
     cold_start_reason: str | None

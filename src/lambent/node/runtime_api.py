@@ -11,6 +11,7 @@ emulator. A request is checked before the state moves: moves are irreversible.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,8 @@ import msgspec
 
 VERSION_PATH = "/2018-06-01/runtime"
 _CREDENTIALS_PATH = "/2021-04-23/credentials"
+_ERROR_TYPE, _ERROR_BODY = "lambda-runtime-function-error-type", "lambda-runtime-function-error-body"
+_LAST = "lambent-runtime-last"
 _HEAD_MAX_BYTES = 1024 * 1024 + 65_536
 """Request line and headers; one header (the X-Ray cause) may have nearly 1 MB."""
 
@@ -57,6 +60,8 @@ class Answer:
     """The ``Lambda-Runtime-Function-Error-Type`` header, or the payload's ``errorType``."""
     is_too_large: bool = False
     """The body was over the response limit and is not kept."""
+    is_last: bool = False
+    """The runtime has said that it ends now (our own clients do, after an error that nobody caught)."""
 
 
 class RuntimeApi:
@@ -238,12 +243,26 @@ class RuntimeApi:
 
 
 def _answer_of(request: RuntimeRequest, *, is_error: bool) -> Answer:
-    error_type = None
+    body, error_type = request.body, None
+    if not is_error and _ERROR_TYPE in request.headers:
+        # A trailer: the response was streamed, and the function failed before its end.
+        is_error, body = True, _error_body_in(request.headers)
     if is_error:
-        error_type = request.headers.get("lambda-runtime-function-error-type") or _error_type_in(request.body)
+        error_type = request.headers.get(_ERROR_TYPE) or _error_type_in(body)
     return Answer(
-        body=request.body, is_error=is_error, error_type=error_type, is_too_large=request.is_too_large
+        body=body,
+        is_error=is_error,
+        error_type=error_type,
+        is_too_large=request.is_too_large,
+        is_last=_LAST in request.headers,
     )
+
+
+def _error_body_in(trailers: dict[str, str]) -> bytes:
+    try:
+        return base64.b64decode(trailers.get(_ERROR_BODY, ""), validate=True)
+    except ValueError:
+        return b""
 
 
 def _error_type_in(body: bytes) -> str | None:

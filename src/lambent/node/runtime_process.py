@@ -84,7 +84,8 @@ class RuntimeProcess:
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
-            self.process = await launch(self._spec(theirs, number))
+            address = await self._serve_on_loopback() if self._plan.serves_on_loopback else {}
+            self.process = await launch(self._spec(theirs, number, address))
         except BaseException:
             ours.close()
             self.pipe.close()
@@ -115,11 +116,11 @@ class RuntimeProcess:
             await asyncio.gather(self._exit_watch, return_exceptions=True)
         self.pipe.close()
 
-    def _spec(self, theirs: socket.socket, number: int) -> SandboxSpec:
+    def _spec(self, theirs: socket.socket, number: int, address: dict[str, str]) -> SandboxSpec:
         """Complete the plan's spec with what belongs to this start alone."""
         plan = self._plan
         inherited = [(self.pipe.write_end, 1), (self.pipe.write_end, 2)]
-        environment = dict(plan.spec.environment)
+        environment = dict(plan.spec.environment) | address
         if plan.speaks_over_socket:
             inherited += [(theirs.fileno(), 3), (self.pipe.write_end, 4)]
             environment |= {"_LAMBENT_RUNTIME_FD": "3", "_LAMBDA_TELEMETRY_LOG_FD": "4"}
@@ -129,6 +130,12 @@ class RuntimeProcess:
             environment=environment,
             inherited=tuple(inherited),
         )
+
+    async def _serve_on_loopback(self) -> dict[str, str]:
+        """Serve the Runtime API on a free port of the host, and return the variable that says which."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._serving.append(await self._loop.create_server(lambda: Connection(self.api), sock=listener))
+        return {"AWS_LAMBDA_RUNTIME_API": "{}:{}".format(*listener.getsockname())}
 
     async def _serve_inside(self, listeners: tuple[socket.socket, ...]) -> None:
         """Serve the Runtime API, and Lambent's own API where the environment cannot reach the host's loopback."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from lambent.domain.function import FunctionVersion
 from lambent.domain.session import Credentials
+from lambent.node.command import EXEC_WRAPPER
 
 LOCALE = {"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8", "TZ": ":UTC"}
 """Language and time zone, unless the user has others."""
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-_EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 # Reserved, and not among those that `variables` sets in any case: the service refuses them already.
 _NEVER_THE_USERS = frozenset(
     {
@@ -91,4 +91,4 @@ def needs_own_interpreter(environment: Mapping[str, str]) -> bool:
 
     A wrapper script is executed in the runtime's place (AWS page "Modifying the runtime environment").
     """
-    return _EXEC_WRAPPER in environment
+    return EXEC_WRAPPER in environment

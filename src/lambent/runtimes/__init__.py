@@ -1,8 +1,8 @@
 """LANGUAGES: from a runtime identifier to what an execution environment has to start.
 
 `Runtimes` is the catalogue that the node asks. It knows identifiers, interpreters and search paths; it knows
-nothing of walls (`sandbox`) or of functions beyond the words in `Launch`. Python is here; Node.js, custom
-runtimes and images come as further files behind the same `Launch`.
+nothing of walls (`sandbox`) or of functions beyond the words in `Launch`. Here are Python, Node.js and custom
+runtimes; images come as a further file behind the same `Launch`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,15 @@ class Launch:
     """How to start a runtime inside an execution environment."""
 
     command: tuple[str, ...]
-    """With the paths as they are inside the walls."""
+    """With the paths as they are inside the walls: program, options and script."""
     host_command: tuple[str, ...]
     """The same with the host's paths, for a sandbox without walls."""
+    entrypoint: str | None = None
+    """The function or one of its layers brings the program along, a file of this name; `command` is empty then."""
+    memory_options: tuple[tuple[str, float], ...] = ()
+    """Options with a number of megabytes, as a share of the memory size, that follow the program."""
+    takes_wrapper: bool = True
+    """Whether AWS_LAMBDA_EXEC_WRAPPER means anything to it."""
     mounts: tuple[tuple[str, str], ...] = ()
     """(host path, path inside), read-only."""
     hidden: tuple[str, ...] = ()
@@ -55,6 +61,8 @@ class Launch:
     """The Runtime API travels over an inherited socket (our own runtimes), not over TCP."""
     preparation: Preparation | None = None
     """None: every environment needs an interpreter of its own."""
+    family: str
+    """The language in AWS's words: ``python``, ``nodejs``, ``provided``."""
     version: str
     """The version that really runs, for instance ``3.12.1``."""
     is_exact: bool = True

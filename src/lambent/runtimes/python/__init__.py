@@ -106,6 +106,7 @@ def _launch(interpreter: Interpreter, directory: Path, *, is_exact: bool) -> Lau
         environment=_ENVIRONMENT,
         host_environment={"PYTHONPATH": str(directory), "LAMBDA_RUNTIME_DIR": str(directory)},
         preparation=_preparation(program) if interpreter.version >= _PREPARED_MINIMUM_PYTHON else None,
+        family="python",
         version=interpreter.version_text,
         is_exact=is_exact,
     )
