@@ -28,6 +28,9 @@ DEFAULTS = {
     "LAMBENT_CACHE_DIR": str(CACHE_DIRECTORY),
     # NAT has tests of its own, in networks of their own: no other test has business with the host's network.
     "LAMBENT_NETWORK": "none",
+    # What needs npm has tests of its own.
+    "LAMBENT_FETCH_NODE": "false",
+    "LAMBENT_NODE_SDK": "",
 }
 ROLE = "arn:aws:iam::000000000000:role/lambent-tests"
 ACCOUNT = "000000000000"

@@ -40,10 +40,14 @@ from lambent.gateway.server import HttpServer, bind
 from lambent.invoke.budget import MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
+from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.node.memory import memory_mb
 from lambent.node.unpack import UnpackedCode
 from lambent.runtimes import Runtimes
+from lambent.runtimes.nodejs import NodeJs
+from lambent.runtimes.nodejs import interpreters as nodejs_interpreters
+from lambent.runtimes.nodejs import library as nodejs_library
 from lambent.runtimes.provided import Provided
 from lambent.runtimes.python import Python
 from lambent.runtimes.python.interpreters import find_interpreters
@@ -141,7 +145,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             FactStream(LogListener(documents=documents, log_events=log_events, clock=clock))
         )
         library = stack.enter_context(contextlib.closing(RuntimeLibrary(settings.store.cache_dir)))
-        runtimes = await _runtimes(settings, library)
+        packages = nodejs_library.RuntimeLibrary(settings.store.cache_dir, clients=settings.runtimes.node_sdk)
+        stack.push_async_callback(packages.close)
+        runtimes = await _runtimes(settings, library, packages)
         code = UnpackedCode(data.code, blobs)
         await asyncio.to_thread(code.sweep)
         memory = MemoryBudget(
@@ -157,6 +163,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             credentials=_execution_credentials(identities, data.secret, clock),
             snapshots_max=settings.sandbox.snapshots_max,
             hold_memory=memory.hold,
+            architectures=Architectures(runs_foreign=settings.runtimes.run_foreign),
         )
         stack.push_async_callback(node.close)
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
@@ -252,6 +259,8 @@ def start_block(server: Running) -> str:
     if stand_ins := server.runtimes.stand_ins():
         words = ", ".join(f"{name} (runs on {version})" for name, version in stand_ins.items())
         lines.append(f"            not installed: {words}")
+    if fetched := server.runtimes.fetched():
+        lines.append(f"            fetched when needed: {', '.join(fetched)}")
     lines.append(f"  sandbox   {server.sandbox.kind}{_sandbox_warning(server)}")
     width = max(len(promise.promise) for promise in server.sandbox.enforcement)
     for promise in server.sandbox.enforcement:
@@ -308,15 +317,33 @@ def _open(data: DataDirectory, name: str) -> Database:
     return Database(path, migrations=name, full_sync=name == "control")
 
 
-async def _runtimes(settings: Settings, library: RuntimeLibrary) -> Runtimes:
-    interpreters = await asyncio.to_thread(
-        find_interpreters,
-        search=settings.runtimes.runtime_search,
-        environ=os.environ,
-        cache_file=settings.store.cache_dir / "interpreters.json",
+async def _runtimes(
+    settings: Settings, library: RuntimeLibrary, packages: nodejs_library.RuntimeLibrary
+) -> Runtimes:
+    chosen, cache = settings.runtimes, settings.store.cache_dir
+    pythons, nodes = await asyncio.gather(
+        asyncio.to_thread(
+            find_interpreters,
+            search=chosen.runtime_search,
+            environ=os.environ,
+            cache_file=cache / "interpreters.json",
+        ),
+        asyncio.to_thread(
+            nodejs_interpreters.find_interpreters,
+            search=chosen.runtime_search,
+            environ=os.environ,
+            cache_directory=cache,
+        ),
     )
-    exact = settings.runtimes.exact_runtime
-    return Runtimes([Python(interpreters=interpreters, library=library, exact=exact), Provided()])
+    python = Python(interpreters=pythons, library=library, exact=chosen.exact_runtime)
+    nodejs = NodeJs(
+        interpreters=nodes,
+        library=packages,
+        exact=chosen.exact_runtime,
+        cache_directory=cache,
+        fetches=chosen.fetch_node,
+    )
+    return Runtimes([python, nodejs, Provided()])
 
 
 def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock) -> Invoker:

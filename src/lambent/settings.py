@@ -141,11 +141,29 @@ class RuntimeSettings:
     """Languages."""
 
     runtime_search: str = _setting(
-        "", "Further interpreters to offer, as paths separated by `:`; searched before PATH, pyenv and uv."
+        "",
+        "Further interpreters to offer, as paths separated by `:`; searched before PATH and the places of version "
+        "managers (pyenv, uv; nvm, fnm, n).",
     )
     exact_runtime: bool = _setting(
         False,
         "Refuse to run a function when its exact runtime version is missing, instead of the nearest one.",
+    )
+    fetch_node: bool = _setting(
+        True,
+        "Fetch a Node.js version that is missing here from npm, into the cache, when a function needs it; else the "
+        "nearest one stands in.",
+    )
+    node_sdk: str = _setting(
+        "common",
+        "The clients of the AWS SDK for JavaScript that Node.js functions find, separated by `,`, for instance "
+        "`s3,sqs`. They are installed from npm into the cache, once. `common`: those that functions commonly use "
+        "(a minute, 165 MB). Empty: none.",
+    )
+    run_foreign: bool = _setting(
+        False,
+        "Run functions of the other architecture (arm64 on x86_64, or the reverse) natively all the same; code that "
+        "is compiled for it fails. The log says so.",
     )
 
 

@@ -46,9 +46,19 @@ class Roots:
         """Return where the function finds a file that it names by its path inside the walls."""
         if not self.are_virtual:
             for root, place in ((TASK_ROOT, self.code), (LAYER_ROOT, self.layers)):
-                if place is not None and path.startswith(f"{root}/"):
-                    return str(place / path[len(root) + 1 :])
+                if place is not None and (path == root or path.startswith(f"{root}/")):
+                    return f"{place}{path[len(root) :]}"
         return path
+
+
+def environment_of(launch: Launch, roots: Roots) -> dict[str, str]:
+    """Return a runtime's own variables, with the paths as the function finds them."""
+    if roots.are_virtual:
+        return dict(launch.environment)
+    return {
+        name: ":".join(roots.seen(path) for path in value.split(":"))
+        for name, value in launch.host_environment.items()
+    }
 
 
 def command_of(launch: Launch, roots: Roots, *, memory_mb: int, environment: Mapping[str, str]) -> Command:

@@ -18,7 +18,8 @@ from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import ActivationError, FunctionKey, FunctionVersion, runtime_version_arn
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials, credentials_document
-from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of
+from lambent.node.architecture import Architectures, ForeignArchitecture
+from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of, environment_of
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
 from lambent.node.snapshots import SnapshotInitError, Snapshots, TemplateRuntime
@@ -85,6 +86,7 @@ class LocalNode:
         credentials: Callable[[FunctionVersion], Awaitable[Credentials]],
         snapshots_max: int,
         hold_memory: Callable[[int], Held],
+        architectures: Architectures,
     ) -> None:
         """Make the node.
 
@@ -98,6 +100,7 @@ class LocalNode:
             credentials: makes those of a function's execution role.
             snapshots_max: how many SnapStart versions to keep a snapshot of.
             hold_memory: counts MB that a snapshot takes, until they are released.
+            architectures: those whose code runs here.
         """
         self._sandbox = sandbox
         self._has_own_network = has_own_network
@@ -107,6 +110,7 @@ class LocalNode:
         self._emit = emit
         self._credentials = credentials
         self._hold_memory = hold_memory
+        self._architectures = architectures
         self._endpoint: Endpoint | None = None
         self._snapshots = Snapshots(self._begin_snapshot, snapshots_max=snapshots_max)
 
@@ -126,16 +130,18 @@ class LocalNode:
             ActivationError: this machine cannot run it, the package is damaged, or the init before the snapshot failed.
         """
         try:
+            self._architectures.check(version.architecture, version.key.name)
             launch = await self._runtimes.launch(version.runtime)
             zygote = self._zygote(launch)
             if zygote is not None:
                 self._sandbox.prepare(zygote)
-            await self._code.directory(version.code)
-            await self._code.layers_directory([layer.code for layer in version.layers])
+            code = await self._code.directory(version.code)
+            layers = await self._code.layers_directory([layer.code for layer in version.layers])
+            await self._runtimes.settle(version.runtime, [code] if layers is None else [code, layers])
             return version.is_snap_start and await self._snapshots.of(version) is not None
         except SnapshotInitError as error:
             raise ActivationError(*_init_failure(error)) from error
-        except RuntimeUnavailable as error:
+        except (ForeignArchitecture, RuntimeUnavailable) as error:
             raise ActivationError(str(error), "InvalidRuntime") from error
         except UnpackError as error:
             raise ActivationError(
@@ -251,11 +257,10 @@ class LocalNode:
     ) -> Plan:
         virtual = self._sandbox.task_paths_are_virtual
         task_root = TASK_ROOT if virtual else str(places.code)
+        roots = Roots(code=places.code, layers=places.layers, are_virtual=virtual)
         environment = variables(
             version,
-            runtime_environment=(
-                launch.environment if virtual else places.layer_variables | dict(launch.host_environment)
-            ),
+            runtime_environment=({} if virtual else places.layer_variables) | environment_of(launch, roots),
             credentials=credentials,
             log_stream=origin.log_stream,
             initialization_type=origin.initialization_type,
@@ -267,7 +272,6 @@ class LocalNode:
             environment = container_credentials(environment, "{}:{}".format(*_RUNTIME_API_ON_LOOPBACK))
             container = credentials_document(credentials)
         zygote = None if needs_own_interpreter(environment) else self._zygote(launch)
-        roots = Roots(code=places.code, layers=places.layers, are_virtual=virtual)
         command = command_of(launch, roots, memory_mb=version.memory_mb, environment=environment)
         spec = SandboxSpec(
             name=origin.environment_id,

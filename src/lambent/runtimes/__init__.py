@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 
@@ -67,6 +68,8 @@ class Launch:
     """The version that really runs, for instance ``3.12.1``."""
     is_exact: bool = True
     """False when the nearest version stands in for a missing one."""
+    is_complete: bool = True
+    """False while something that belongs to it is still on its way."""
 
 
 class Language(Protocol):
@@ -78,6 +81,10 @@ class Language(Protocol):
 
     def stand_ins(self) -> Mapping[str, str]:
         """Return what runs instead of identifiers that are missing: identifier → version, for the start block."""
+        ...
+
+    def fetched(self) -> Sequence[str]:
+        """Return the identifiers whose interpreters are fetched when a function needs them, for the start block."""
         ...
 
     def serves(self, identifier: str) -> bool:
@@ -92,6 +99,10 @@ class Language(Protocol):
         """
         ...
 
+    async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
+        """Wait for what is still on its way to a runtime, if code in these directories needs it."""
+        ...
+
 
 class Runtimes:
     """All languages of this machine."""
@@ -99,7 +110,7 @@ class Runtimes:
     def __init__(self, languages: Sequence[Language]) -> None:
         self._languages = tuple(languages)
         self._launches: dict[str, Launch] = {}
-        self._lock = asyncio.Lock()
+        self._locks: dict[str, asyncio.Lock] = {}
 
     def identifiers(self) -> list[str]:
         """Return every identifier that runs exactly here."""
@@ -111,8 +122,12 @@ class Runtimes:
             name: version for language in self._languages for name, version in language.stand_ins().items()
         }
 
+    def fetched(self) -> list[str]:
+        """Return the identifiers whose interpreters are fetched when a function needs them."""
+        return [identifier for language in self._languages for identifier in language.fetched()]
+
     async def launch(self, identifier: str) -> Launch:
-        """Return how to start a runtime; remembered after the first time.
+        """Return how to start a runtime.
 
         Raises:
             RuntimeUnavailable: no language here serves it.
@@ -120,13 +135,22 @@ class Runtimes:
         known = self._launches.get(identifier)
         if known is not None:
             return known
-        async with self._lock:
+        # One that takes its time to be prepared does not hold up the others.
+        async with self._locks.setdefault(identifier, asyncio.Lock()):
             if identifier in self._launches:
                 # It was prepared while this call waited for its turn.
                 return self._launches[identifier]
-            for language in self._languages:
-                if language.serves(identifier):
-                    launch = await language.launch(identifier)
-                    self._launches[identifier] = launch
-                    return launch
+            launch = await self._language(identifier).launch(identifier)
+            if launch.is_complete:
+                self._launches[identifier] = launch
+            return launch
+
+    async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
+        """Wait until everything is there that a runtime gives to code in these directories."""
+        await self._language(identifier).settle(identifier, directories)
+
+    def _language(self, identifier: str) -> Language:
+        for language in self._languages:
+            if language.serves(identifier):
+                return language
         raise RuntimeUnavailable(f"Lambent does not run {identifier} functions yet.")

@@ -6,7 +6,8 @@ this machine's `/usr` where AWS has Amazon Linux's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lambent.runtimes import Launch
 
@@ -28,8 +29,14 @@ class Provided:
     def stand_ins(self) -> Mapping[str, str]:
         return {}
 
+    def fetched(self) -> list[str]:
+        return []
+
     def serves(self, identifier: str) -> bool:
         return identifier in IDENTIFIERS
+
+    async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
+        """Have nothing that comes later."""
 
     async def launch(self, identifier: str) -> Launch:
         return Launch(

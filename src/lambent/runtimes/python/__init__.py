@@ -55,8 +55,14 @@ class Python:
         found = {name: nearest(self._interpreters, int(name.rpartition(".")[2])) for name in missing}
         return {name: interpreter.version_text for name, interpreter in found.items() if interpreter}
 
+    def fetched(self) -> list[str]:
+        return []
+
     def serves(self, identifier: str) -> bool:
         return _IDENTIFIER.fullmatch(identifier) is not None
+
+    async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
+        """Have nothing that comes later."""
 
     async def launch(self, identifier: str) -> Launch:
         wanted = int(identifier.rpartition(".")[2])

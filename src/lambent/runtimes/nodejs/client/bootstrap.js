@@ -1,0 +1,225 @@
+'use strict';
+// Lambda's Node.js runtime: loads the handler and speaks the Runtime API, inside the execution environment.
+//
+// It runs under the function's own Node.js, version 16 or newer, and loads as little as it can. What it answers
+// (error payloads, log lines, exit codes) follows AWS's Node.js runtime interface client; how it speaks differs:
+// see channel.js. Up to nodejs22.x handlers may call back, and the response of a callback waits for the event
+// loop to be empty; from nodejs24.x on a handler's promise is all there is.
+
+const { Channel } = require('./channel.js');
+const { Fault, reportOf } = require('./errors.js');
+const { contextOf } = require('./context.js');
+const log = require('./log.js');
+
+const EXIT_STATUS = { uncaughtException: 129, unhandledRejection: 128, init: 1, unsettled: 13 };
+const FIRST_WITHOUT_CALLBACKS = 24;
+const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+const NO_CALLBACKS =
+  'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to ' +
+  'modify this function to use a supported handler signature to use Node.js 24 or later. For more information see ' +
+  'https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.';
+
+const identified = /nodejs(\d+)\.x$/.exec(process.env.AWS_EXECUTION_ENV || '');
+const isModern = Number(identified ? identified[1] : process.versions.node.split('.')[0]) >= FIRST_WITHOUT_CALLBACKS;
+
+// Handlers are called as AWS's runtime calls them, as a method of this, which stack traces show.
+const runtime = new (class Runtime {})();
+let channel;
+let requestId = null; // null while nothing runs
+let whenIdle = null; // what to do when the event loop is empty
+let isFailing = false; // the process has had its last error
+
+// Answers ---------------------------------------------------------------------------------------------------
+
+function respond(id, result) {
+  let body;
+  try {
+    body = JSON.stringify(result === undefined ? null : result);
+  } catch {
+    throw isModern
+      ? new Fault('JSONStringifyError', 'Unable to stringify response body')
+      : new Error('Unable to stringify response body');
+  }
+  finish();
+  channel.report(`/invocation/${id}/response`, { 'Content-Type': 'application/json' }, body ?? 'null', true);
+}
+
+function fail(id, error) {
+  log.logFailure('Invoke Error', error);
+  finish();
+  channel.report(`/invocation/${id}/error`, ...reportOf(error), true);
+}
+
+function finish() {
+  requestId = null;
+  whenIdle = null;
+}
+
+// One invocation --------------------------------------------------------------------------------------------
+
+function onInvocation(headers, body) {
+  const id = headers['lambda-runtime-aws-request-id'];
+  requestId = id;
+  log.setInvocation(id, headers['lambda-runtime-aws-tenant-id']);
+  const trace = headers['lambda-runtime-trace-id'];
+  if (trace) process.env._X_AMZN_TRACE_ID = trace;
+  else delete process.env._X_AMZN_TRACE_ID;
+  if (runtime.handler[STREAMING]) {
+    const { runStreaming } = require('./streaming.js');
+    runStreaming({ id, headers, body, runtime, channel, fail, finish, setWhenIdle });
+  } else if (isModern) {
+    runModern(id, headers, body);
+  } else {
+    runClassic(id, headers, body);
+  }
+}
+
+function setWhenIdle(action) {
+  whenIdle = action;
+}
+
+async function runModern(id, headers, body) {
+  let result;
+  try {
+    result = await runtime.handler(JSON.parse(body), contextOf(headers));
+    respond(id, result);
+  } catch (error) {
+    fail(id, error);
+  }
+}
+
+// A handler that may return a promise, call back, or use the context's older methods. The first answer counts.
+function runClassic(id, headers, body) {
+  let isAnswered = false;
+  let waitsForEmptyLoop = true;
+  const once =
+    (answer) =>
+    (...values) => {
+      if (isAnswered) return;
+      answer(...values);
+      isAnswered = true;
+    };
+  const isFailure = (error) => error !== undefined && error !== null;
+  const done = once((error, result) => {
+    whenIdle = null;
+    if (isFailure(error)) fail(id, error);
+    else respond(id, result);
+  });
+  const callback = once((error, result) => {
+    if (isFailure(error)) fail(id, error);
+    else if (waitsForEmptyLoop) whenIdle = () => complete(id, result);
+    else respond(id, result);
+  });
+  const failWith = (error) => done(isFailure(error) ? error : 'handled');
+  const members = {
+    get callbackWaitsForEmptyEventLoop() {
+      return waitsForEmptyLoop;
+    },
+    set callbackWaitsForEmptyEventLoop(value) {
+      waitsForEmptyLoop = value;
+    },
+    succeed: (result) => done(null, result),
+    fail: failWith,
+    done,
+  };
+  // A handler that never answers has answered nothing once there is nothing left to wait for.
+  whenIdle = () => {
+    isAnswered = true;
+    respond(id, null);
+  };
+  try {
+    const event = JSON.parse(body);
+    const returned = runtime.handler(event, Object.assign(members, contextOf(headers)), callback);
+    if (returned && typeof returned.then === 'function') {
+      returned.then(members.succeed, failWith).catch(failWith);
+    }
+  } catch (error) {
+    callback(error);
+  }
+}
+
+function complete(id, result) {
+  try {
+    respond(id, result);
+  } catch (error) {
+    fail(id, error);
+  }
+}
+
+// The process -----------------------------------------------------------------------------------------------
+
+// Tell the platform of an error that nobody caught, and exit.
+function failProcess(error, status) {
+  if (isFailing) return;
+  isFailing = true;
+  whenIdle = null;
+  if (requestId === null && runtime.handler !== undefined) process.exit(status); // between invocations nobody asks
+  const path = requestId === null ? '/init/error' : `/invocation/${requestId}/error`;
+  channel.reportLast(path, ...reportOf(error), () => process.exit(status));
+}
+
+function watchProcess() {
+  process.on('beforeExit', () => {
+    const action = whenIdle;
+    whenIdle = null;
+    // In a turn of its own, which also keeps the process.
+    if (action !== null) setImmediate(action);
+    else if (runtime.handler === undefined && !isFailing) process.exitCode = EXIT_STATUS.unsettled;
+  });
+  if (isModern) return; // Node.js itself deals with what nobody caught
+  process.on('uncaughtException', (error) => {
+    log.logFailure('Uncaught Exception', error);
+    failProcess(error, EXIT_STATUS.uncaughtException);
+  });
+  process.on('unhandledRejection', (reason) => {
+    const fault = new Fault('UnhandledPromiseRejection', String(reason));
+    fault.reason = reason;
+    log.logFailure('Unhandled Promise Rejection', fault);
+    failProcess(fault, EXIT_STATUS.unhandledRejection);
+  });
+}
+
+// `awslambda`, the global with which handlers say that they stream.
+function offerStreaming() {
+  if (['1', 'true'].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) return;
+  globalThis.awslambda = {
+    streamifyResponse(streaming) {
+      streaming[STREAMING] = 'response';
+      return streaming;
+    },
+    get HttpResponseStream() {
+      return require('./streaming.js').HttpResponseStream;
+    },
+  };
+}
+
+async function load() {
+  const { loadHandler } = require('./handler.js');
+  const found = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, isModern);
+  if (isModern && found.length >= 3 && !found[STREAMING]) throw new Fault('CallbackHandlerDeprecated', NO_CALLBACKS);
+  if (found[STREAMING] && found[STREAMING] !== 'response') {
+    throw new Fault('MalformedStreamingHandler', 'Only response streaming is supported.');
+  }
+  return found;
+}
+
+function main() {
+  const descriptor = Number(process.env._LAMBENT_RUNTIME_FD);
+  delete process.env._LAMBENT_RUNTIME_FD;
+  channel = new Channel(descriptor, onInvocation);
+  log.install();
+  watchProcess();
+  offerStreaming();
+  load().then(
+    (found) => {
+      runtime.handler = found;
+      channel.next();
+    },
+    (error) => {
+      log.logFailure(isModern ? 'Init Error' : 'Uncaught Exception', error);
+      failProcess(error, isModern ? EXIT_STATUS.init : EXIT_STATUS.uncaughtException);
+    },
+  );
+}
+
+main();
