@@ -213,7 +213,7 @@ function main() {
   load().then(
     (found) => {
       runtime.handler = found;
-      channel.next();
+      channel.first();
     },
     (error) => {
       log.logFailure(isModern ? 'Init Error' : 'Uncaught Exception', error);
