@@ -1,0 +1,146 @@
+"""Code as it is published for Lambda, unmodified: web frameworks behind their adapters, in Node.js and Python."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import Any
+
+import pytest
+
+from harness import Server, create, invoke
+from packages import files_below, npm_packages, python_packages
+
+pytestmark = pytest.mark.external
+HERE = f"python3.{sys.version_info.minor}"
+REQUEST = {
+    "version": "2.0",
+    "routeKey": "$default",
+    "rawPath": "/hello/Ada",
+    "rawQueryString": "times=2",
+    "headers": {"host": "example.com", "content-type": "application/json", "accept": "*/*"},
+    "queryStringParameters": {"times": "2"},
+    "requestContext": {
+        "accountId": "000000000000",
+        "apiId": "api",
+        "domainName": "example.com",
+        "domainPrefix": "example",
+        "http": {
+            "method": "POST",
+            "path": "/hello/Ada",
+            "protocol": "HTTP/1.1",
+            "sourceIp": "192.0.2.1",
+            "userAgent": "test",
+        },
+        "requestId": "id",
+        "routeKey": "$default",
+        "stage": "$default",
+        "time": "01/Jan/2026:00:00:00 +0000",
+        "timeEpoch": 1767225600000,
+    },
+    "body": '{"mark": "!"}',
+    "isBase64Encoded": False,
+}
+"""Version 2.0 of API Gateway's proxy event."""
+
+EXPRESS = """
+const express = require('express');
+const serverless = require('serverless-http');
+const app = express();
+app.use(express.json());
+app.post('/hello/:name', (request, response) => {
+  console.log('greeting %s', request.params.name);
+  response.status(201).json({ text: request.params.name + request.body.mark.repeat(request.query.times) });
+});
+module.exports.handler = serverless(app);
+"""
+MIDDY = """
+import middy from '@middy/core';
+import httpJsonBodyParser from '@middy/http-json-body-parser';
+import httpErrorHandler from '@middy/http-error-handler';
+const greet = async (event) => {
+  if (event.body.mark === '?') throw Object.assign(new Error('no questions'), { statusCode: 422, expose: true });
+  return { statusCode: 200, body: JSON.stringify({ text: event.body.mark }) };
+};
+export const handler = middy().use(httpJsonBodyParser()).use(httpErrorHandler()).handler(greet);
+"""
+FASTAPI = """
+from fastapi import FastAPI
+from mangum import Mangum
+from pydantic import BaseModel
+app = FastAPI()
+class Body(BaseModel):
+    mark: str
+@app.post("/hello/{name}", status_code=201)
+def hello(name: str, body: Body, times: int = 1):
+    return {"text": name + body.mark * times}
+handler = Mangum(app, lifespan="off")
+"""
+FLASK = """
+from apig_wsgi import make_lambda_handler
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+@app.post("/hello/<name>")
+def hello(name):
+    print("greeting", name)
+    return jsonify(text=name + request.json["mark"] * int(request.args["times"])), 201
+handler = make_lambda_handler(app)
+"""
+
+
+@pytest.fixture
+def client(lambent: Server) -> Any:
+    return lambent.client("lambda")
+
+
+@pytest.fixture(scope="module")
+def node_packages() -> dict[str, bytes]:
+    if shutil.which("node") is None:
+        pytest.skip("there is no Node.js here")
+    place = npm_packages(
+        "express@4",
+        "serverless-http@3",
+        "@middy/core@6",
+        "@middy/http-json-body-parser@6",
+        "@middy/http-error-handler@6",
+    )
+    return files_below(place)
+
+
+@pytest.fixture(scope="module")
+def web_packages() -> dict[str, bytes]:
+    return files_below(python_packages("fastapi", "mangum", "flask", "apig-wsgi"))
+
+
+def greets(client: Any, name: str, files: dict[str, Any], runtime: str) -> str:
+    """The function's log of a request that is answered as its framework answers everywhere."""
+    create(client, name, files, Runtime=runtime, MemorySize=1024, Timeout=30)
+    answer = invoke(client, name, REQUEST)
+    assert answer.error is None, answer
+    assert answer.payload["statusCode"] == 201
+    assert answer.payload["headers"]["content-type"].startswith("application/json")
+    assert json.loads(answer.payload["body"]) == {"text": "Ada!!"}
+    assert invoke(client, name, REQUEST).payload["statusCode"] == 201
+    return answer.log
+
+
+def test_express_behind_serverless_http(client: Any, name: str, node_packages: dict[str, bytes]) -> None:
+    log = greets(client, name, node_packages | {"app.js": EXPRESS.encode()}, "nodejs20.x")
+    assert "\tINFO\tgreeting Ada\n" in log
+
+
+def test_a_middy_handler(client: Any, name: str, node_packages: dict[str, bytes]) -> None:
+    create(client, name, node_packages | {"app.mjs": MIDDY.encode()}, Runtime="nodejs20.x", Timeout=30)
+    event = {"headers": {"Content-Type": "application/json"}, "body": '{"mark": "!"}'}
+    assert json.loads(invoke(client, name, event).payload["body"]) == {"text": "!"}
+    refused = invoke(client, name, event | {"body": '{"mark": "?"}'})
+    assert (refused.error, refused.payload["statusCode"]) == (None, 422)
+
+
+def test_fastapi_behind_mangum(client: Any, name: str, web_packages: dict[str, bytes]) -> None:
+    greets(client, name, web_packages | {"app.py": FASTAPI.encode()}, HERE)
+
+
+def test_flask_behind_apig_wsgi(client: Any, name: str, web_packages: dict[str, bytes]) -> None:
+    assert "greeting Ada\n" in greets(client, name, web_packages | {"app.py": FLASK.encode()}, HERE)
