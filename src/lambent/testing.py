@@ -23,6 +23,17 @@ from lambent.store import (
     StreamSummary,
 )
 from lambent.store.log_order import Chunk, merge, message_bytes, page_of, window_of
+from lambent.store.messages import (
+    DEDUPLICATION_MS,
+    Counts,
+    Message,
+    NewMessage,
+    Postponement,
+    Receipt,
+    Sent,
+    Take,
+    Taken,
+)
 
 
 class ManualClock:
@@ -232,3 +243,151 @@ class MemoryLogEvents:
     async def expire(self, group: str, *, before_ms: int) -> None:
         for stream in self._groups.get(group, {}).values():
             stream.chunks = [chunk for chunk in stream.chunks if chunk.timestamps_ms[0] >= before_ms]
+
+
+@dataclass(slots=True)
+class _Queued:
+    """A message in memory."""
+
+    new: NewMessage
+    sequence: int
+    sent_ms: int
+    visible_ms: int
+    attributes: bytes
+    token: int | None = None
+    first_received_ms: int | None = None
+    receive_count: int = 0
+    source: str | None = None
+
+
+class MemoryMessages:
+    """`lambent.store.messages.Messages` in memory, by looking at everything each time."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, list[_Queued]] = {}
+        self._deduplications: dict[tuple[str, str], tuple[Sent, int]] = {}
+        self._numbers = itertools.count(1)
+
+    async def send(self, queue: str, messages: Sequence[NewMessage], *, now_ms: int) -> list[Sent]:
+        return [self._send_one(queue, message, now_ms) for message in messages]
+
+    def _send_one(self, queue: str, message: NewMessage, now_ms: int) -> Sent:
+        key = (queue, message.deduplication_id or "")
+        known, until_ms = self._deduplications.get(key, (None, 0))
+        if known is not None and until_ms > now_ms:
+            return Sent(message_id=known.message_id, sequence=known.sequence, is_duplicate=True)
+        sent = Sent(message_id=message.message_id, sequence=next(self._numbers))
+        if message.deduplication_id is not None:
+            self._deduplications[key] = (sent, now_ms + DEDUPLICATION_MS)
+        queued = _Queued(message, sent.sequence, now_ms, now_ms + message.delay_ms, message.attributes)
+        self._queues.setdefault(queue, []).append(queued)
+        return sent
+
+    async def receive(self, queue: str, take: Take, *, now_ms: int) -> Taken:
+        if take.retention_ms is not None:
+            fresh = [m for m in self._of(queue) if m.sent_ms + take.retention_ms > now_ms]
+            self._queues[queue] = fresh
+        dead = 0
+        taken: list[Message] = []
+        locked = {m.new.group for m in self._of(queue) if m.token is not None and m.visible_ms > now_ms}
+        candidates = sorted(self._of(queue), key=lambda m: m.sequence if take.is_fifo else m.visible_ms)
+        for queued in candidates:
+            if len(taken) == take.limit:
+                break
+            if take.is_fifo and queued.new.group in locked:
+                continue
+            if queued.visible_ms > now_ms:
+                locked.add(queued.new.group)
+                continue
+            if take.dead_letters and queued.receive_count >= take.dead_letters.max_receive_count:
+                self._move_one(queued, queue, take.dead_letters.queue, now_ms)
+                queued.source = queue
+                dead += 1
+                continue
+            taken.append(self._take_one(queued, now_ms, take.visibility_ms))
+        next_ms = min((self._next_ms(queue, m, is_fifo=take.is_fifo) for m in self._of(queue)), default=None)
+        return Taken(messages=tuple(taken), dead=dead, next_ms=None if taken else next_ms)
+
+    def _next_ms(self, queue: str, queued: _Queued, *, is_fifo: bool) -> int:
+        group = [m for m in self._of(queue) if is_fifo and m.new.group == queued.new.group and m.token]
+        return max(m.visible_ms for m in (queued, *group))
+
+    def _take_one(self, queued: _Queued, now_ms: int, visibility_ms: int) -> Message:
+        queued.token = next(self._numbers)
+        queued.visible_ms = now_ms + visibility_ms
+        queued.receive_count += 1
+        queued.first_received_ms = now_ms if queued.first_received_ms is None else queued.first_received_ms
+        return Message(
+            receipt=Receipt(queued.sequence, queued.token),
+            message_id=queued.new.message_id,
+            body=queued.new.body,
+            attributes=queued.attributes,
+            group=queued.new.group,
+            sent_ms=queued.sent_ms,
+            first_received_ms=queued.first_received_ms,
+            receive_count=queued.receive_count,
+            source=queued.source,
+        )
+
+    async def delete(self, queue: str, receipts: Sequence[Receipt]) -> list[bool]:
+        deleted: list[bool] = []
+        for receipt in receipts:
+            found = self._find(queue, receipt)
+            deleted.append(found is not None)
+            if found is not None:
+                self._queues[queue].remove(found)
+        return deleted
+
+    async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:
+        done: list[bool] = []
+        for one in postponements:
+            found = self._find(queue, one.receipt)
+            if found is None or found.visible_ms <= now_ms:
+                done.append(False)
+                continue
+            found.visible_ms = one.visible_ms
+            found.attributes = found.attributes if one.attributes is None else one.attributes
+            found.token = None if one.is_released else found.token
+            done.append(True)
+        return done
+
+    async def counts(self, queue: str, *, now_ms: int) -> Counts:
+        later = [m for m in self._of(queue) if m.visible_ms > now_ms]
+        in_flight = sum(m.token is not None for m in later)
+        return Counts(total=len(self._of(queue)), in_flight=in_flight, delayed=len(later) - in_flight)
+
+    async def clear(self, queue: str) -> None:
+        self._queues.pop(queue, None)
+        for key in [key for key in self._deduplications if key[0] == queue]:
+            del self._deduplications[key]
+
+    async def move(self, queue: str, destination: str | None, *, limit: int, now_ms: int) -> dict[str, int]:
+        movable = [
+            m for m in self._of(queue) if m.visible_ms <= now_ms and (destination or m.source is not None)
+        ]
+        moved: dict[str, int] = {}
+        for queued in sorted(movable, key=lambda m: (m.visible_ms, m.sequence))[:limit]:
+            target = destination or queued.source or ""
+            self._move_one(queued, queue, target, now_ms)
+            queued.receive_count, queued.first_received_ms, queued.source = 0, None, None
+            moved[target] = moved.get(target, 0) + 1
+        return moved
+
+    async def resume(self, prefix: str, *, now_ms: int) -> list[str]:
+        names = sorted(name for name, queue in self._queues.items() if queue and name.startswith(prefix))
+        for queued in (m for name in names for m in self._queues[name] if m.token is not None):
+            queued.token, queued.visible_ms = None, min(queued.visible_ms, now_ms)
+        return names
+
+    def _of(self, queue: str) -> list[_Queued]:
+        return self._queues.get(queue, [])
+
+    def _find(self, queue: str, receipt: Receipt) -> _Queued | None:
+        same = (m for m in self._of(queue) if m.sequence == receipt.sequence and m.token == receipt.token)
+        return next(same, None)
+
+    def _move_one(self, queued: _Queued, source: str, target: str, now_ms: int) -> None:
+        self._queues[source].remove(queued)
+        queued.visible_ms, queued.token = now_ms, None
+        moved = [*self._of(target), queued]
+        self._queues[target] = sorted(moved, key=lambda m: m.sequence)

@@ -29,9 +29,12 @@ class StoreError(Exception):
 
 
 class _Write:
-    def __init__(self, loop: asyncio.AbstractEventLoop, change: Callable[[sqlite3.Connection], Any]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, change: Callable[[sqlite3.Connection], Any], *, is_soft: bool
+    ) -> None:
         self.loop = loop
         self.change = change
+        self.is_soft = is_soft
         self.future: asyncio.Future[Any] = loop.create_future()
 
     def settle(self, result: Any, error: BaseException | None) -> None:
@@ -59,6 +62,7 @@ class Database:
         """
         self._path = path
         self._synchronous = "FULL" if full_sync else "NORMAL"
+        self._writer_synchronous = self._synchronous
         self._pending: queue.Queue[_Write | None] = queue.Queue(_QUEUE_MAX)
         self._is_closed = False
         try:
@@ -78,17 +82,22 @@ class Database:
         self._thread = threading.Thread(target=self._run, name=f"writer-{path.stem}", daemon=True)
         self._thread.start()
 
-    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, change: Callable[[sqlite3.Connection], T], *, is_soft: bool = False) -> T:
         """Run a change in the writer thread and return its result once it is committed.
 
         An exception from the change undoes that change alone and is raised here.
+
+        Args:
+            change: what to do with the connection.
+            is_soft: a power cut may undo it, though not the death of the process: a group of nothing else
+                costs no fsync.
 
         Raises:
             StoreError: the database is closed.
         """
         if self._is_closed:
             raise StoreError(f"The database {self._path} is closed.")
-        write = _Write(asyncio.get_running_loop(), change)
+        write = _Write(asyncio.get_running_loop(), change, is_soft=is_soft)
         self._pending.put_nowait(write)
         return await write.future
 
@@ -153,6 +162,7 @@ class Database:
     def _commit(self, group: list[_Write]) -> None:
         outcomes: list[tuple[Any, BaseException | None]] = []
         try:
+            self._synchronize(is_soft=all(write.is_soft for write in group))
             self._writer.execute("BEGIN IMMEDIATE")
             for write in group:
                 outcomes.append(self._attempt(write))
@@ -167,6 +177,13 @@ class Database:
             except RuntimeError:
                 # The caller's event loop is closed: nobody is waiting any more.
                 continue
+
+    def _synchronize(self, *, is_soft: bool) -> None:
+        """Choose what the next commit survives. A later commit that is synced takes earlier ones with it."""
+        wanted = "NORMAL" if is_soft else self._synchronous
+        if wanted != self._writer_synchronous:
+            self._writer.execute(f"PRAGMA synchronous = {wanted}")
+            self._writer_synchronous = wanted
 
     def _attempt(self, write: _Write) -> tuple[Any, BaseException | None]:
         self._writer.execute("SAVEPOINT change")
