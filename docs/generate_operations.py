@@ -65,8 +65,7 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "Invoke",
-    ): "`RequestResponse` and `DryRun`; `Event` answers `NotImplemented`, and so do functions from "
-    "images, with tenants, or durable",
+    ): "functions from images, with tenants, or durable answer `NotImplemented`",
     ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
     ("lambda", "ListFunctionVersionsByCapacityProvider"): "always empty: no function is on one",
     ("lambda", "PauseDurableExecution"): _NO_EXECUTION,
@@ -76,8 +75,11 @@ NOTES: Mapping[tuple[str, str], str] = {
         "lambda",
         "PutFunctionCodeSigningConfig",
     ): "as `CreateCodeSigningConfig`; layers are checked when they are attached",
-    ("lambda", "PutFunctionEventInvokeConfig"): "kept and shown; there are no asynchronous invocations yet",
-    ("lambda", "PutFunctionRecursionConfig"): "kept and shown; chains of invocations are not followed yet",
+    (
+        "lambda",
+        "PutFunctionEventInvokeConfig",
+    ): "destinations: functions and SQS queues; what goes elsewhere is reported in the log",
+    ("lambda", "PutFunctionRecursionConfig"): "chains are followed where the SDK passes the trace header on",
     ("lambda", "PutFunctionScalingConfig"): _NO_INSTANCES,
     (
         "lambda",
@@ -131,6 +133,7 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
         blobs=store,
         identities=identities,
         invoker=_NOBODY,
+        accept=_NOBODY,
         clock=clock,
         secret=b"",
         prepare=_NOBODY,

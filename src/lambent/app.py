@@ -27,8 +27,9 @@ from typing import Any
 import uvloop
 
 from lambent import __version__
-from lambent.clock import Clock, SystemClock
+from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
+from lambent.delivery.asynchronous import asynchronous
 from lambent.domain.function import FunctionVersion
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.session import Credentials, Session, seal
@@ -61,10 +62,13 @@ from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
+from lambent.store.message_queues import MessageQueues
+from lambent.store.queues import Queues
 from lambent.store.sqlite.blobs import FileBlobs
 from lambent.store.sqlite.database import Database, StoreError
 from lambent.store.sqlite.documents import SqliteDocuments
 from lambent.store.sqlite.log_events import SqliteLogEvents
+from lambent.store.sqlite.messages import SqliteMessages
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
@@ -128,13 +132,17 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
     started_s = time.monotonic() if started_s is None else started_s
     _check_address(settings)
     _raise_open_files_limit()
-    clock = SystemClock()
+    machine_clock = SystemClock()
+    # What a function measures and is measured by is real time, and so is the date of a signature.
+    clock = VirtualClock() if settings.server.clock == "virtual" else machine_clock
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
         port = int(listening.getsockname()[1])
         data = stack.enter_context(open_data_directory(settings.store.data_dir))
         control = stack.enter_context(contextlib.closing(_open(data, "control")))
         logs = stack.enter_context(contextlib.closing(_open(data, "logs")))
+        queues_database = stack.enter_context(contextlib.closing(_open(data, "queues")))
+        queues = Queues(SqliteMessages(queues_database), clock, waiting=machine_clock)
         documents, log_events = SqliteDocuments(control), SqliteLogEvents(logs)
         blobs = FileBlobs(data.blobs)
         functions, identities = Functions(documents), Identities(documents)
@@ -158,7 +166,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
             runtimes=runtimes,
             code=code,
-            clock=clock,
+            clock=machine_clock,
             emit=stream.emit,
             credentials=_execution_credentials(identities, data.secret, clock),
             snapshots_max=settings.sandbox.snapshots_max,
@@ -167,12 +175,26 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         )
         stack.push_async_callback(node.close)
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
+        message_queues = MessageQueues(documents)
+        outbox, events = asynchronous(
+            queues=queues,
+            message_queues=message_queues,
+            functions=functions,
+            invoke=invoker.invoke,
+            clock=clock,
+            concurrency=settings.invoke.async_concurrency,
+            retry_base_s=settings.invoke.async_retry_base_s,
+            drain_timeout_s=settings.server.drain_timeout_s,
+        )
+        stack.push_async_callback(outbox.close)
+        stack.push_async_callback(events.close)
         lambda_ = lambda_service(
             documents=documents,
             functions=functions,
             blobs=blobs,
             identities=identities,
             invoker=invoker,
+            accept=events.accept,
             clock=clock,
             secret=data.secret,
             prepare=node.prepare,
@@ -200,7 +222,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 "iam": iam_service(documents=documents, identities=identities, clock=clock),
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
             },
-            authentication=_authentication(settings, identities, data, clock),
+            authentication=_authentication(settings, identities, data, machine_clock),
             own_paths=OwnPaths(
                 describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
             ),
@@ -218,6 +240,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         await lambda_.resume()
         await stack.enter_async_context(http)
         lambda_.start()
+        await outbox.start()
+        await events.start(lambda_.events.prepare)
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
         stack.callback(sweeping.cancel)
         _tame_garbage_collection()
@@ -313,8 +337,12 @@ def _bind(settings: Settings) -> Any:
 
 def _open(data: DataDirectory, name: str) -> Database:
     # Log events survive the death of the process; only a power cut may take the last of them.
-    path = data.control_database if name == "control" else data.logs_database
-    return Database(path, migrations=name, full_sync=name == "control")
+    paths = {
+        "control": data.control_database,
+        "logs": data.logs_database,
+        "queues": data.queues_database,
+    }
+    return Database(paths[name], migrations=name, full_sync=name != "logs")
 
 
 async def _runtimes(

@@ -1,7 +1,7 @@
 """Time as an argument.
 
-Whoever needs the time is given a `Clock`, so that tests (and later a virtual clock for users) can pass time
-instead of waiting for it. `ManualClock` in `lambent.testing` is the other implementation.
+Whoever needs the time is given a `Clock`, so that tests can pass time instead of waiting for it. `VirtualClock`
+gives the same to users' tests; `ManualClock` in `lambent.testing`, which stands still, is for ours.
 """
 
 from __future__ import annotations
@@ -40,6 +40,39 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class VirtualClock:
+    """The machine's clock, which can be advanced: whoever sleeps until a time that is past then, wakes.
+
+    Time goes on by itself as well, because what takes real time, such as a function that runs, goes on too.
+    """
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+        self._advanced = asyncio.Event()
+
+    def now_s(self) -> float:
+        return time.time() + self._ahead_s
+
+    def monotonic_s(self) -> float:
+        return time.monotonic() + self._ahead_s
+
+    async def sleep(self, seconds: float) -> None:
+        end_s = self.monotonic_s() + seconds
+        while (left_s := end_s - self.monotonic_s()) > 0:
+            advanced = self._advanced
+            try:
+                async with asyncio.timeout(left_s):
+                    await advanced.wait()
+            except TimeoutError:
+                continue
+
+    def advance(self, seconds: float) -> None:
+        """Move time on by this many seconds."""
+        self._ahead_s += seconds
+        advanced, self._advanced = self._advanced, asyncio.Event()
+        advanced.set()
 
 
 def iso_ms(epoch_s: float) -> str:

@@ -37,6 +37,11 @@ class DataDirectory:
         return self.root / "logs.db"
 
     @property
+    def queues_database(self) -> Path:
+        """Messages: events that wait to be run, and those of SQS."""
+        return self.root / "queues.db"
+
+    @property
     def blobs(self) -> Path:
         """Deployment packages."""
         return self.root / "blobs"

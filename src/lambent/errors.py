@@ -133,6 +133,10 @@ class PreconditionFailedException(ServiceError):
     status = 412
 
 
+class RecursiveInvocationException(ServiceError):
+    """The function has been invoked too often in one chain."""
+
+
 class RequestEntityTooLargeException(ServiceError):
     """The request body is over the limit of the operation."""
 

@@ -61,6 +61,12 @@ class ServerSettings:
     drain_timeout_s: float = _setting(
         30.0, "How long a stopping server waits for running invocations, in seconds.", minimum=0
     )
+    clock: str = _setting(
+        "system",
+        "`virtual`: time can be advanced by `POST /_lambent/clock`, so that a test need not wait for retries, "
+        "visibility timeouts and idle timeouts.",
+        choices=("system", "virtual"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +204,15 @@ class InvokeSettings:
     )
     account_concurrency: int = _setting(
         1000, "Concurrent executions of one account in one region, as AWS's quota of that name.", minimum=1
+    )
+    async_concurrency: int = _setting(
+        16, "Asynchronous events that run at one moment; the others wait on disk.", minimum=1
+    )
+    async_retry_base_s: float = _setting(
+        60.0,
+        "How long an asynchronous event waits before its first retry after a function error, in seconds; before "
+        "the second twice as long.",
+        minimum=0,
     )
 
 

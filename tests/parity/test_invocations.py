@@ -253,7 +253,17 @@ def test_the_environment_variables_reach_the_function(client: Any, name: str) ->
     assert invoke(client, name).payload == {"Hello": "World"}
 
 
-def test_asynchronous_invocation_says_that_it_is_not_served(client: Any, echo: str) -> None:
-    code, message, http_status = refused(client, FunctionName=echo, InvocationType="Event")
-    assert (code, http_status) == ("NotImplemented", 501)
-    assert "InvocationType Event" in message
+def test_an_event_is_accepted_and_run_later_under_its_request_id(client: Any, echo: str) -> None:
+    answer = client.invoke(FunctionName=echo, InvocationType="Event", Payload=b"{}")
+    assert (answer["StatusCode"], answer["Payload"].read()) == (202, b"")
+    assert "ExecutedVersion" not in answer
+    old = client.invoke_async(FunctionName=echo, InvokeArgs=b"{}")
+    assert old["Status"] == 202
+
+
+def test_an_event_is_checked_before_it_is_accepted(client: Any, echo: str) -> None:
+    code, _, status = refused(client, FunctionName=echo, InvocationType="Event", Payload=b"{")
+    assert (code, status) == ("InvalidRequestContentException", 400)
+    large = b'"' + b"x" * 1_048_576 + b'"'
+    code, _, status = refused(client, FunctionName=echo, InvocationType="Event", Payload=large)
+    assert (code, status) == ("RequestTooLargeException", 413)

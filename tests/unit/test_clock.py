@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent.clock import SystemClock, iso_ms, last_modified
+from lambent.clock import SystemClock, VirtualClock, iso_ms, last_modified
 from lambent.testing import ManualClock
 
 
@@ -69,3 +69,27 @@ def test_a_manual_clock_stands_still_until_it_is_advanced() -> None:
         return woken
 
     assert asyncio.run(story()) == ["now at 100", "early at 101", "late at 103"]
+
+
+def test_a_virtual_clock_goes_on_by_itself_and_is_advanced() -> None:
+    clock = VirtualClock()
+    before_s, before = clock.now_s(), clock.monotonic_s()
+    assert abs(before_s - time.time()) < 1
+    clock.advance(3600)
+    assert 3600 <= clock.now_s() - before_s < 3601
+    assert 3600 <= clock.monotonic_s() - before < 3601
+
+
+def test_whoever_sleeps_on_a_virtual_clock_wakes_when_it_is_advanced_far_enough() -> None:
+    async def story() -> None:
+        clock = VirtualClock()
+        soon, late = asyncio.create_task(clock.sleep(60)), asyncio.create_task(clock.sleep(120))
+        await asyncio.sleep(0)
+        clock.advance(61)
+        await soon
+        assert not late.done()
+        clock.advance(60)
+        await late
+        await clock.sleep(0.001)
+
+    asyncio.run(story())

@@ -2,17 +2,27 @@
 
 A caller's trace is continued when it is well formed, else a new one begins, not sampled (AWS X-Ray developer
 guide, "Tracing header"). Nothing is recorded here.
+
+A trace also carries a lineage: which functions the chain of invocations has gone through, and how often. SDKs
+inside functions pass it on, which is how a function that keeps invoking itself is found (AWS page "Use Lambda
+recursive loop detection to prevent infinite loops").
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 _ROOT = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
 _FIELD = re.compile(r"(\w+)=([^;\s]*)")
 _PARENT = re.compile(r"[0-9a-f]{16}")
+_ANCESTOR = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
+_ANCESTORS_MAX = 32
+RECURSION_ROUNDS_MAX = 16
+"""A function is invoked so often in one chain, and then no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +32,26 @@ class Trace:
     root: str
     parent: str
     is_sampled: bool
+    lineage: tuple[tuple[str, int], ...] = ()
+    """Functions by a short hash of their ARN, and how often each was invoked."""
 
     def __str__(self) -> str:
         """The value that the function is given."""
-        return f"Root={self.root};Parent={self.parent};Sampled={self.is_sampled:d}"
+        text = f"Root={self.root};Parent={self.parent};Sampled={self.is_sampled:d}"
+        if self.lineage:
+            text += ";Lineage=" + "|".join(f"{ancestor}:{rounds}" for ancestor, rounds in self.lineage)
+        return text
+
+    def rounds(self, function_arn: str) -> int:
+        """How often this function has been invoked in the chain."""
+        return dict(self.lineage).get(_ancestor(function_arn), 0)
+
+    def through(self, function_arn: str) -> Trace:
+        """Return the trace of an invocation of this function, counted."""
+        ancestor = _ancestor(function_arn)
+        others = [entry for entry in self.lineage if entry[0] != ancestor]
+        lineage = (*others[1 - _ANCESTORS_MAX :], (ancestor, self.rounds(function_arn) + 1))
+        return replace(self, lineage=lineage)
 
     @property
     def for_caller(self) -> str:
@@ -48,4 +74,21 @@ def trace_of(header: str, *, at_s: float) -> Trace:
         root=root if is_known else f"1-{int(at_s):08x}-{fresh[:24]}",
         parent=parent if is_known and _PARENT.fullmatch(parent) else fresh[24:],
         is_sampled=is_known and given.get("Sampled") == "1",
+        lineage=_lineage(given.get("Lineage", "")),
     )
+
+
+def most_travelled(headers: Iterable[str], function_arn: str) -> str:
+    """Return the trace header that has gone through this function most often; empty when there is none.
+
+    Of a batch of messages, one trace goes on.
+    """
+    return max(headers, key=lambda header: trace_of(header, at_s=0).rounds(function_arn), default="")
+
+
+def _lineage(text: str) -> tuple[tuple[str, int], ...]:
+    return tuple((ancestor, int(rounds)) for ancestor, rounds in _ANCESTOR.findall(text))[-_ANCESTORS_MAX:]
+
+
+def _ancestor(function_arn: str) -> str:
+    return hashlib.sha256(function_arn.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Lambent's own paths, under ``/_lambent``: health, and the download of code that GetFunction links to."""
+"""Lambent's own paths, under ``/_lambent``: health, the clock, and the download of code that GetFunction links to."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from lambent.clock import Clock
+from lambent.clock import Clock, VirtualClock, iso_ms
 from lambent.domain.code_link import verify_code_link
 from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
 _CODE_PREFIX = "/_lambent/code/"
+_CLOCK = "/_lambent/clock"
+_ADVANCE_MAX_S = 10 * 366 * 86_400.0
+
+
+class _Advance(msgspec.Struct, forbid_unknown_fields=True):
+    """What is posted to the clock."""
+
+    advance_s: float
 
 
 class OwnPaths:
@@ -38,6 +46,8 @@ class OwnPaths:
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the answer to one request."""
+        if request.path == _CLOCK:
+            return self._answer_clock(request)
         if request.method not in ("GET", "HEAD"):
             return _json(405, {"message": f"{request.method} is not possible here."})
         if request.path == "/_lambent/health":
@@ -45,6 +55,24 @@ class OwnPaths:
         if request.path.startswith(_CODE_PREFIX):
             return await self._code(request)
         return _json(404, {"message": f"There is nothing at {request.path}."})
+
+    def _answer_clock(self, request: HttpRequest) -> HttpResponse:
+        """Tell the time, or move it on."""
+        clock = self._clock
+        if request.method == "POST":
+            if not isinstance(clock, VirtualClock):
+                return _json(409, {"message": "The clock is the machine's: start with clock = virtual."})
+            try:
+                seconds = msgspec.json.decode(request.body, type=_Advance).advance_s
+            except msgspec.DecodeError as error:
+                return _json(400, {"message": f'The body must be {{"advance_s": seconds}}: {error}.'})
+            if not 0 <= seconds <= _ADVANCE_MAX_S:
+                return _json(400, {"message": f"advance_s must be from 0 to {_ADVANCE_MAX_S:.0f}."})
+            clock.advance(seconds)
+        elif request.method not in ("GET", "HEAD"):
+            return _json(405, {"message": f"{request.method} is not possible here."})
+        kind = "virtual" if isinstance(clock, VirtualClock) else "system"
+        return _json(200, {"clock": kind, "now": iso_ms(clock.now_s())})
 
     async def _code(self, request: HttpRequest) -> HttpResponse:
         blob = request.path.removeprefix(_CODE_PREFIX)

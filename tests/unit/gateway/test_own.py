@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lambent.clock import Clock, VirtualClock
 from lambent.domain.code_link import code_link
 from lambent.domain.limits import CODE_LINK_VALID_S
 from lambent.gateway.own import OwnPaths
@@ -22,9 +23,9 @@ CONTENT = b"PK and the rest of a zip"
 class Own:
     """The paths over a store that holds one package."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.store = MemoryStore()
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.paths = OwnPaths(
             describe=lambda: {"version": "9"}, blobs=self.store, secret=SECRET, clock=self.clock
         )
@@ -33,8 +34,8 @@ class Own:
     def link(self) -> str:
         return code_link(SECRET, self.blob, endpoint_url="http://here:1", now_s=self.clock.now_s())
 
-    def ask(self, path: str, *, query: str = "", method: str = "GET") -> HttpResponse:
-        request = HttpRequest(method=method, path=path, query=query, headers={}, body=b"")
+    def ask(self, path: str, *, query: str = "", method: str = "GET", body: bytes = b"") -> HttpResponse:
+        request = HttpRequest(method=method, path=path, query=query, headers={}, body=body)
         return asyncio.run(self.paths.answer(request))
 
     def follow(self, link: str) -> HttpResponse:
@@ -103,3 +104,24 @@ def test_there_is_nothing_else(own: Own, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_changed_here(own: Own, method: str) -> None:
     assert own.ask("/_lambent/health", method=method).status == 405
+
+
+def test_the_machines_clock_can_be_read_and_not_moved(own: Own) -> None:
+    answer = own.ask("/_lambent/clock")
+    assert json.loads(answer.body) == {"clock": "system", "now": "2026-01-02T03:04:05.678Z"}
+    assert own.ask("/_lambent/clock", method="POST", body=b'{"advance_s": 1}').status == 409
+    assert own.ask("/_lambent/clock", method="PUT").status == 405
+
+
+def test_a_virtual_clock_is_moved_on_and_never_back() -> None:
+    clock = VirtualClock()
+    own = Own(clock)
+    before_s = clock.now_s()
+    answer = own.ask("/_lambent/clock", method="POST", body=b'{"advance_s": 120.5}')
+    assert answer.status == 200
+    assert json.loads(answer.body)["clock"] == "virtual"
+    assert 120.5 <= clock.now_s() - before_s < 122
+    for body in (b"", b"{}", b'{"advance_s": -1}', b'{"advance_s": 1e99}', b'{"advance_s": 1, "x": 2}'):
+        assert own.ask("/_lambent/clock", method="POST", body=body).status == 400
+    assert clock.now_s() - before_s < 122
+    own.store.close()

@@ -25,6 +25,7 @@ from lambent.services.lambda_.code_storage import CodeStorage
 from lambent.services.lambda_.concurrency import ConcurrencyOperations
 from lambent.services.lambda_.durable_executions import DurableExecutionOperations
 from lambent.services.lambda_.event_invoke_configs import EventInvokeConfigOperations
+from lambent.services.lambda_.events import Accept, EventOperations, Events
 from lambent.services.lambda_.functions import FunctionOperations
 from lambent.services.lambda_.invocations import RESPONSE_HEADERS, InvocationOperations, Invoker
 from lambent.services.lambda_.layer_permissions import LayerPermissionOperations
@@ -76,6 +77,7 @@ class LambdaService:
     mapping_states: MappingStates
     layers: LayerRecords
     resources: ResourceLookup
+    events: Events
 
     async def resume(self) -> None:
         """Take up what a server before this one left; await it before the first call is answered."""
@@ -105,6 +107,7 @@ def lambda_service(
     blobs: Blobs,
     identities: Identities,
     invoker: Invoker,
+    accept: Accept,
     clock: Clock,
     secret: bytes,
     prepare: Prepare,
@@ -123,6 +126,7 @@ def lambda_service(
         blobs: where deployment packages are kept.
         identities: where roles are looked up.
         invoker: the path to execution environments.
+        accept: keeps an event that is to be run later.
         clock: the time.
         secret: signs links to deployment packages.
         prepare: makes a version ready to run; raises `ActivationError` when that cannot be.
@@ -169,7 +173,8 @@ def lambda_service(
                 clock=clock,
             ),
             VersionOperations(records=records, activations=activations),
-            InvocationOperations(records=records, invoker=invoker, usage=usage, draw=draw),
+            InvocationOperations(records=records, invoker=invoker, usage=usage, accept=accept, draw=draw),
+            EventOperations(records=records, accept=accept),
             UrlOperations(records=records, clock=clock),
             MappingOperations(records=records, mappings=mappings, states=mapping_states, clock=clock),
             CapacityProviderOperations(providers=capacity_providers, clock=clock),
@@ -205,4 +210,5 @@ def lambda_service(
         mapping_states=mapping_states,
         layers=layers,
         resources=ResourceLookup(records=records, layers=layers),
+        events=Events(records=records, usage=usage, draw=draw),
     )

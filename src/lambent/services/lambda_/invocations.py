@@ -17,6 +17,7 @@ from lambent.errors import (
     NotImplemented_,
 )
 from lambent.services import Members
+from lambent.services.lambda_.events import Accept, queued, refuse_recursion
 from lambent.services.lambda_.images import refuse_to_run_image
 from lambent.services.lambda_.names import Target, not_found, resolve
 from lambent.services.lambda_.payloads import check_payload_json, check_payload_size, decode_client_context
@@ -70,19 +71,29 @@ class InvocationOperations:
     """The operations that run functions.
 
     Args:
+        accept: keeps an event that is to be run later.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
     """
 
     def __init__(
-        self, *, records: Records, invoker: Invoker, usage: AccountUsage, draw: Callable[[], float]
+        self,
+        *,
+        records: Records,
+        invoker: Invoker,
+        usage: AccountUsage,
+        accept: Accept,
+        draw: Callable[[], float],
     ) -> None:
         self._records = records
+        self._accept = accept
         self._invoker = invoker
         self._usage = usage
         self._draw = draw
 
     async def invoke(self, call: Call, parameters: Members) -> Members:
-        """Run a function and wait for its result (API page Invoke).
+        """Run a function, now or later (API page Invoke).
+
+        An ``Event`` is run later: the answer says that it is kept, durably.
 
         A failure of the function is an answer with ``FunctionError``. The answer also says what the invocation
         cost, in headers of our own (``x-lambent-…``).
@@ -93,6 +104,7 @@ class InvocationOperations:
             InvalidRequestContentException: payload or client context are not JSON, the request id is no UUID.
             ResourceConflictException: the function is pending or failed.
             TooManyRequestsException: no concurrency is left, requests come too quickly, or there is no memory.
+            RecursiveInvocationException: the function has been invoked too often in one chain.
         """
         target = resolve(call, parameters["FunctionName"], parameters.get("Qualifier"), operation="Invoke")
         invocation_type = parameters.get("InvocationType", "RequestResponse")
@@ -110,9 +122,12 @@ class InvocationOperations:
         _refuse_unserved(parameters, version, target)
         if invocation_type == "DryRun":
             return {"StatusCode": 204}
-        if invocation_type == "Event":
-            raise NotImplemented_("Asynchronous invocation (InvocationType Event) is not served yet.")
         trace = trace_of(call.headers.get(TRACE_HEADER.lower(), ""), at_s=call.at_s)
+        if invocation_type == "Event":
+            event = queued(call, target, trace, client_context=client_context)
+            await self._accept(event, payload)
+            return {"StatusCode": 202, RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller}}
+        refuse_recursion(function, trace)
         outcome = await self._invoker.invoke(
             Invocation(
                 request_id=call.request_id,
@@ -120,7 +135,7 @@ class InvocationOperations:
                 invoked_arn=target.arn,
                 payload=payload,
                 client_context=client_context,
-                trace_id=str(trace),
+                trace_id=str(trace.through(target.key.arn)),
                 wants_log_tail=parameters.get("LogType") == "Tail",
             ),
             reserved_concurrency=function.reserved_concurrency,

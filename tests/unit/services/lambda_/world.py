@@ -14,6 +14,7 @@ from lambent.domain.call import Call, root_principal
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import Function, FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
+from lambent.domain.queued_event import QueuedEvent
 from lambent.domain.s3_object import S3Object
 from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.lambda_.code_sources import Objects
@@ -125,6 +126,7 @@ class World:
         self.identities = Identities(self.store)
         self.prepared: list[FunctionVersion] = []
         self.retired: list[FunctionKey] = []
+        self.accepted: list[tuple[QueuedEvent, bytes]] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.prepare_error: Exception | None = None
@@ -141,6 +143,7 @@ class World:
             blobs=self.store,
             identities=self.identities,
             invoker=self.echo,
+            accept=self._accept,
             clock=self.clock,
             secret=SECRET,
             prepare=self._prepare,
@@ -151,6 +154,9 @@ class World:
             objects=_Later(self),
             draw=lambda: self.drawn,
         )
+
+    async def _accept(self, event: QueuedEvent, payload: bytes) -> None:
+        self.accepted.append((event, payload))
 
     async def _prepare(self, version: FunctionVersion) -> bool:
         await self.gate.wait()

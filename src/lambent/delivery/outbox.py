@@ -1,0 +1,89 @@
+"""Parcels until they are delivered: kept durably, tried a few times, then reported in the log and given up.
+
+A parcel that cannot be delivered waits in its queue between tries, so it holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from lambent.delivery import Delivery, Undeliverable
+from lambent.domain.parcel import Parcel
+from lambent.store.messages import Message, NewMessage, Postponement, Take
+from lambent.store.queues import Queues
+
+_log = logging.getLogger(__name__)
+
+_QUEUE = "parcels"
+_TRIES_MAX = 5
+_DELIVERIES_AT_ONCE_MAX = 8
+_TRY_TIMEOUT_S = 30.0
+_IN_FLIGHT = Take(limit=1, visibility_ms=24 * 3600 * 1000)
+"""Nobody else takes from this queue: what is in flight comes back when a new server starts."""
+_TROUBLE_S = 1.0
+
+
+class Outbox:
+    """Owns the parcels on their way. Use `start` and `close`."""
+
+    def __init__(self, *, queues: Queues, delivery: Delivery) -> None:
+        self._queues = queues
+        self._delivery = delivery
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def send(self, parcels: Sequence[Parcel]) -> None:
+        """Keep parcels durably; they are delivered from then on."""
+        await self._queues.send(
+            _QUEUE, [NewMessage(message_id=str(uuid.uuid4()), body=msgspec.json.encode(p)) for p in parcels]
+        )
+
+    async def start(self) -> None:
+        """Begin to deliver, first what an earlier server left."""
+        await self._queues.resume(_QUEUE)
+        self._tasks = [asyncio.create_task(self._deliver_all()) for _ in range(_DELIVERIES_AT_ONCE_MAX)]
+
+    async def close(self) -> None:
+        """Stop delivering; what is kept is delivered by the next server."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _deliver_all(self) -> None:
+        while True:
+            try:
+                messages = await self._queues.receive(_QUEUE, _IN_FLIGHT)
+                if not messages:
+                    await self._queues.wait(_QUEUE, _IN_FLIGHT)
+                for message in messages:
+                    await self._try(message)
+            except Exception:
+                _log.exception("Parcels cannot be delivered just now.")
+                await asyncio.sleep(_TROUBLE_S)
+
+    async def _try(self, message: Message) -> None:
+        parcel = msgspec.json.decode(message.body, type=Parcel)
+        try:
+            async with asyncio.timeout(_TRY_TIMEOUT_S):
+                await self._delivery.deliver(parcel)
+        except Exception as error:
+            is_final = isinstance(error, Undeliverable) and error.is_final
+            if not is_final and message.receive_count < _TRIES_MAX:
+                await self._later(message)
+                return
+            why = error if isinstance(error, Undeliverable | TimeoutError) else repr(error)
+            _log.error(
+                "Given up delivering %s to %s: %s.", parcel.about, parcel.arn, why or "it took too long"
+            )
+        await self._queues.delete(_QUEUE, [message.receipt])
+
+    async def _later(self, message: Message) -> None:
+        delay_ms = 1000 * 2 ** (message.receive_count - 1)
+        visible_ms = self._queues.now_ms + delay_ms
+        await self._queues.postpone(
+            _QUEUE, [Postponement(receipt=message.receipt, visible_ms=visible_ms, is_released=True)]
+        )
