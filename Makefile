@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench soak up format clean
+.PHONY: install demo test check bench soak kills up format clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -40,6 +40,9 @@ bench: install
 
 soak: install
 	$(BIN)/python -m tests.soak
+
+kills: install
+	LAMBENT_KILLS=100 $(BIN)/python -m pytest tests/system/test_events.py -k killed
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis .bench

@@ -16,10 +16,13 @@ from lambent.services import OperationMethod
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import lambda_service
 from lambent.services.logs import logs_service
+from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
-from lambent.testing import ManualClock, MemoryLogEvents, MemoryStore
+from lambent.store.message_queues import MessageQueues
+from lambent.store.queues import Queues
+from lambent.testing import ManualClock, MemoryLogEvents, MemoryMessages, MemoryStore
 from lambent.wire.model import Api, load_api
 
 TITLES: Mapping[str, str] = {
@@ -27,6 +30,7 @@ TITLES: Mapping[str, str] = {
     "logs": "Amazon CloudWatch Logs",
     "iam": "AWS Identity and Access Management",
     "sts": "AWS Security Token Service",
+    "sqs": "Amazon Simple Queue Service",
 }
 
 _NO_EXECUTION = "there are no durable executions yet: whatever is named does not exist"
@@ -102,6 +106,10 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("iam", "ListVirtualMFADevices"): "always empty",
     ("logs", "DescribeMetricFilters"): "always empty: none can be put",
     ("logs", "DescribeSubscriptionFilters"): "always empty: none can be put",
+    ("sqs", "AddPermission"): "kept in the queue's policy, which opens nothing to other accounts yet",
+    ("sqs", "CreateQueue"): "a deleted name can be used again at once",
+    ("sqs", "PurgeQueue"): "as often as one likes",
+    ("sqs", "ReceiveMessage"): "`ReceiveRequestAttemptId` has no effect; no limit on messages in flight",
     ("sts", "AssumeRole"): "the caller's own policies are evaluated with `auth = iam` only",
 }
 """What a served operation leaves out, or does otherwise than one would expect."""
@@ -147,6 +155,12 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
         "logs": logs_service(documents=store, log_events=MemoryLogEvents(), clock=clock),
         "iam": iam_service(documents=store, identities=identities, clock=clock),
         "sts": sts_service(identities=identities, secret=b"", clock=clock),
+        "sqs": sqs_service(
+            documents=store,
+            message_queues=MessageQueues(store),
+            queues=Queues(MemoryMessages(), clock),
+            clock=clock,
+        ).operations,
     }
 
 
@@ -172,10 +186,8 @@ def _section(api: Api, methods: Mapping[str, OperationMethod]) -> str:
     there = [name for name, operation in sorted(api.operations.items()) if operation.method_name in methods]
     missing = sorted(set(api.operations) - set(there))
     rows = [f"| `{name}` | {NOTES.get((api.service, name), '')} |\n" for name in there]
-    return (
-        f"## {TITLES[api.service]}\n\n"
-        f"Served:\n\n| operation | note |\n|---|---|\n{''.join(rows)}\n"
-        f"Not served yet: {', '.join(f'`{name}`' for name in missing)}.\n"
+    return f"## {TITLES[api.service]}\n\nServed:\n\n| operation | note |\n|---|---|\n{''.join(rows)}\n" + (
+        f"Not served yet: {', '.join(f'`{name}`' for name in missing)}.\n" if missing else "All of them.\n"
     )
 
 

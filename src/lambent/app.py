@@ -58,6 +58,7 @@ from lambent.sandbox.probe import choose
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import lambda_service
 from lambent.services.logs import expire_logs, logs_service
+from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
 from lambent.store.functions import Functions
@@ -76,7 +77,7 @@ from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
 
-SERVICES = ("lambda", "logs", "iam", "sts")
+SERVICES = ("lambda", "logs", "iam", "sts", "sqs")
 _CREDENTIALS_VALID_S = 12 * 3600
 _RETENTION_SWEEP_S = 3600.0
 
@@ -205,6 +206,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             objects=s3_client(settings.s3, clock),
         )
         stack.push_async_callback(lambda_.close)
+        sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
+        stack.push_async_callback(sqs.close)
         endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"
         server = Running(
             endpoint_url=endpoint_url,
@@ -215,12 +218,16 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             root_key_path=str(data.root_key) if settings.server.auth == "iam" else None,
         )
         dispatch = Dispatch(
-            apis={name: load_api(name) for name in SERVICES},
+            apis={
+                **{name: load_api(name) for name in SERVICES},
+                "sqs, as it was": load_api("sqs", is_former=True),
+            },
             services={
                 "lambda": lambda_.operations,
                 "logs": logs_service(documents=documents, log_events=log_events, clock=clock),
                 "iam": iam_service(documents=documents, identities=identities, clock=clock),
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
+                "sqs": sqs.operations,
             },
             authentication=_authentication(settings, identities, data, machine_clock),
             own_paths=OwnPaths(
@@ -240,6 +247,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         await lambda_.resume()
         await stack.enter_async_context(http)
         lambda_.start()
+        # A stopping server does not wait for whoever waits for messages.
+        stack.callback(queues.close)
+        await sqs.resume()
         await outbox.start()
         await events.start(lambda_.events.prepare)
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))

@@ -36,6 +36,9 @@ _KNOWN: dict[str, list[Any]] = {
     "AssumeRolePolicyDocument": [TRUST],
     "CapacityProviderName": ["big", f"{PREFIX}:capacity-provider:big", "other"],
     "Destination": [QUEUE, f"{PREFIX}:function:g"],
+    "QueueUrl": [f"http://127.0.0.1:4566/{ACCOUNT}/queue", f"http://127.0.0.1:4566/{ACCOUNT}/not"],
+    "QueueName": ["queue", "other"],
+    "SourceArn": [QUEUE, f"{QUEUE}-not"],
     "EventSourceArn": [QUEUE, STREAM, f"{QUEUE}.fifo"],
     "FunctionName": [
         "f",

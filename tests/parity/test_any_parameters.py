@@ -23,10 +23,13 @@ from lambent.gateway.dispatch import Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.services.iam import iam_service
 from lambent.services.logs import logs_service
+from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.store import Document
 from lambent.store.identities import Identities
-from lambent.testing import MemoryLogEvents, MemoryStore
+from lambent.store.message_queues import MessageQueues
+from lambent.store.queues import Queues
+from lambent.testing import ManualClock, MemoryLogEvents, MemoryMessages, MemoryStore
 from lambent.wire.http import HttpRequest
 from parity import anything
 from parity.anything import ACCOUNT, CODE, GROUP, POLICY_DOCUMENT, QUEUE, REGION, ROLE, TRUST
@@ -34,7 +37,7 @@ from unit.services.lambda_.world import SECRET, World
 from wire import oracle
 
 REQUESTS_PER_STORY = 6
-EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30}
+EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30, "sqs": 50}
 # Lambent's own id for what AWS leaves to be served later.
 NOT_IMPLEMENTED = 501
 
@@ -52,6 +55,13 @@ class OpenStore(MemoryStore):
         return {path.name for path in Path(self._directory.name).iterdir()}
 
 
+class Hurried(ManualClock):
+    """A clock on which every wait is over at once."""
+
+    async def sleep(self, seconds: float) -> None:
+        self._now_s += seconds
+
+
 class Door:
     """The front door and the services behind it."""
 
@@ -65,6 +75,12 @@ class Door:
             "logs": logs_service(documents=store, log_events=log_events, clock=clock),
             "iam": iam_service(documents=store, identities=identities, clock=clock),
             "sts": sts_service(identities=identities, secret=SECRET, clock=clock),
+            "sqs": sqs_service(
+                documents=store,
+                message_queues=MessageQueues(store),
+                queues=Queues(MemoryMessages(), clock, waiting=Hurried()),
+                clock=Hurried(),
+            ).operations,
         }
         self._application = Dispatch(
             apis={name: oracle.api(name) for name in oracle.SERVED},
@@ -118,6 +134,7 @@ async def _furnish(store: OpenStore) -> tuple[tuple[str, str], ...]:
         assert status < 300, (operation, body)
         return json.loads(body) if body.startswith(b"{") else {}
 
+    await make("sqs", "CreateQueue", QueueName="queue")
     # Also: an account is remembered from the first time that it is asked about.
     await make("iam", "CreateAccountAlias", AccountAlias="shop")
     await make("iam", "CreateRole", RoleName="role", AssumeRolePolicyDocument=TRUST)

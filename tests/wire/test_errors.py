@@ -8,6 +8,7 @@ import pytest
 
 from lambent import errors
 from lambent.errors import ServiceError
+from lambent.wire.deviations import DEVIATIONS, Deviations
 from lambent.wire.serialize import serialize_error
 from wire import oracle
 
@@ -36,7 +37,8 @@ def test_an_error_of_the_model_has_the_models_code_status_and_members(service: s
     )
     understood = oracle.understood_error(service, name, response)
 
-    assert understood["Error"]["Code"] == trait.get("code", name)
+    former = DEVIATIONS.get(service, Deviations()).former_codes
+    assert understood["Error"]["Code"] == former.get(name, trait.get("code", name))
     assert understood["Error"]["Message"] == "It <went> wrong"
     assert understood["ResponseMetadata"]["RequestId"] == REQUEST_ID
     assert response.status == trait.get("httpStatusCode", 500 if traits.get("fault") else 400)
@@ -133,5 +135,5 @@ def test_text_that_xml_cannot_hold_is_replaced() -> None:
 
 def test_sqs_tells_its_former_code_in_a_header() -> None:
     response = serialize_error(oracle.api("sqs"), None, _error("QueueDoesNotExist", "no queue"), REQUEST_ID)
-    assert ("x-amzn-query-error", "QueueDoesNotExist;Sender") in response.headers
+    assert ("x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender") in response.headers
     assert b'"__type":"com.amazonaws.sqs#QueueDoesNotExist"' in response.body

@@ -36,7 +36,7 @@ def requirements(service: str, operation: str, call: Call, parameters: Parameter
     """Return what a call needs, the operation's own action first; nothing for what needs no permission.
 
     Args:
-        service: ``lambda``, ``logs``, ``iam`` or ``sts``.
+        service: ``lambda``, ``logs``, ``iam``, ``sts`` or ``sqs``.
         operation: its AWS name.
         call: who asks and where.
         parameters: by AWS member name, checked against the model.
@@ -45,6 +45,8 @@ def requirements(service: str, operation: str, call: Call, parameters: Parameter
         return _lambda(operation, call, parameters)
     if service == "sts":
         return _sts(operation, call, parameters)
+    if service == "sqs":
+        return _sqs(operation, call, parameters)
     resource_of = _logs_resource if service == "logs" else _iam_resource
     own = _requirement(f"{service}:{operation}", resource_of(operation, call, parameters), call, parameters)
     passed = [_pass_role(call, parameters)] if operation == "AddRoleToInstanceProfile" else []
@@ -95,6 +97,24 @@ def _special(parameters: Parameters) -> dict[str, tuple[str, ...]]:
         "lambda:securitygroupids": vpc.get("SecurityGroupIds"),
     }
     return found | {key: tuple(values) for key, values in lists.items() if values}
+
+
+def _sqs(operation: str, call: Call, parameters: Parameters) -> list[Requirement]:
+    """A batch needs what its single operation needs (Amazon SQS API permissions)."""
+    action = f"sqs:{operation.removesuffix('Batch')}"
+    if operation == "ListQueues":
+        return [_requirement(action, "*", call, parameters)]
+    if "SourceArn" in parameters:
+        return [_requirement(action, str(parameters["SourceArn"]), call, parameters)]
+    if "QueueName" in parameters:
+        account = parameters.get("QueueOwnerAWSAccountId") or call.account
+        name = str(parameters["QueueName"])
+    else:
+        # A task's handle names its queue, too, but nothing that could be trusted.
+        account, _, name = str(parameters.get("QueueUrl", "")).rstrip("/").rpartition("/")
+        account = account.rpartition("/")[2] or call.account
+    resource = f"arn:aws:sqs:{call.region}:{account}:{name}" if name else "*"
+    return [_requirement(action, resource, call, parameters)]
 
 
 _LAMBDA_ACTIONS = {

@@ -1,7 +1,10 @@
-"""SQS's queues as documents, and how their messages are sent and taken by the queue engine."""
+"""SQS's queues as documents, and how their messages are sent, taken and shown by all who do."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import uuid
 
 import msgspec
@@ -10,10 +13,13 @@ from lambent.arn import parse_arn
 from lambent.domain.message_queue import MessageQueue
 from lambent.domain.queue_message import Envelope
 from lambent.store import Delete, Documents, Put
-from lambent.store.messages import DeadLetters, NewMessage, Take
+from lambent.store.messages import DeadLetters, Message, NewMessage, Receipt, Take
 
 KIND = "message-queue"
 _REMEMBERED_MAX = 10_000
+_SEQUENCE_BASE = 18_800_000_000_000_000_000
+"""Sequence numbers have twenty digits."""
+_HANDLE = b"LQ1"
 
 
 class MessageQueues:
@@ -120,3 +126,48 @@ def take_of(queue: MessageQueue, *, limit: int, visibility_ms: int | None = None
         dead_letters=dead_letters,
         is_fifo=queue.is_fifo,
     )
+
+
+def sequence_number(sequence: int) -> str:
+    """Return the SequenceNumber of a message of a FIFO queue."""
+    return str(_SEQUENCE_BASE + sequence)
+
+
+def receipt_handle(receipt: Receipt) -> str:
+    """Return a receipt as a receipt handle."""
+    numbers = receipt.sequence.to_bytes(8, "big") + receipt.token.to_bytes(8, "big")
+    return base64.b64encode(_HANDLE + numbers + _check(numbers)).decode()
+
+
+def parse_receipt_handle(handle: str) -> Receipt | None:
+    """Return the receipt of a receipt handle; None when it is none of ours."""
+    try:
+        content = base64.b64decode(handle, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    numbers = content[3:19]
+    if content[:3] != _HANDLE or len(numbers) != 16 or content[19:] != _check(numbers):
+        return None
+    return Receipt(int.from_bytes(numbers[:8], "big"), int.from_bytes(numbers[8:], "big"))
+
+
+def _check(numbers: bytes) -> bytes:
+    return hashlib.sha256(numbers).digest()[:8]
+
+
+def system_attributes(message: Message, envelope: Envelope, *, is_fifo: bool) -> dict[str, str]:
+    """Return the system attributes of a received message."""
+    values: dict[str, str | None] = {
+        "ApproximateReceiveCount": str(message.receive_count),
+        "AWSTraceHeader": envelope.trace_header or None,
+        "SentTimestamp": str(message.sent_ms),
+        "SequenceNumber": sequence_number(message.receipt.sequence) if is_fifo else None,
+        "MessageGroupId": envelope.group_id,
+        "SenderId": envelope.sender_id,
+        "MessageDeduplicationId": envelope.deduplication_id if is_fifo else None,
+        "ApproximateFirstReceiveTimestamp": str(message.first_received_ms),
+    }
+    if message.source is not None:
+        _, account, region, name = message.source.split("/", 3)
+        values["DeadLetterQueueSourceArn"] = f"arn:aws:sqs:{region}:{account}:{name}"
+    return {name: value for name, value in values.items() if value is not None}

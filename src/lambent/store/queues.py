@@ -41,6 +41,13 @@ class Queues:
         self._clock = clock
         self._waiting = waiting or SystemClock()
         self._bells: dict[str, _Bell] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Send everybody who waits home: from here on nobody waits."""
+        self._is_closed = True
+        for bell in list(self._bells.values()):
+            bell.ring_all()
 
     @property
     def now_ms(self) -> int:
@@ -67,7 +74,11 @@ class Queues:
         if taken.messages or wait_s <= 0:
             return taken.messages
         deadline_s = self._waiting.monotonic_s() + wait_s
-        while not taken.messages and (left_s := deadline_s - self._waiting.monotonic_s()) > 0:
+        while (
+            not taken.messages
+            and not self._is_closed
+            and (left_s := deadline_s - self._waiting.monotonic_s()) > 0
+        ):
             with self._bell(queue).place() as place:
                 # Between the last look and this place something may have come.
                 taken = await self._receive(queue, take)
@@ -198,6 +209,9 @@ class _Bell:
                 place.set_result(None)
                 count -= 1
 
+    def ring_all(self) -> None:
+        self.ring(len(self._places))
+
     def ring_at(self, visible_ms: int) -> None:
         if self._alarm is not None and not self._alarm.done():
             if self._alarm_ms <= visible_ms:
@@ -210,7 +224,7 @@ class _Bell:
         # A millisecond later than that, because times are kept in whole ones.
         await self._clock.sleep(max(0.0, visible_ms / 1000 - self._clock.now_s()) + 0.001)
         self._alarm = None
-        self.ring(len(self._places))
+        self.ring_all()
 
 
 class _Place:

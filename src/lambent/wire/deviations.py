@@ -22,6 +22,9 @@ class Deviations:
         unwrapped: lists whose elements' constraint is told as if it were the list's own.
         told_patterns: by shape, the pattern that the service tells where the model has been edited since.
         earlier: (structure, member) pairs that are told before the structure's other members.
+        checks_itself: whether the service checks all parameters by itself, with texts of its own.
+        former_codes: the codes of errors in the service's former query protocol, where they are not the shape's
+            name; told in ``x-amzn-query-error`` too.
     """
 
     error: type[ServiceError] = ValidationException
@@ -30,6 +33,8 @@ class Deviations:
     unwrapped: frozenset[str] = frozenset()
     told_patterns: Mapping[str, str] = field(default_factory=dict[str, str])
     earlier: frozenset[tuple[str, str]] = frozenset()
+    checks_itself: bool = False
+    former_codes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 DEVIATIONS: Mapping[str, Deviations] = {
@@ -55,4 +60,39 @@ DEVIATIONS: Mapping[str, Deviations] = {
         earlier=frozenset({("PublishLayerVersionRequest", "CompatibleRuntimes")}),
     ),
     "logs": Deviations(error=InvalidParameterException),
+    "sqs": Deviations(
+        checks_itself=True,
+        former_codes={
+            "InvalidParameterValueException": "InvalidParameterValue",
+            "MissingRequiredParameterException": "MissingParameter",
+            "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+            "QueueNameExists": "QueueAlreadyExists",
+            **{
+                name: f"AWS.SimpleQueueService.{name}"
+                for name in (
+                    "BatchEntryIdsNotDistinct",
+                    "BatchRequestTooLong",
+                    "EmptyBatchRequest",
+                    "InvalidBatchEntryId",
+                    "MessageNotInflight",
+                    "PurgeQueueInProgress",
+                    "QueueDeletedRecently",
+                    "TooManyEntriesInBatchRequest",
+                    "UnsupportedOperation",
+                )
+            },
+            **{
+                f"Kms{name}": f"KMS.{name}Exception"
+                for name in (
+                    "AccessDenied",
+                    "Disabled",
+                    "InvalidKeyUsage",
+                    "InvalidState",
+                    "NotFound",
+                    "Throttled",
+                )
+            },
+            "KmsOptInRequired": "KMS.OptInRequired",
+        },
+    ),
 }

@@ -17,6 +17,7 @@ from botocore.loaders import Loader
 
 from lambent.wire.constraints import Check, Constraints
 from lambent.wire.deviations import DEVIATIONS, Deviations
+from lambent.wire.former import query_model
 from lambent.wire.protocols import PROTOCOLS, Protocol, ServiceTraits
 from lambent.wire.protocols.door import ErrorShape, OperationTraits, ParseRequest, SerializeResult
 from lambent.wire.shapes import Shape, Traits, resolve
@@ -83,13 +84,19 @@ class Api:
     speaker: Protocol = field(repr=False)
 
 
-def load_api(service: str) -> Api:
+def load_api(service: str, *, is_former: bool = False) -> Api:
     """Load and compile the API of a service, by botocore's name for it.
+
+    Args:
+        service: the service.
+        is_former: in the query protocol that it once spoke and still understands (SQS).
 
     Raises:
         UnsupportedModelError: botocore has no such service, or none of its protocols is spoken here.
     """
     model = _load_model(service)
+    if is_former:
+        model = query_model(service, model)
     metadata: Traits = model["metadata"]
     protocol = _choose_protocol(service, metadata)
     service_traits = _service_traits(service, metadata)
@@ -138,7 +145,7 @@ def _service_traits(service: str, metadata: Traits) -> ServiceTraits:
         target_prefix=metadata.get("targetPrefix", ""),
         json_version=metadata.get("jsonVersion", ""),
         xml_namespace=_namespace(metadata.get("xmlNamespace", "")),
-        is_query_compatible="awsQueryCompatible" in metadata,
+        is_query_compatible="awsQueryCompatible" in metadata and metadata["protocol"] != "query",
     )
 
 

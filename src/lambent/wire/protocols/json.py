@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambent.errors import ServiceError
+from lambent.wire.deviations import DEVIATIONS, Deviations
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.protocols.door import (
     ErrorShape,
@@ -33,6 +34,7 @@ class Json:
         self._is_query_compatible = service.is_query_compatible
         # Services that came from the query protocol (SQS) tell the shape with its namespace.
         self._type_prefix = f"com.amazonaws.{service.service}#" if service.is_query_compatible else ""
+        self._former_codes = DEVIATIONS.get(service.service, Deviations()).former_codes
         self._decoders = JsonDecoders()
         self._encoders = JsonEncoders()
         self._errors = JsonErrors(self._encoders)
@@ -65,8 +67,14 @@ class Json:
         response = self._response(_error_status(error, shape), request_id, encode_body(body))
         response.headers.append(("x-amzn-ErrorType", code))
         if self._is_query_compatible:
-            response.headers.append(("x-amzn-query-error", _query_error(error, shape)))
+            response.headers.append(("x-amzn-query-error", self._query_error(error, shape)))
         return response
+
+    def _query_error(self, error: ServiceError, shape: ErrorShape | None) -> str:
+        """Return what a service that once spoke the query protocol adds: its old code and whose fault it is."""
+        name = shape.name if shape else error.error_code
+        is_fault = shape.is_fault if shape else error.fault != "Client"
+        return f"{self._former_codes.get(name, name)};{'Receiver' if is_fault else 'Sender'}"
 
     def _response(self, status: int, request_id: str, body: bytes) -> HttpResponse:
         return HttpResponse(
@@ -80,10 +88,3 @@ def _error_status(error: ServiceError, shape: ErrorShape | None) -> int:
     if shape is not None:
         return 500 if shape.is_fault else 400
     return error.status if error.status >= 500 or error.status == _TOO_LARGE else 400
-
-
-def _query_error(error: ServiceError, shape: ErrorShape | None) -> str:
-    """Return what a service that once spoke the query protocol adds: its old code and whose fault it is."""
-    if shape is not None:
-        return f"{shape.code};{'Receiver' if shape.is_fault else 'Sender'}"
-    return f"{error.error_code};{'Sender' if error.fault == 'Client' else 'Receiver'}"

@@ -10,6 +10,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from lambent.errors import SerializationException, ServiceError
+from lambent.wire.deviations import DEVIATIONS, Deviations
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.protocols.door import (
     ErrorShape,
@@ -48,6 +49,7 @@ class Query:
 
     def __init__(self, service: ServiceTraits) -> None:
         self._namespace = f' xmlns="{escape(service.xml_namespace)}"' if service.xml_namespace else ""
+        self._former_codes = DEVIATIONS.get(service.service, Deviations()).former_codes
         self._decoders = FormDecoders()
         self._encoders = XmlEncoders()
 
@@ -77,7 +79,8 @@ class Query:
         return serialize
 
     def serialize_error(self, error: ServiceError, shape: ErrorShape | None, request_id: str) -> HttpResponse:
-        code = shape.code if shape else _OLDER_CODES.get(error.error_code, error.error_code)
+        name = shape.name if shape else error.error_code
+        code = self._former_codes.get(name) or (shape.code if shape else _OLDER_CODES.get(name, name))
         status = error.status if shape is None or shape.status is None else shape.status
         parts = [
             f"<ErrorResponse{self._namespace}><Error><Type>{'Sender' if status < 500 else 'Receiver'}</Type>",

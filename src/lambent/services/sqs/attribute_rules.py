@@ -1,0 +1,141 @@
+"""What attributes a queue may have. Pure; what other queues have to do with it is asked elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from lambent.domain.message_queue import MessageQueue
+from lambent.errors import InvalidParameterValueException
+from lambent.services.sqs.errors import InvalidAttributeName, InvalidAttributeValue, missing
+
+DEFAULTS: Mapping[str, str] = {
+    "VisibilityTimeout": "30",
+    "MaximumMessageSize": "1048576",
+    "MessageRetentionPeriod": "345600",
+    "DelaySeconds": "0",
+    "ReceiveMessageWaitTimeSeconds": "0",
+    "SqsManagedSseEnabled": "true",
+}
+FIFO_DEFAULTS: Mapping[str, str] = {
+    "FifoQueue": "true",
+    "ContentBasedDeduplication": "false",
+    "DeduplicationScope": "queue",
+    "FifoThroughputLimit": "perQueue",
+}
+_RANGES: Mapping[str, tuple[int, int]] = {
+    "VisibilityTimeout": (0, 43_200),
+    "MaximumMessageSize": (1_024, 1_048_576),
+    "MessageRetentionPeriod": (60, 1_209_600),
+    "DelaySeconds": (0, 900),
+    "ReceiveMessageWaitTimeSeconds": (0, 20),
+    "KmsDataKeyReusePeriodSeconds": (60, 86_400),
+}
+_CHOICES: Mapping[str, frozenset[str]] = {
+    "FifoQueue": frozenset({"true", "false"}),
+    "ContentBasedDeduplication": frozenset({"true", "false"}),
+    "SqsManagedSseEnabled": frozenset({"true", "false"}),
+    "DeduplicationScope": frozenset({"messageGroup", "queue"}),
+    "FifoThroughputLimit": frozenset({"perQueue", "perMessageGroupId"}),
+}
+_FREE = frozenset({"KmsMasterKeyId"})
+_JSON = frozenset({"Policy", "RedrivePolicy", "RedriveAllowPolicy"})
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_FIFO_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+\.fifo")
+
+
+def check_name(name: str, *, is_fifo: bool) -> None:
+    """Refuse a name that a queue cannot have.
+
+    Raises:
+        MissingRequiredParameterException: it is missing.
+        InvalidParameterValueException: it is malformed, or of the other type of queue.
+    """
+    if not name:
+        raise missing("QueueName")
+    if is_fifo and not _FIFO_NAME.fullmatch(name):
+        raise InvalidParameterValueException(
+            "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must "
+            "end with .fifo suffix and be 1 to 80 in length"
+        )
+    if not is_fifo and not _NAME.fullmatch(name):
+        raise InvalidParameterValueException(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+        )
+
+
+def checked(attributes: Mapping[str, str], *, is_fifo: bool) -> dict[str, str]:
+    """Return attributes that a caller gave, as they are kept.
+
+    Raises:
+        InvalidAttributeName: one does not exist, or not for this type of queue.
+        InvalidAttributeValue: one has a value that it cannot have.
+    """
+    return {name: _checked(name, value, is_fifo=is_fifo) for name, value in attributes.items()}
+
+
+def _checked(name: str, value: str, *, is_fifo: bool) -> str:
+    if name in _RANGES:
+        low, high = _RANGES[name]
+        if value.isascii() and value.isdigit() and len(value) < 10 and low <= int(value) <= high:
+            return str(int(value))
+    elif name in _CHOICES:
+        if name in FIFO_DEFAULTS and not is_fifo:
+            raise InvalidAttributeName(f"Unknown Attribute {name}.")
+        if value.lower() in {choice.lower() for choice in _CHOICES[name]} and (
+            name != "FifoQueue" or value.lower() == "true"
+        ):
+            return next(choice for choice in _CHOICES[name] if choice.lower() == value.lower())
+    elif name in _FREE:
+        return value
+    elif name in _JSON:
+        if value == "" or _is_object(value):
+            return value
+    else:
+        raise InvalidAttributeName(f"Unknown Attribute {name}.")
+    raise InvalidAttributeValue(f"Invalid value for the parameter {name}.")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def bad_redrive(text: str, reason: str) -> InvalidParameterValueException:
+    """Return the error for a redrive policy that cannot be."""
+    return InvalidParameterValueException(
+        f"Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}"
+    )
+
+
+def check_redrive_text(text: str) -> None:
+    """Refuse a redrive policy that lacks something, saying what.
+
+    Raises:
+        InvalidParameterValueException: it does.
+    """
+    content = json.loads(text)
+    for member in ("deadLetterTargetArn", "maxReceiveCount"):
+        if member not in content:
+            raise bad_redrive(text, f"Redrive policy does not contain mandatory attribute: {member}.")
+    count = str(content["maxReceiveCount"])
+    if not (count.isascii() and count.isdigit() and len(count) <= 4 and 1 <= int(count) <= 1000):
+        raise bad_redrive(
+            text,
+            f"Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive.",
+        )
+
+
+def allows_redrive(dead_letter_queue: MessageQueue, source_arn: str) -> bool:
+    """Whether a dead-letter queue's RedriveAllowPolicy lets a queue use it."""
+    text = dead_letter_queue.attributes.get("RedriveAllowPolicy")
+    if not text:
+        return True
+    policy = json.loads(text)
+    permission = policy.get("redrivePermission", "allowAll")
+    if permission == "byQueue":
+        return source_arn in policy.get("sourceQueueArns", ())
+    return permission != "denyAll"

@@ -1,0 +1,515 @@
+"""SQS, asked by boto3: queues, messages, batches, FIFO, dead letters, moves, tags, permissions, errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pytest
+from botocore.exceptions import ClientError
+
+from harness import ACCOUNT, REGION, Server
+
+
+@pytest.fixture
+def sqs(lambent: Server) -> Any:
+    return lambent.client("sqs")
+
+
+@pytest.fixture
+def make(sqs: Any, name: str) -> Callable[..., str]:
+    """Makes queues of the test's own and returns their URLs."""
+
+    def create(suffix: str = "", **attributes: str) -> str:
+        return sqs.create_queue(QueueName=name + suffix, Attributes=attributes)["QueueUrl"]
+
+    return create
+
+
+def arn(url: str) -> str:
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{url.rpartition('/')[2]}"
+
+
+def send(sqs: Any, url: str, *bodies: str, **options: Any) -> list[Any]:
+    return [sqs.send_message(QueueUrl=url, MessageBody=body, **options) for body in bodies]
+
+
+def receive(sqs: Any, url: str, **options: Any) -> list[Any]:
+    given = {"MaxNumberOfMessages": 10, "MessageSystemAttributeNames": ["All"], **options}
+    return sqs.receive_message(QueueUrl=url, **given).get("Messages", [])
+
+
+def bodies(sqs: Any, url: str, **options: Any) -> list[str]:
+    return [message["Body"] for message in receive(sqs, url, **options)]
+
+
+def refusal(ask: Callable[..., Any], **parameters: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        ask(**parameters)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+# Queues ------------------------------------------------------------------------------------------------------
+
+
+def test_a_queue_is_made_found_listed_and_deleted(sqs: Any, lambent: Server, name: str) -> None:
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    assert url == f"{lambent.endpoint}/{ACCOUNT}/{name}"
+    assert sqs.create_queue(QueueName=name)["QueueUrl"] == url
+    assert sqs.get_queue_url(QueueName=name)["QueueUrl"] == url
+    other = sqs.create_queue(QueueName=name + "-b")["QueueUrl"]
+    assert sqs.list_queues(QueueNamePrefix=name)["QueueUrls"] == [url, other]
+    page = sqs.list_queues(QueueNamePrefix=name, MaxResults=1)
+    assert page["QueueUrls"] == [url]
+    rest = sqs.list_queues(QueueNamePrefix=name, MaxResults=1, NextToken=page["NextToken"])
+    assert (rest["QueueUrls"], "NextToken" in rest) == ([other], False)
+    send(sqs, url, "gone")
+    sqs.delete_queue(QueueUrl=url)
+    assert refusal(sqs.get_queue_url, QueueName=name) == (
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "The specified queue does not exist.",
+    )
+    assert sqs.create_queue(QueueName=name)["QueueUrl"] == url
+    assert receive(sqs, url) == []
+
+
+def test_attributes_have_defaults_and_can_be_changed(sqs: Any, make: Callable[..., str]) -> None:
+    url = make(VisibilityTimeout="7")
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert found.pop("CreatedTimestamp") <= found.pop("LastModifiedTimestamp")
+    assert found == {
+        "ApproximateNumberOfMessages": "0",
+        "ApproximateNumberOfMessagesDelayed": "0",
+        "ApproximateNumberOfMessagesNotVisible": "0",
+        "DelaySeconds": "0",
+        "MaximumMessageSize": "1048576",
+        "MessageRetentionPeriod": "345600",
+        "QueueArn": arn(url),
+        "ReceiveMessageWaitTimeSeconds": "0",
+        "SqsManagedSseEnabled": "true",
+        "VisibilityTimeout": "7",
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "900", "Policy": '{"Statement": []}'})
+    chosen = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds", "Policy"])["Attributes"]
+    assert chosen == {"DelaySeconds": "900", "Policy": '{"Statement": []}'}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    assert "Attributes" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+
+
+@pytest.mark.parametrize(
+    ("queue_name", "attributes", "code", "message"),
+    [
+        (
+            "a b",
+            {},
+            "InvalidParameterValue",
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+        ),
+        (
+            "a",
+            {"VisibilityTimeout": "43201"},
+            "InvalidAttributeValue",
+            "Invalid value for the parameter VisibilityTimeout.",
+        ),
+        ("a", {"Nonsense": "1"}, "InvalidAttributeName", "Unknown Attribute Nonsense."),
+        (
+            "a",
+            {"ContentBasedDeduplication": "true"},
+            "InvalidAttributeName",
+            "Unknown Attribute ContentBasedDeduplication.",
+        ),
+        ("a", {"Policy": "no json"}, "InvalidAttributeValue", "Invalid value for the parameter Policy."),
+        (
+            "a",
+            {"FifoQueue": "true"},
+            "InvalidParameterValue",
+            "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end "
+            "with .fifo suffix and be 1 to 80 in length",
+        ),
+        (
+            "a",
+            {"RedrivePolicy": '{"maxReceiveCount": 3}'},
+            "InvalidParameterValue",
+            'Value {"maxReceiveCount": 3} for parameter RedrivePolicy is invalid. Reason: Redrive policy does not '
+            "contain mandatory attribute: deadLetterTargetArn.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_queue_that_cannot_be_is_refused_in_awss_words(
+    sqs: Any, queue_name: str, attributes: dict[str, str], code: str, message: str
+) -> None:
+    assert refusal(sqs.create_queue, QueueName=queue_name, Attributes=attributes) == (code, message)
+
+
+def test_a_name_with_other_attributes_is_taken(sqs: Any, make: Callable[..., str], name: str) -> None:
+    make(VisibilityTimeout="7")
+    code, message = refusal(sqs.create_queue, QueueName=name, Attributes={"VisibilityTimeout": "8"})
+    assert code == "QueueAlreadyExists"
+    assert message == (
+        "A queue already exists with the same name and a different value for attribute VisibilityTimeout"
+    )
+
+
+def test_another_accounts_queue_is_out_of_reach(lambent: Server, make: Callable[..., str]) -> None:
+    stranger = lambent.client("sqs", account="999999999999")
+    with pytest.raises(ClientError) as caught:
+        stranger.send_message(QueueUrl=make(), MessageBody="x")
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+# Messages ----------------------------------------------------------------------------------------------------
+
+
+def test_a_message_goes_through_with_digests_and_attributes(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    attributes = {
+        "text": {"DataType": "String", "StringValue": "é"},
+        "number": {"DataType": "Number.int", "StringValue": "5"},
+        "bytes": {"DataType": "Binary", "BinaryValue": b"\0\xff"},
+    }
+    (sent,) = send(sqs, url, "hello é", MessageAttributes=attributes)
+    assert sent["MD5OfMessageBody"] == hashlib.md5("hello é".encode()).hexdigest()
+    (message,) = receive(sqs, url, MessageAttributeNames=["All"])
+    assert (message["MessageId"], message["Body"]) == (sent["MessageId"], "hello é")
+    assert message["MessageAttributes"] == attributes
+    assert message["MD5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
+    system = message["Attributes"]
+    assert (system["ApproximateReceiveCount"], system["SenderId"]) == ("1", ACCOUNT)
+    assert abs(int(system["SentTimestamp"]) - time.time() * 1000) < 60_000
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert counts(sqs, url) == (0, 0, 0)
+
+
+def counts(sqs: Any, url: str) -> tuple[int, int, int]:
+    names = [f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed")]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    visible, in_flight, delayed = (int(found[name]) for name in names)
+    return visible, in_flight, delayed
+
+
+def test_only_the_attributes_asked_for_are_shown_by_name_and_by_prefix(
+    sqs: Any, make: Callable[..., str]
+) -> None:
+    url = make()
+    attributes = {n: {"DataType": "String", "StringValue": n} for n in ("a.x", "a.y", "b")}
+    send(sqs, url, "m", MessageAttributes=attributes)
+    (message,) = receive(sqs, url, MessageAttributeNames=["a.*"], MessageSystemAttributeNames=["SentTimestamp"],
+                         VisibilityTimeout=0)  # fmt: skip
+    assert set(message["MessageAttributes"]) == {"a.x", "a.y"}
+    assert set(message["Attributes"]) == {"SentTimestamp"}
+    (message,) = receive(sqs, url, MessageSystemAttributeNames=[])
+    assert "MessageAttributes" not in message and "Attributes" not in message
+
+
+def test_a_trace_travels_with_the_message(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    trace = "Root=1-5bdb40ca-556d8b0c50dc66f0511bf520;Parent=0123456789abcdef;Sampled=0"
+    send(
+        sqs,
+        url,
+        "m",
+        MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": trace}},
+    )
+    assert receive(sqs, url)[0]["Attributes"]["AWSTraceHeader"] == trace
+
+
+def test_visibility_is_changed_and_delay_is_kept(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    send(sqs, url, "now")
+    send(sqs, url, "later", DelaySeconds=900)
+    (message,) = receive(sqs, url)
+    assert counts(sqs, url) == (0, 1, 1)
+    handle = message["ReceiptHandle"]
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+    assert bodies(sqs, url) == ["now"]
+    code, message = refusal(
+        sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=5
+    )
+    assert code == "InvalidParameterValue"
+    assert message.endswith(
+        "Reason: Message does not exist or is not available for visibility timeout change."
+    )
+
+
+def test_a_long_poll_returns_as_soon_as_there_is_a_message(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    threading.Timer(0.2, send, (sqs, url, "come")).start()
+    started_s = time.monotonic()
+    assert bodies(sqs, url, WaitTimeSeconds=20) == ["come"]
+    assert time.monotonic() - started_s < 15
+    assert bodies(sqs, url, WaitTimeSeconds=1) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code", "message"),
+    [
+        ({"MessageBody": ""}, "MissingParameter", "The request must contain the parameter MessageBody."),
+        ({}, "MissingParameter", "The request must contain the parameter MessageBody."),
+        ({"MessageBody": "\x00"}, "InvalidMessageContents", "Invalid characters found."),
+        (
+            {"MessageBody": "x", "DelaySeconds": 901},
+            "InvalidParameterValue",
+            "Value 901 for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.",
+        ),
+        (
+            {"MessageBody": "x" * 1_048_577},
+            "InvalidParameterValue",
+            "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.",
+        ),
+        (
+            {"MessageBody": "x", "MessageDeduplicationId": "d"},
+            "InvalidParameterValue",
+            "Value d for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that "
+            "is not valid for this queue type.",
+        ),
+        (
+            {"MessageBody": "x", "MessageAttributes": {"n": {"DataType": "Number", "StringValue": "no"}}},
+            "InvalidParameterValue",
+            "Can't cast the value of message (user) attribute 'n' to a number.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_message_that_cannot_be_is_refused(
+    sqs: Any, make: Callable[..., str], parameters: dict[str, Any], code: str, message: str
+) -> None:
+    url = make()
+    found = refusal(sqs.send_message, QueueUrl=url, **parameters)
+    assert (found[0], found[1].startswith(message)) == (code, True), found
+    assert counts(sqs, url) == (0, 0, 0)
+
+
+def test_numbers_out_of_range_are_refused(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    for parameters, reason in (
+        ({"MaxNumberOfMessages": 11}, "Must be between 1 and 10, if provided."),
+        ({"WaitTimeSeconds": 21}, "Must be >= 0 and <= 20, if provided."),
+        ({"VisibilityTimeout": 43_201}, "Must be between 0 and 43200, if provided."),
+    ):
+        code, message = refusal(sqs.receive_message, QueueUrl=url, **parameters)
+        assert (code, message.partition("Reason: ")[2]) == ("InvalidParameterValue", reason)
+    code, message = refusal(sqs.delete_message, QueueUrl=url, ReceiptHandle="garbage")
+    assert code == "ReceiptHandleIsInvalid"
+    assert message == 'The input receipt handle "garbage" is not a valid receipt handle.'
+    assert refusal(sqs.receive_message, QueueUrl="x")[0] == "InvalidAddress"
+    assert refusal(sqs.receive_message, QueueUrl=url + "-not")[0] == "AWS.SimpleQueueService.NonExistentQueue"
+
+
+# Batches -----------------------------------------------------------------------------------------------------
+
+
+def test_of_a_batch_each_entry_succeeds_or_fails_by_itself(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    entries = [
+        {"Id": "1", "MessageBody": "a"},
+        {"Id": "2", "MessageBody": ""},
+        {"Id": "3", "MessageBody": "c"},
+    ]
+    answer = sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    assert [entry["Id"] for entry in answer["Successful"]] == ["1", "3"]
+    assert [(e["Id"], e["Code"], e["SenderFault"]) for e in answer["Failed"]] == [
+        ("2", "MissingParameter", True)
+    ]
+    messages = receive(sqs, url)
+    handles = {message["Body"]: message["ReceiptHandle"] for message in messages}
+    answer = sqs.change_message_visibility_batch(
+        QueueUrl=url, Entries=[{"Id": "a", "ReceiptHandle": handles["a"], "VisibilityTimeout": 0}]
+    )
+    assert [entry["Id"] for entry in answer["Successful"]] == ["a"]
+    answer = sqs.delete_message_batch(
+        QueueUrl=url,
+        Entries=[{"Id": "c", "ReceiptHandle": handles["c"]}, {"Id": "x", "ReceiptHandle": "garbage"}],
+    )
+    assert [entry["Id"] for entry in answer["Successful"]] == ["c"]
+    assert [entry["Code"] for entry in answer["Failed"]] == ["ReceiptHandleIsInvalid"]
+    assert bodies(sqs, url) == ["a"]
+
+
+def test_a_malformed_batch_is_refused_as_a_whole(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    prefix = "AWS.SimpleQueueService."
+
+    def entries(*ids: str) -> list[dict[str, str]]:
+        return [{"Id": entry_id, "MessageBody": "x"} for entry_id in ids]
+
+    for given, code in (
+        ([], "EmptyBatchRequest"),
+        (entries(*"abcdefghijk"), "TooManyEntriesInBatchRequest"),
+        (entries("a", "a"), "BatchEntryIdsNotDistinct"),
+        (entries("a b"), "InvalidBatchEntryId"),
+        ([{"Id": str(n), "MessageBody": "x" * 600_000} for n in range(2)], "BatchRequestTooLong"),
+    ):
+        assert refusal(sqs.send_message_batch, QueueUrl=url, Entries=given)[0] == prefix + code
+    assert counts(sqs, url) == (0, 0, 0)
+
+
+# FIFO --------------------------------------------------------------------------------------------------------
+
+
+def test_a_fifo_queue_keeps_the_order_of_each_group_and_sends_no_duplicate(
+    sqs: Any, make: Callable[..., str]
+) -> None:
+    url = make(".fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    first, again, second = send(sqs, url, "a1", "a1", "a2", MessageGroupId="a")
+    assert (again["MessageId"], again["SequenceNumber"]) == (first["MessageId"], first["SequenceNumber"])
+    assert len(first["SequenceNumber"]) == 20 and first["SequenceNumber"] < second["SequenceNumber"]
+    send(sqs, url, "b1", MessageGroupId="b")
+    (message,) = receive(sqs, url, MaxNumberOfMessages=1)
+    system = message["Attributes"]
+    assert (message["Body"], system["MessageGroupId"]) == ("a1", "a")
+    assert system["MessageDeduplicationId"] == hashlib.sha256(b"a1").hexdigest()
+    assert system["SequenceNumber"] == first["SequenceNumber"]
+    assert bodies(sqs, url) == ["b1"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert bodies(sqs, url) == ["a2"]
+
+
+def test_a_fifo_queue_needs_group_and_deduplication_id(sqs: Any, make: Callable[..., str]) -> None:
+    url = make(".fifo", FifoQueue="true")
+    code, message = refusal(sqs.send_message, QueueUrl=url, MessageBody="x", MessageDeduplicationId="d")
+    assert (code, message) == ("MissingParameter", "The request must contain the parameter MessageGroupId.")
+    code, message = refusal(sqs.send_message, QueueUrl=url, MessageBody="x", MessageGroupId="g")
+    assert code == "InvalidParameterValue"
+    assert message.startswith("The queue should either have ContentBasedDeduplication enabled or")
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["FifoQueue", "DeduplicationScope"])
+    assert found["Attributes"] == {"FifoQueue": "true", "DeduplicationScope": "queue"}
+
+
+# Dead letters ------------------------------------------------------------------------------------------------
+
+
+def redrive(target: str, count: int = 1) -> str:
+    return json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": count})
+
+
+def test_dead_letters_go_to_their_queue_and_a_task_moves_them_back(
+    sqs: Any, make: Callable[..., str], name: str
+) -> None:
+    dead = make("-dead")
+    url = make(RedrivePolicy=redrive(arn(dead)))
+    assert sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [url]
+    send(sqs, url, "poison")
+    assert bodies(sqs, url, VisibilityTimeout=0) == ["poison"]
+    assert bodies(sqs, url) == []
+    (letter,) = receive(sqs, dead, VisibilityTimeout=0)
+    assert letter["Attributes"]["DeadLetterQueueSourceArn"] == arn(url)
+
+    handle = sqs.start_message_move_task(SourceArn=arn(dead))["TaskHandle"]
+    assert bodies(sqs, url, WaitTimeSeconds=10) == ["poison"]
+    (task,) = until(lambda: sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"],
+                    lambda tasks: tasks[0]["Status"] == "COMPLETED")  # fmt: skip
+    assert (task["ApproximateNumberOfMessagesMoved"], task["SourceArn"]) == (1, arn(dead))
+    code, _ = refusal(sqs.cancel_message_move_task, TaskHandle=handle)
+    assert code == "ResourceNotFoundException"
+
+
+def until(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
+    """Ask until the answer is as it must become."""
+    deadline_s = time.monotonic() + 20
+    while not holds(answer := ask()):
+        assert time.monotonic() < deadline_s, answer
+        time.sleep(0.02)
+    return answer
+
+
+def test_a_slow_move_can_be_cancelled_and_only_one_runs_at_a_time(sqs: Any, make: Callable[..., str]) -> None:
+    dead, other = make("-dead"), make("-other")
+    make(RedrivePolicy=redrive(arn(dead)))
+    send(sqs, dead, "1", "2", "3")
+    options = {"SourceArn": arn(dead), "DestinationArn": arn(other), "MaxNumberOfMessagesPerSecond": 1}
+    handle = sqs.start_message_move_task(**options)["TaskHandle"]
+    code, _ = refusal(sqs.start_message_move_task, **options)
+    assert code == "AWS.SimpleQueueService.UnsupportedOperation"
+    assert bodies(sqs, other, WaitTimeSeconds=10) == ["1"]
+    assert sqs.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"] >= 1
+    (task,) = sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"]
+    assert task["Status"] == "CANCELLED"
+
+
+def test_a_redrive_policy_needs_a_queue_that_is_there_of_the_same_type_and_willing(
+    sqs: Any, make: Callable[..., str]
+) -> None:
+    url, fifo = make(), make(".fifo", FifoQueue="true")
+    unwilling = make("-no", RedriveAllowPolicy='{"redrivePermission":"denyAll"}')
+    for target, reason in (
+        (arn(url) + "-not", "Dead letter target does not exist."),
+        (arn(fifo), "Dead-letter queue must be same type of queue as the source."),
+        (arn(unwilling), "Dead-letter queue does not allow this source queue."),
+    ):
+        policy = {"RedrivePolicy": redrive(target)}
+        code, message = refusal(sqs.set_queue_attributes, QueueUrl=url, Attributes=policy)
+        assert (code, message.partition("Reason: ")[2]) == ("InvalidParameterValue", reason)
+    code, message = refusal(sqs.start_message_move_task, SourceArn=arn(url))
+    assert message == "Source queue must be configured as a Dead Letter Queue."
+
+
+# The rest ----------------------------------------------------------------------------------------------------
+
+
+def test_a_purged_queue_is_empty(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    send(sqs, url, "1", "2")
+    sqs.purge_queue(QueueUrl=url)
+    assert (receive(sqs, url), counts(sqs, url)) == ([], (0, 0, 0))
+
+
+def test_tags_and_permissions(sqs: Any, name: str) -> None:
+    url = sqs.create_queue(QueueName=name, tags={"a": "1"})["QueueUrl"]
+    sqs.tag_queue(QueueUrl=url, Tags={"b": "2"})
+    sqs.untag_queue(QueueUrl=url, TagKeys=["a"])
+    assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {"b": "2"}
+    sqs.add_permission(QueueUrl=url, Label="l", AWSAccountIds=["111111111111"], Actions=["SendMessage"])
+    policy = json.loads(
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    )
+    assert policy["Statement"] == [
+        {
+            "Sid": "l",
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
+            "Action": "SQS:SendMessage",
+            "Resource": arn(url),
+        }
+    ]
+    sqs.remove_permission(QueueUrl=url, Label="l")
+    assert "Attributes" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+
+
+def test_the_former_protocol_is_still_understood(lambent: Server, sqs: Any, make: Callable[..., str]) -> None:
+    """As SDKs before 2023 ask: forms, and XML back."""
+    url = make()
+
+    def ask(action: str, **form: str) -> ElementTree.Element:
+        body = urlencode({"Action": action, "Version": "2012-11-05", "QueueUrl": url, **form}).encode()
+        scope = f"Credential={ACCOUNT}/20260101/{REGION}/sqs/aws4_request"
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"}
+        with urlopen(Request(lambent.endpoint + "/", body, headers)) as answer:
+            return ElementTree.fromstring(answer.read())
+
+    space = "{http://queue.amazonaws.com/doc/2012-11-05/}"
+    attribute = {"MessageAttribute.1.Name": "n", "MessageAttribute.1.Value.DataType": "String",
+                 "MessageAttribute.1.Value.StringValue": "v"}  # fmt: skip
+    sent = ask("SendMessage", MessageBody="<old>", **attribute)
+    assert sent.tag == f"{space}SendMessageResponse"
+    received = ask("ReceiveMessage", **{"AttributeName.1": "All", "MessageAttributeName.1": "All"})
+    message = received.find(f"{space}ReceiveMessageResult/{space}Message")
+    assert message is not None
+    assert message.findtext(f"{space}Body") == "<old>"
+    assert message.findtext(f"{space}MessageAttribute/{space}Name") == "n"
+    names = {element.findtext(f"{space}Name") for element in message.findall(f"{space}Attribute")}
+    assert {"SentTimestamp", "ApproximateReceiveCount"} <= names
+    entry, handle = "DeleteMessageBatchRequestEntry.1", message.findtext(f"{space}ReceiptHandle") or ""
+    deleted = ask("DeleteMessageBatch", **{f"{entry}.Id": "x", f"{entry}.ReceiptHandle": handle})
+    path = f"{space}DeleteMessageBatchResult/{space}DeleteMessageBatchResultEntry/{space}Id"
+    assert deleted.findtext(path) == "x"
+    assert counts(sqs, url) == (0, 0, 0)
+    listed = ask("ListQueues", QueueNamePrefix=url.rpartition("/")[2])
+    assert listed.findtext(f"{space}ListQueuesResult/{space}QueueUrl") == url

@@ -1,0 +1,195 @@
+"""Asynchronous events on a real server: what was acknowledged runs, whatever happens to the server.
+
+How often the server is killed is ``LAMBENT_KILLS`` (`make kills` takes a hundred).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.request import Request, urlopen
+
+from harness import ACCOUNT, REGION, Server, create
+
+KILLS = int(os.environ.get("LAMBENT_KILLS", "8"))
+CALLERS = 4
+PATIENCE_S = 60
+ECHO = "def handler(event, context):\n    return event\n"
+FAIL = "def handler(event, context):\n    raise ValueError('no')\n"
+CALL_ITSELF = """
+import boto3, json
+client = boto3.client("lambda")
+def handler(event, context):
+    client.invoke(FunctionName=context.function_name, InvocationType="Event", Payload=json.dumps({"n": event["n"] + 1}))
+    return event
+"""
+
+
+def queue(server: Server, name: str) -> tuple[str, str]:
+    """Make a queue and return its URL and ARN."""
+    url = server.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    return url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+def take(sqs: Any, url: str, *, wait_s: int = 5) -> list[Any]:
+    """Receive messages and delete them."""
+    url = f"{sqs.meta.endpoint_url}/{ACCOUNT}/{url.rpartition('/')[2]}"
+    messages = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        WaitTimeSeconds=wait_s,
+        MessageAttributeNames=["All"],
+        MessageSystemAttributeNames=["All"],
+    ).get("Messages", [])
+    if messages:
+        entries = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+            for number, message in enumerate(messages)
+        ]
+        sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+    return messages
+
+
+def records(sqs: Any, url: str, holds: Callable[[list[Any]], bool]) -> list[Any]:
+    """Collect records of outcomes until they are as they must become."""
+    found: list[Any] = []
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not holds(found):
+        assert time.monotonic() < deadline_s, found[-3:]
+        found += [json.loads(message["Body"]) for message in take(sqs, url)]
+    return found
+
+
+def advance(server: Server, seconds: float) -> None:
+    body = json.dumps({"advance_s": seconds}).encode()
+    with urlopen(Request(f"{server.endpoint}/_lambent/clock", body, method="POST")) as answer:
+        assert answer.status == 200
+
+
+def test_every_acknowledged_event_runs_however_often_the_server_is_killed(
+    new_server: Callable[..., Server],
+) -> None:
+    """The record of an outcome proves that an event ran; it is kept before the event is let go."""
+    server = new_server()
+    url, arn = queue(server, "ran")
+    client = server.client("lambda")
+    create(client, "f", ECHO)
+    client.put_function_event_invoke_config(
+        FunctionName="f", DestinationConfig={"OnSuccess": {"Destination": arn}}
+    )
+    acknowledged: list[str] = []
+    chance = random.Random(20261127)
+    for number in range(KILLS):
+        with ThreadPoolExecutor(CALLERS) as pool:
+            before = len(acknowledged)
+            callers = [
+                pool.submit(send_until_killed, server, f"{number}-{n}", acknowledged) for n in range(CALLERS)
+            ]
+            until(lambda before=before: len(acknowledged) > before)
+            time.sleep(chance.uniform(0.0, 0.15))
+            server.kill()
+            for caller in callers:
+                caller.result(PATIENCE_S)
+        server.start()
+    sqs = server.client("sqs")
+    seen: Counter[str] = Counter()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while missing := set(acknowledged) - set(seen):
+        assert time.monotonic() < deadline_s, f"{len(missing)} of {len(acknowledged)} events never ran"
+        seen.update(json.loads(message["Body"])["requestPayload"] for message in take(sqs, url))
+
+
+def send_until_killed(server: Server, prefix: str, acknowledged: list[str]) -> None:
+    """Send events over one connection, without a client's retries, until the server is gone."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
+    headers = {"X-Amz-Invocation-Type": "Event"}
+    for number in itertools.count():
+        name = f"{prefix}-{number}"
+        try:
+            connection.request("POST", "/2015-03-31/functions/f/invocations", json.dumps(name), headers)
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, HTTPException):
+            return
+        assert answer.status == 202
+        acknowledged.append(name)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def test_a_failing_event_is_retried_as_time_is_advanced_and_told_of(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server("--clock", "virtual")
+    failed, failed_arn = queue(server, "failed")
+    dead, dead_arn = queue(server, "dead")
+    client, sqs = server.client("lambda"), server.client("sqs")
+    create(client, "f", FAIL, DeadLetterConfig={"TargetArn": dead_arn})
+    destination = {"OnFailure": {"Destination": failed_arn}}
+    client.put_function_event_invoke_config(FunctionName="f", DestinationConfig=destination)
+    answer = client.invoke(FunctionName="f", InvocationType="Event", Payload=b'{"a": 1}')
+    request_id = answer["ResponseMetadata"]["RequestId"]
+    ends = 0
+    deadline_s = time.monotonic() + PATIENCE_S
+    while ends < 3:
+        assert time.monotonic() < deadline_s
+        log = server.client("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"]
+        if (now := sum(f"END RequestId: {request_id}" in event["message"] for event in log)) > ends:
+            ends = now
+            # The retry is put back a moment after the function ended.
+            time.sleep(0.2)
+            advance(server, 60.0 * ends + 1)
+        time.sleep(0.05)
+    (record,) = records(sqs, failed, bool)
+    assert record["requestContext"] == {
+        "requestId": request_id,
+        "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f:$LATEST",
+        "condition": "RetriesExhausted",
+        "approximateInvokeCount": 3,
+    }
+    assert record["requestPayload"] == {"a": 1}
+    assert record["responseContext"] == {
+        "statusCode": 200,
+        "executedVersion": "$LATEST",
+        "functionError": "Unhandled",
+    }
+    assert record["responsePayload"]["errorMessage"] == "no"
+    (letter,) = take(sqs, dead, wait_s=20)
+    assert json.loads(letter["Body"]) == {"a": 1}
+    assert letter["MessageAttributes"] == {
+        "RequestID": {"DataType": "String", "StringValue": request_id},
+        "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+        "ErrorMessage": {"DataType": "String", "StringValue": "no"},
+    }
+    assert letter["Attributes"]["AWSTraceHeader"].startswith("Root=1-")
+
+
+def test_outcomes_go_to_a_function_and_a_function_that_calls_itself_is_stopped(
+    lambent: Server, name: str
+) -> None:
+    client, sqs = lambent.client("lambda"), lambent.client("sqs")
+    url, arn = queue(lambent, name)
+    for suffix, source in (("-loop", CALL_ITSELF), ("-after", ECHO)):
+        create(client, name + suffix, source)
+    after = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}-after"
+    loop = {"OnFailure": {"Destination": after}}
+    client.put_function_event_invoke_config(FunctionName=f"{name}-loop", DestinationConfig=loop)
+    told = {"OnSuccess": {"Destination": arn}}
+    client.put_function_event_invoke_config(FunctionName=f"{name}-after", DestinationConfig=told)
+    client.invoke(FunctionName=f"{name}-loop", InvocationType="Event", Payload=b'{"n": 1}')
+    (record,) = records(sqs, url, bool)
+    assert record["requestPayload"]["requestContext"]["condition"] == "RecursiveInvocation"
+    assert record["requestPayload"]["requestPayload"] == {"n": 17}
