@@ -48,7 +48,7 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "CreateEventSourceMapping",
-    ): "kept, with its states; sources are not polled yet, and whether they "
+    ): "SQS queues are polled; other sources are kept, with their states; whether they "
     "exist, or the role may read them, is not asked",
     (
         "lambda",

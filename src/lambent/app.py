@@ -29,7 +29,7 @@ import uvloop
 from lambent import __version__
 from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
-from lambent.delivery.asynchronous import asynchronous
+from lambent.delivery.asynchronous import Asynchronous
 from lambent.domain.function import FunctionVersion
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.session import Credentials, Session, seal
@@ -61,6 +61,8 @@ from lambent.services.logs import expire_logs, logs_service
 from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
+from lambent.sources.poller import Pollers
+from lambent.sources.sqs import SqsSource
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
 from lambent.store.message_queues import MessageQueues
@@ -142,10 +144,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         data = stack.enter_context(open_data_directory(settings.store.data_dir))
         control = stack.enter_context(contextlib.closing(_open(data, "control")))
         logs = stack.enter_context(contextlib.closing(_open(data, "logs")))
-        queues_database = stack.enter_context(contextlib.closing(_open(data, "queues")))
-        queues = Queues(SqliteMessages(queues_database), clock, waiting=machine_clock)
+        messages = SqliteMessages(stack.enter_context(contextlib.closing(_open(data, "queues"))))
         documents, log_events = SqliteDocuments(control), SqliteLogEvents(logs)
-        blobs = FileBlobs(data.blobs)
+        blobs, queues = FileBlobs(data.blobs), Queues(messages, clock, waiting=machine_clock)
         functions, identities = Functions(documents), Identities(documents)
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
@@ -177,7 +178,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         stack.push_async_callback(node.close)
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
         message_queues = MessageQueues(documents)
-        outbox, events = asynchronous(
+        events = Asynchronous(
             queues=queues,
             message_queues=message_queues,
             functions=functions,
@@ -187,8 +188,18 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             retry_base_s=settings.invoke.async_retry_base_s,
             drain_timeout_s=settings.server.drain_timeout_s,
         )
-        stack.push_async_callback(outbox.close)
         stack.push_async_callback(events.close)
+        pollers = Pollers(
+            openers={
+                "sqs": lambda mapping: SqsSource(
+                    mapping.event_source_arn or "", message_queues=message_queues, queues=queues
+                )
+            },
+            invoke=invoker.invoke,
+            clock=clock,
+            most_at_once=settings.invoke.poller_concurrency,
+        )
+        stack.push_async_callback(pollers.close)
         lambda_ = lambda_service(
             documents=documents,
             functions=functions,
@@ -204,6 +215,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
             objects=s3_client(settings.s3, clock),
+            mapping_changed=pollers.changed,
         )
         stack.push_async_callback(lambda_.close)
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
@@ -250,8 +262,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         # A stopping server does not wait for whoever waits for messages.
         stack.callback(queues.close)
         await sqs.resume()
-        await outbox.start()
         await events.start(lambda_.events.prepare)
+        pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
         stack.callback(sweeping.cancel)
         _tame_garbage_collection()

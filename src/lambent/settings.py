@@ -208,6 +208,9 @@ class InvokeSettings:
     async_concurrency: int = _setting(
         16, "Asynchronous events that run at one moment; the others wait on disk.", minimum=1
     )
+    poller_concurrency: int = _setting(
+        16, "Batches of one event source mapping that run at one moment, at most.", minimum=1
+    )
     async_retry_base_s: float = _setting(
         60.0,
         "How long an asynchronous event waits before its first retry after a function error, in seconds; before "

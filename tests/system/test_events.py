@@ -31,6 +31,13 @@ def handler(event, context):
     client.invoke(FunctionName=context.function_name, InvocationType="Event", Payload=json.dumps({"n": event["n"] + 1}))
     return event
 """
+FORWARD = """
+import boto3, json, os
+client = boto3.client("sqs")
+def handler(event, context):
+    for record in event["Records"]:
+        client.send_message(QueueUrl=os.environ["RESULTS"], MessageBody=json.dumps(record))
+"""
 
 
 def queue(server: Server, name: str) -> tuple[str, str]:
@@ -193,3 +200,23 @@ def test_outcomes_go_to_a_function_and_a_function_that_calls_itself_is_stopped(
     (record,) = records(sqs, url, bool)
     assert record["requestPayload"]["requestContext"]["condition"] == "RecursiveInvocation"
     assert record["requestPayload"]["requestPayload"] == {"n": 17}
+
+
+def test_messages_of_a_queue_reach_a_function_through_a_mapping(lambent: Server, name: str) -> None:
+    client, sqs = lambent.client("lambda"), lambent.client("sqs")
+    source, arn = queue(lambent, name)
+    results, _ = queue(lambent, f"{name}-results")
+    create(client, name, FORWARD, Environment={"Variables": {"RESULTS": results}})
+    pattern = json.dumps({"body": {"kind": ["order"]}})
+    mapping = client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=arn,
+        FilterCriteria={"Filters": [{"Pattern": pattern}]},
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    for body in ('{"kind": "order", "n": 1}', '{"kind": "other"}', '{"kind": "order", "n": 2}'):
+        sqs.send_message(QueueUrl=source, MessageBody=body)
+    found = records(sqs, results, lambda found: len(found) >= 2)
+    assert sorted(json.loads(record["body"])["n"] for record in found) == [1, 2]
+    assert {record["eventSource"] for record in found} == {"aws:sqs"}
+    client.delete_event_source_mapping(UUID=mapping["UUID"])

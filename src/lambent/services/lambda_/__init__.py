@@ -31,7 +31,7 @@ from lambent.services.lambda_.invocations import RESPONSE_HEADERS, InvocationOpe
 from lambent.services.lambda_.layer_permissions import LayerPermissionOperations
 from lambent.services.lambda_.layer_records import LayerRecords
 from lambent.services.lambda_.layers import LayerOperations
-from lambent.services.lambda_.mapping_states import MappingStates
+from lambent.services.lambda_.mapping_states import Changed, MappingStates
 from lambent.services.lambda_.mappings import MappingOperations
 from lambent.services.lambda_.permissions import PermissionOperations
 from lambent.services.lambda_.provisioned import ProvisionedConcurrencyOperations
@@ -116,6 +116,7 @@ def lambda_service(
     account_concurrency: int,
     strict_roles: bool,
     objects: Objects | None = None,
+    mapping_changed: Changed = lambda mapping: None,
     draw: Callable[[], float] = random.random,
 ) -> LambdaService:
     """Build the service.
@@ -135,6 +136,7 @@ def lambda_service(
         account_concurrency: concurrent executions of an account in a region.
         strict_roles: whether a function's role must exist, as on AWS.
         objects: S3, for code that lies there; None: there is none.
+        mapping_changed: told of event source mappings whose change has come into effect.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
     """
     code_storage = CodeStorage(blobs, clock)
@@ -147,7 +149,7 @@ def lambda_service(
     signing = CodeSigning(configs=code_signing_configs, usage=usage, code_storage=code_storage)
     activations = Activations(records, prepare, retire, forget)
     mappings = Mappings(documents)
-    mapping_states = MappingStates(mappings, clock)
+    mapping_states = MappingStates(mappings, clock, mapping_changed)
     capacity_providers = CapacityProviders(documents)
     return LambdaService(
         operations=operations_of(

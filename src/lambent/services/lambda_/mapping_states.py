@@ -20,6 +20,7 @@ from lambent.store.mappings import Mappings
 _ATTEMPTS_MAX = 8
 _log = logging.getLogger(__name__)
 
+Changed = Callable[[EventSourceMapping], None]
 Refuse = Callable[[EventSourceMapping, str], ResourceConflictException]
 """Makes the error for a mapping that would be the same as the one with this UUID."""
 
@@ -27,9 +28,17 @@ Refuse = Callable[[EventSourceMapping, str], ResourceConflictException]
 class MappingStates:
     """Changes stored mappings and lets the changes come into effect."""
 
-    def __init__(self, mappings: Mappings, clock: Clock) -> None:
+    def __init__(self, mappings: Mappings, clock: Clock, changed: Changed = lambda mapping: None) -> None:
+        """Make it.
+
+        Args:
+            mappings: where mappings are kept.
+            clock: the time.
+            changed: told of every mapping whose change has come into effect; a deleted one is `DELETED`.
+        """
         self._mappings = mappings
         self._clock = clock
+        self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def create(self, mapping: EventSourceMapping, *, refuse: Refuse) -> None:
@@ -129,6 +138,8 @@ class MappingStates:
     async def _write_settled(self, revision: int, mapping: EventSourceMapping) -> None:
         if mapping.settles_in == DELETED:
             await self._mappings.delete(mapping, expect_revision=revision)
+            self._changed(settled(mapping))
             return
         after = replace(settled(mapping), last_modified_s=self._clock.now_s())
         await self._mappings.replace(mapping, after, expect_revision=revision)
+        self._changed(after)

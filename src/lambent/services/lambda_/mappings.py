@@ -1,7 +1,7 @@
 """Event source mappings: what a source's records are to be delivered to, and how.
 
 The control side: mappings are created, changed, listed and deleted as on AWS and their states move as there.
-Sources are not polled yet, so an ``Enabled`` mapping does not invoke its function.
+Who polls is not known here (`lambent.sources`).
 """
 
 from __future__ import annotations
