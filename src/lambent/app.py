@@ -142,10 +142,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
         port = int(listening.getsockname()[1])
         data = stack.enter_context(open_data_directory(settings.store.data_dir))
-        control = stack.enter_context(contextlib.closing(_open(data, "control")))
-        logs = stack.enter_context(contextlib.closing(_open(data, "logs")))
-        messages = SqliteMessages(stack.enter_context(contextlib.closing(_open(data, "queues"))))
-        documents, log_events = SqliteDocuments(control), SqliteLogEvents(logs)
+        documents, log_events, messages = _open_stores(data, stack)
         blobs, queues = FileBlobs(data.blobs), Queues(messages, clock, waiting=machine_clock)
         functions, identities = Functions(documents), Identities(documents)
 
@@ -154,15 +151,12 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         stream = await stack.enter_async_context(
             FactStream(LogListener(documents=documents, log_events=log_events, clock=clock))
         )
-        library = stack.enter_context(contextlib.closing(RuntimeLibrary(settings.store.cache_dir)))
-        packages = nodejs_library.RuntimeLibrary(settings.store.cache_dir, clients=settings.runtimes.node_sdk)
-        stack.push_async_callback(packages.close)
-        runtimes = await _runtimes(settings, library, packages)
-        code = UnpackedCode(data.code, blobs)
-        await asyncio.to_thread(code.sweep)
         memory = MemoryBudget(
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
         )
+        runtimes = await _runtimes(settings, stack)
+        code = UnpackedCode(data.code, blobs)
+        await asyncio.to_thread(code.sweep)
         node = LocalNode(
             sandbox=sandbox,
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
@@ -357,6 +351,16 @@ def _bind(settings: Settings) -> Any:
         ) from error
 
 
+def _open_stores(
+    data: DataDirectory, stack: contextlib.AsyncExitStack
+) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages]:
+    """Open the databases; they are closed with the stack."""
+    control, logs, queues = (
+        stack.enter_context(contextlib.closing(_open(data, name))) for name in ("control", "logs", "queues")
+    )
+    return SqliteDocuments(control), SqliteLogEvents(logs), SqliteMessages(queues)
+
+
 def _open(data: DataDirectory, name: str) -> Database:
     # Log events survive the death of the process; only a power cut may take the last of them.
     paths = {
@@ -367,10 +371,12 @@ def _open(data: DataDirectory, name: str) -> Database:
     return Database(paths[name], migrations=name, full_sync=name != "logs")
 
 
-async def _runtimes(
-    settings: Settings, library: RuntimeLibrary, packages: nodejs_library.RuntimeLibrary
-) -> Runtimes:
+async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Runtimes:
+    """Find the languages of this machine; what they have to close is closed with the stack."""
     chosen, cache = settings.runtimes, settings.store.cache_dir
+    library = stack.enter_context(contextlib.closing(RuntimeLibrary(cache)))
+    packages = nodejs_library.RuntimeLibrary(cache, clients=chosen.node_sdk)
+    stack.push_async_callback(packages.close)
     pythons, nodes = await asyncio.gather(
         asyncio.to_thread(
             find_interpreters,
