@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -55,11 +55,31 @@ def test_functions_make_room_for_each_other_and_are_throttled_when_nothing_can_g
         assert [call.result().status for call in calls] == [200, 200]
 
 
-def test_an_environment_is_retired_when_it_is_old_enough_and_has_ended_its_invocation(
-    new_server: Callable[..., Server],
-) -> None:
-    server = new_server("--max-life-s", "0.2")
-    client = server.client("lambda")
+@pytest.fixture(scope="module")
+def young(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Lambent whose environments do not become old."""
+    server = Server(tmp_path_factory.mktemp("young") / "data", "--max-life-s", "0.2")
+    yield server
+    server.stop()
+
+
+def test_a_snapshot_takes_memory_as_long_as_its_version_exists(young: Server) -> None:
+    client = young.client("lambda")
+    create(client, "snapped", SLEEPER, Publish=True, SnapStart={"ApplyOn": "PublishedVersions"})
+    waiter = client.get_waiter("published_version_active")
+    waiter.wait(FunctionName="snapped", Qualifier="1", WaiterConfig={"Delay": 0.05, "MaxAttempts": 600})
+    taken = health(young)
+    assert taken["environments"] == 0
+    assert taken["memory"]["claimed_mb"] > 0
+    client.delete_function(FunctionName="snapped")
+    deadline_s = time.monotonic() + 30
+    while health(young)["memory"]["claimed_mb"]:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def test_an_environment_is_retired_when_it_is_old_enough_and_has_ended_its_invocation(young: Server) -> None:
+    client = young.client("lambda")
     create(client, "sleeper", SLEEPER)
     assert invoke(client, "sleeper", {"seconds": 0.3}).headers[REASON] == "first"
     assert invoke(client, "sleeper", {"seconds": 0.3}).headers[REASON] == "retired"
