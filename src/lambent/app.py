@@ -165,6 +165,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             clock=machine_clock,
             emit=stream.emit,
             credentials=_execution_credentials(identities, data.secret, clock),
+            freeze_after_s=settings.invoke.freeze_after_ms / 1000,
             snapshots_max=settings.sandbox.snapshots_max,
             hold_memory=memory.hold,
             architectures=Architectures(runs_foreign=settings.runtimes.run_foreign),

@@ -202,6 +202,12 @@ class InvokeSettings:
         "so that one more invocation at a time starts at once; 0: none.",
         minimum=0,
     )
+    freeze_after_ms: float = _setting(
+        100.0,
+        "An environment that has been idle for this many milliseconds is frozen until its next invocation, so that "
+        "what a function left running in the background stands still; 0 lets it go on.",
+        minimum=0,
+    )
     account_concurrency: int = _setting(
         1000, "Concurrent executions of one account in one region, as AWS's quota of that name.", minimum=1
     )

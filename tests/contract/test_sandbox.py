@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ import pytest
 from family import below, children
 from forking import CopyingSandbox, ForkingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxError, SandboxProcess, SandboxSpec, Tmp
+from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.namespaces import NamespaceSandbox
 from lambent.sandbox.probe import trial
 from lambent.sandbox.process import ProcessSandbox
@@ -266,6 +268,79 @@ async def test_kill_ends_a_command_that_ignores_signals(bench: Bench) -> None:
     await process.close()
     process.kill()
     assert await read_all(output) == b""
+
+
+COUNT = """
+    import os, threading
+    def count(number):
+        while True:
+            os.write(number, b"x")
+    if (child := os.fork()) == 0:
+        count(1)
+    threading.Thread(target=count, args=(1,)).start()
+"""
+
+
+async def stands_still(output: int) -> bool:
+    """Whether nothing is written into a pipe for a moment, once what is in it has been read."""
+    os.set_blocking(output, False)
+    for _ in range(200):
+        try:
+            while os.read(output, 1 << 16):
+                pass
+        except BlockingIOError:
+            await asyncio.sleep(0.02)
+        with contextlib.suppress(BlockingIOError):
+            os.read(output, 1)
+            continue
+        return True
+    return False
+
+
+async def goes_on(output: int) -> bool:
+    """Whether something is written into a pipe, sooner or later."""
+    os.set_blocking(output, True)
+    return await asyncio.to_thread(os.read, output, 1) == b"x"
+
+
+@story
+async def test_what_is_frozen_stands_still_and_goes_on_afterwards(bench: Bench) -> None:
+    if bench.sandbox.kind == "process":
+        pytest.skip("not promised without walls")
+    process, output = await bench.piped(bench.python(COUNT))
+    for _ in range(3):
+        assert await goes_on(output)
+        process.freeze()
+        process.freeze()
+        assert await stands_still(output)
+        process.thaw()
+        process.thaw()
+    assert await goes_on(output)
+    await process.close()
+    process.freeze()
+    process.thaw()
+    os.close(output)
+
+
+@story
+async def test_what_is_frozen_can_be_killed_and_asked_to_end(bench: Bench) -> None:
+    for end in ("kill", "terminate", "close", "from outside"):
+        process, output = await bench.piped(bench.shell("echo ready; exec sleep 1000"))
+        assert await asyncio.to_thread(os.read, output, 100) == b"ready\n"
+        process.freeze()
+        match end:
+            case "kill":
+                process.kill()
+            case "terminate":
+                process.terminate()
+            case "close":
+                await process.close()
+            case _:
+                assert isinstance(process, LaunchedProcess)
+                signal.pidfd_send_signal(process._command, signal.SIGKILL)  # pyright: ignore[reportPrivateUsage]
+        assert (await process.wait()).signal == (15 if end == "terminate" else 9)
+        await process.close()
+        os.close(output)
 
 
 DAEMON = """

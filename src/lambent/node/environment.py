@@ -92,6 +92,9 @@ class Environment:
         self._memory_bytes = 0
         self._memory_read_s = -math.inf
         self._cold_start_reason: str | None = plan.cold_start_reason
+        self._is_frozen = False
+        self._idle_since_s = 0.0
+        self._freezing: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"<Environment {self._plan.origin.environment_id} {self._plan.version.key.name} {self._state.value}>"
@@ -119,18 +122,20 @@ class Environment:
             end = await self._restore(phase="init", budget_s=RESTORE_MAX_S)
             if end is not None:
                 raise restore_failure(end)
-            self._move(State.READY)
+            self._become_ready()
             return
         is_ahead = self._plan.origin.initialization_type == INITIALIZATION_TYPE
         end = await self._run_init(phase="init", budget_s=PROVISIONED_INIT_MAX_S if is_ahead else INIT_MAX_S)
         if end is None:
             self._init_duration_ms = None if is_ahead else self._measured_init_ms
-            self._move(State.READY)
+            self._become_ready()
         else:
             await self._reset()
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run one invocation and return what it came to."""
+        if self._is_frozen:
+            self._thaw()
         if self._state is State.RESET:
             # A runtime that died while it idled still has its descriptors here and its walls around it.
             await self._stop_runtime()
@@ -154,6 +159,8 @@ class Environment:
         if self._state is State.SHUTDOWN:
             return
         self._state = State.SHUTDOWN
+        if self._freezing is not None:
+            self._freezing.cancel()
         await self._stop_runtime()
         await self._plan.tmp.close()
         self._around.emit(
@@ -302,7 +309,7 @@ class Environment:
         self._restore_duration_ms, self._billed_restore_ms = None, 0
         is_alive = self._runtime is not None and self._runtime.exit is None
         if isinstance(end, Answer) and not end.is_last and self._state is State.INVOKE and is_alive:
-            self._move(State.READY)
+            self._become_ready()
         else:
             await self._reset()
         return Outcome(
@@ -355,6 +362,36 @@ class Environment:
             self._memory_bytes = max(self._memory_bytes, process.peak_memory_bytes())
             self._memory_read_s = now_s
         return math.ceil(self._memory_bytes / _MB)
+
+    # Frozen between invocations ----------------------------------------------------------------------------
+
+    def _become_ready(self) -> None:
+        """Be ready for an invocation, and frozen if none comes for a moment.
+
+        One timer is enough for any number of invocations within that moment: it looks again when it is too early.
+        """
+        self._move(State.READY)
+        self._idle_since_s = self._loop.time()
+        if self._freezing is None and self._around.freeze_after_s:
+            self._freezing = self._loop.call_later(self._around.freeze_after_s, self._freeze_if_idle)
+
+    def _freeze_if_idle(self) -> None:
+        self._freezing = None
+        if self._state is not State.READY or self._runtime is None or self._runtime.process is None:
+            return
+        left_s = self._idle_since_s + self._around.freeze_after_s - self._loop.time()
+        if not self._runtime.api.is_waiting:
+            left_s = max(left_s, self._around.freeze_after_s)  # it has answered, but not asked for more yet
+        if left_s > 0:
+            self._freezing = self._loop.call_later(left_s, self._freeze_if_idle)
+        else:
+            self._is_frozen = True
+            self._runtime.process.freeze()
+
+    def _thaw(self) -> None:
+        self._is_frozen = False
+        if self._runtime is not None and self._runtime.process is not None:
+            self._runtime.process.thaw()
 
     # State, output, ending ---------------------------------------------------------------------------------
 

@@ -84,6 +84,7 @@ class LocalNode:
         clock: Clock,
         emit: Callable[[Fact], None],
         credentials: Callable[[FunctionVersion], Awaitable[Credentials]],
+        freeze_after_s: float,
         snapshots_max: int,
         hold_memory: Callable[[int], Held],
         architectures: Architectures,
@@ -98,6 +99,7 @@ class LocalNode:
             clock: the time.
             emit: takes the facts.
             credentials: makes those of a function's execution role.
+            freeze_after_s: how long an environment idles before it is frozen; 0: it never is.
             snapshots_max: how many SnapStart versions to keep a snapshot of.
             hold_memory: counts MB that a snapshot takes, until they are released.
             architectures: those whose code runs here.
@@ -111,6 +113,7 @@ class LocalNode:
         self._credentials = credentials
         self._hold_memory = hold_memory
         self._architectures = architectures
+        self._freeze_after_s = freeze_after_s
         self._endpoint: Endpoint | None = None
         self._snapshots = Snapshots(self._begin_snapshot, snapshots_max=snapshots_max)
 
@@ -218,6 +221,7 @@ class LocalNode:
             clock=self._clock,
             emit=self._emit,
             hold_memory=self._hold_memory,
+            freeze_after_s=self._freeze_after_s,
             serve_endpoint=self._endpoint.serve,
         )
 

@@ -38,6 +38,8 @@ class Surroundings:
     emit: Callable[[Fact], None]
     hold_memory: Callable[[int], Held]
     """Counts this many MB as taken, until they are released."""
+    freeze_after_s: float
+    """How long an environment idles before it is frozen; 0: it never is."""
     serve_endpoint: Callable[[socket.socket], Awaitable[Listening]]
     """Answers Lambent's own API on a socket that listens inside an environment."""
 

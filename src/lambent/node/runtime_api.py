@@ -97,6 +97,11 @@ class RuntimeApi:
         self._answered: asyncio.Future[Answer] | None = None
         self._connections: set[Connection] = set()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the runtime has asked for an invocation and has none."""
+        return self._parked is not None
+
     def exchange(self, *, request_id: str, next_response: bytes) -> asyncio.Future[Answer]:
         """Give the runtime an invocation and return its answer to come.
 

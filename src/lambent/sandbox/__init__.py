@@ -178,6 +178,17 @@ class SandboxProcess(Protocol):
         """Set the CPU share, in vCPUs (0: no limit). Does nothing where the promise is not enforced."""
         ...
 
+    def freeze(self) -> None:
+        """Stop everything inside where it stands, until `thaw`. Never raises; may be repeated.
+
+        What is frozen can be killed, and its death is noticed. Does nothing where the promise is not enforced.
+        """
+        ...
+
+    def thaw(self) -> None:
+        """Let everything inside go on. Never raises; may be repeated."""
+        ...
+
     def peak_memory_bytes(self) -> int:
         """Return the most memory used so far by everything inside; file cache is not counted where it can be
         told.

@@ -1,10 +1,11 @@
 """Control groups, version 1 and 2: where they can be made here, and the group of one sandbox.
 
 A machine has either one version 2 hierarchy with all controllers, or version 1 hierarchies with one each, or
-a mixture; `discover` finds, for memory, cpu and pids, the one that we may use. The launching process makes
-and enters a sandbox's groups (`CgroupOrder`), the asyncio side reads, adjusts and removes them. Sources: the
-kernel's documentation, ``admin-guide/cgroup-v2`` and ``admin-guide/cgroup-v1/{memory,pids}``,
-``scheduler/sched-bwc``.
+a mixture; `discover` finds, for memory, cpu and pids, the one that we may use. What freezes is version 2 alone,
+where every group can: a process that version 1 has frozen cannot be killed, so a killed server would leave it.
+The launching process makes and enters a sandbox's groups (`CgroupOrder`), the asyncio side reads, adjusts and
+removes them. Sources: the kernel's documentation, ``admin-guide/cgroup-v2`` and
+``admin-guide/cgroup-v1/{memory,pids}``, ``scheduler/sched-bwc``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from lambent.sandbox.order import CgroupOrder
 
 CONTROLLERS = ("memory", "cpu", "pids")
+FREEZER = "freezer"
+"""A controller of version 1; here, what groups of version 2 can do without one."""
 _CPU_PERIOD_US = 100_000
 _MIN_QUOTA_US = 1_000
 _REMOVE_ATTEMPTS = 50
@@ -93,7 +96,7 @@ def discover(server: str) -> tuple[Hierarchy, ...]:
 
 def claim(candidates: Iterable[MountedHierarchy], server: str) -> tuple[Hierarchy, ...]:
     """Make this server's groups in each of these hierarchies that has something to offer and lets us."""
-    missing = set(CONTROLLERS)
+    missing = {*CONTROLLERS, FREEZER}
     hierarchies: list[Hierarchy] = []
     for mounted in candidates:
         try:
@@ -109,10 +112,11 @@ def claim(candidates: Iterable[MountedHierarchy], server: str) -> tuple[Hierarch
 def _claim(mounted: MountedHierarchy, server: str, missing: Iterable[str]) -> Hierarchy | None:
     if mounted.version == 1:
         base = Path(mounted.mount_point)
-        controllers = mounted.options.intersection(missing)
+        controllers = mounted.options.intersection(missing) - {FREEZER}
     else:
         base = _version_2_base(Path(mounted.mount_point))
-        controllers = frozenset((base / "cgroup.controllers").read_text().split()).intersection(missing)
+        found = {*(base / "cgroup.controllers").read_text().split(), FREEZER}
+        controllers = frozenset(found.intersection(missing))
     if not controllers:
         return None
     ours = base / _OURS
@@ -144,7 +148,9 @@ def _version_2_base(mount_point: Path) -> Path:
 
 def _delegate(group: Path, controllers: Iterable[str]) -> None:
     """Give a version 2 group's children these controllers."""
-    wanted = " ".join(f"+{controller}" for controller in sorted(controllers))
+    wanted = " ".join(f"+{controller}" for controller in sorted(controllers) if controller != FREEZER)
+    if not wanted:
+        return
     control = group / "cgroup.subtree_control"
     try:
         _write(control, wanted)
@@ -265,6 +271,14 @@ class SandboxCgroup:
             if "cpu" in hierarchy.controllers:
                 for file, value in _cpu_settings(hierarchy.version, share):
                     _write(group / file, value)
+
+    def freeze(self, *, is_frozen: bool) -> bool:
+        """Stop everything in the group, or let it go on; False if there is no such group."""
+        for hierarchy, group in self._groups:
+            if FREEZER in hierarchy.controllers:
+                _write(group / "cgroup.freeze", "1" if is_frozen else "0")
+                return True
+        return False
 
     def peak_memory_bytes(self) -> int | None:
         """Return the highest usage less the file cache of now; None without a memory group.

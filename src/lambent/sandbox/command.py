@@ -7,6 +7,7 @@ monitor of a command without walls) and ends in `os._exit`.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -25,6 +26,26 @@ other descriptor is as the command is to find it, or closes when a program is ex
 
 _OUT_OF_MEMORY_SCORE = 500
 _LOCKED_MEMORY_BYTES = 64 * 1024
+
+
+LOOK = signal.SIGUSR1
+"""To a process 1 that obeys (`obey`): there is a word for it on its report socket."""
+STOP, CONTINUE = b"stop", b"continue"
+_WORDS = {STOP: signal.SIGSTOP, CONTINUE: signal.SIGCONT}
+
+
+def obey(channel: socket.socket) -> None:
+    """Let this process 1 stop and continue everything else in its namespace when it is told so.
+
+    For machines without a control group that does it. The signal alone says nothing: the command may send it, too.
+    """
+
+    def look(*_: object) -> None:
+        with contextlib.suppress(BlockingIOError, ProcessLookupError):
+            while word := channel.recv(len(CONTINUE), socket.MSG_DONTWAIT):
+                os.kill(-1, _WORDS[word])
+
+    signal.signal(LOOK, look)
 
 
 def prefer_as_victim() -> None:

@@ -249,6 +249,7 @@ def _watch(channel: socket.socket, pid: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    command.obey(channel)
     status, peak_bytes = command.reap_until_end(pid)
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)

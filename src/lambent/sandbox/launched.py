@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lambent.sandbox import ExitStatus, SandboxError
+from lambent.sandbox import ExitStatus, SandboxError, command
 from lambent.sandbox.cgroup import SandboxCgroup, limit
 from lambent.sandbox.control import Spawner, readable, writable
 from lambent.sandbox.order import Order, Outbound, parse_report, receive, send_order
@@ -50,7 +50,9 @@ class LaunchedProcess:
         self._process_1 = -1  # the latter
         self._command = -1  # pidfd of the command
         self._is_doomed = False
+        self._is_frozen = False
         self._channel: socket.socket | None = None  # while it is a stem that waits for its order
+        self._reports: socket.socket | None = None  # while there is somebody who may report
         self._parked: asyncio.Future[_Network | None] = asyncio.get_running_loop().create_future()
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._failure = SandboxError("launch", "the launching process ended without a word")
@@ -186,12 +188,41 @@ class LaunchedProcess:
 
     def terminate(self) -> None:
         """See `SandboxProcess.terminate`."""
+        self.thaw()
         _send(self._command, signal.SIGTERM)
 
     def limit_cpu(self, share: float) -> None:
         """See `SandboxProcess.limit_cpu`."""
         with contextlib.suppress(FileNotFoundError):  # ended meanwhile
             self._cgroup.limit_cpu(share)
+
+    def freeze(self) -> None:
+        """See `SandboxProcess.freeze`."""
+        self._set_frozen(True)
+
+    def thaw(self) -> None:
+        """See `SandboxProcess.thaw`."""
+        self._set_frozen(False)
+
+    def _set_frozen(self, is_frozen: bool) -> None:
+        if self._is_frozen == is_frozen or self._command < 0:
+            return
+        self._is_frozen = is_frozen
+        loop = asyncio.get_running_loop()
+        if is_frozen:
+            # Process 1 is frozen too, and could not tell that the command has been killed.
+            loop.add_reader(self._command, self.thaw)
+        else:
+            loop.remove_reader(self._command)
+        try:
+            if self._cgroup.freeze(is_frozen=is_frozen):
+                return
+        except OSError:
+            return  # ended meanwhile
+        if self._has_builder and self._reports is not None:
+            with contextlib.suppress(OSError):  # the other side is gone already
+                self._reports.send(command.STOP if is_frozen else command.CONTINUE)
+            _send(self._process_1, command.LOOK)
 
     def peak_memory_bytes(self) -> int:
         """See `SandboxProcess.peak_memory_bytes`."""
@@ -225,16 +256,18 @@ class LaunchedProcess:
     async def _follow(self, channel: socket.socket) -> None:
         """Take reports until every sender is gone, then wait for the end and clear up."""
         try:
+            self._reports = channel
             with channel:
                 while message := await next_report(channel):
                     self._note(*message)
-            self._channel = None
+            self._channel = self._reports = None
             for launcher in self._launchers:
                 await readable(launcher)
             self.peak_memory_bytes()
             self.out_of_memory()
             await self._remove_cgroup()
         finally:
+            self.thaw()
             for descriptor in (*self._launchers, self._command):
                 if descriptor >= 0:
                     os.close(descriptor)

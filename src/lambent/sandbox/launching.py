@@ -24,6 +24,8 @@ from lambent.sandbox.tmps import Tmps
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _START_TIMEOUT_S = 30.0
+FROZEN = "frozen between invocations"
+"""The name of a promise."""
 
 
 class Launching(ABC):

@@ -17,6 +17,7 @@ from pathlib import Path
 from lambent.sandbox import Enforcement, SandboxError, SandboxSpec, Template, ZygoteSpec
 from lambent.sandbox.cgroup import (
     CONTROLLERS,
+    FREEZER,
     Hierarchy,
     SandboxCgroup,
     discover,
@@ -26,7 +27,7 @@ from lambent.sandbox.cgroup import (
     server_name,
 )
 from lambent.sandbox.launched import LaunchedProcess
-from lambent.sandbox.launching import Launching
+from lambent.sandbox.launching import FROZEN, Launching
 from lambent.sandbox.nat import Nat
 from lambent.sandbox.nursery import Nursery, fits
 from lambent.sandbox.order import CgroupOrder, Order
@@ -103,6 +104,7 @@ class NamespaceSandbox(Launching):
             self._limit("CPU limit", "cpu", enforced_without=False),
             self._limit("process limit", "pids", enforced_without=True),
             self._tmps.enforcement,
+            self._freezing(),
             Enforcement("open files limit", True, "RLIMIT_NOFILE"),
             Enforcement("nothing outlives its sandbox", True, "process namespace"),
         )
@@ -119,6 +121,14 @@ class NamespaceSandbox(Launching):
             if controller in hierarchy.controllers:
                 return Enforcement(promise, True, f"{controller} control group, version {hierarchy.version}")
         return Enforcement(promise, enforced_without, _WITHOUT_CGROUP[controller])
+
+    def _freezing(self) -> Enforcement:
+        if has_controller(self._hierarchies, FREEZER):
+            return Enforcement(FROZEN, True, "control group, version 2")
+        words = (
+            "no control group of version 2 here: stopped by signals, which hostile code can have a timer undo"
+        )
+        return Enforcement(FROZEN, False, words)
 
     async def open(self) -> None:
         """See `Sandbox.open`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from lambent.sandbox import Enforcement, SandboxSpec
 from lambent.sandbox.cgroup import SandboxCgroup
 from lambent.sandbox.launched import LaunchedProcess
-from lambent.sandbox.launching import Launching
+from lambent.sandbox.launching import FROZEN, Launching
 from lambent.sandbox.order import CgroupOrder
 
 
@@ -45,6 +45,7 @@ class ProcessSandbox(Launching):
             Enforcement("CPU limit", False, "not limited"),
             Enforcement("process limit", False, "not limited"),
             self._tmps.enforcement,
+            Enforcement(FROZEN, False, self._reason),
             Enforcement("open files limit", True, "RLIMIT_NOFILE"),
             Enforcement("nothing outlives its sandbox", True, "a monitor adopts and kills descendants"),
         )

@@ -274,6 +274,7 @@ def _init(
         linux.filter_system_calls(enclosure.template_program if is_template else enclosure.program)
     pid = command.start(channel, order.spec, inherited, before=_nothing, become=enclosure.become)
     linux.drop_capabilities()
+    command.obey(channel)
     status, peak_bytes = command.reap_until_end(pid)
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)

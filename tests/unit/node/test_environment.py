@@ -86,6 +86,8 @@ class ScriptedProcess:
         self.addresses: tuple[tuple[str, int], ...] = ()
         self.is_closed = False
         self.cpu_share = 0.0
+        self.is_frozen = False
+        self.freezes = 0
         self._runtime = runtime
         self._task = asyncio.create_task(self._run(script))
 
@@ -109,6 +111,13 @@ class ScriptedProcess:
 
     def limit_cpu(self, share: float) -> None:
         self.cpu_share = share
+
+    def freeze(self) -> None:
+        self.is_frozen = True
+        self.freezes += 1
+
+    def thaw(self) -> None:
+        self.is_frozen = False
 
     def peak_memory_bytes(self) -> int:
         return 50 * 1024 * 1024
@@ -187,7 +196,14 @@ class World:
                 await asyncio.sleep(0.001)
 
 
-def tell(tmp_path: Path, script: Script, story: Callable[[World], Awaitable[None]], **changes: Any) -> World:
+def tell(
+    tmp_path: Path,
+    script: Script,
+    story: Callable[[World], Awaitable[None]],
+    *,
+    freeze_after_s: float = 0.0,
+    **changes: Any,
+) -> World:
     """Run a story with an environment whose runtime follows a script; it is stopped at the end."""
 
     async def run() -> World:
@@ -220,6 +236,7 @@ def tell(tmp_path: Path, script: Script, story: Callable[[World], Awaitable[None
             clock=SystemClock(),
             emit=facts.append,
             hold_memory=lambda _: Mock(),
+            freeze_after_s=freeze_after_s,
             serve_endpoint=serve_endpoint,
         )
         world = World(Environment(plan, around), sandbox, tmp, facts)
@@ -496,3 +513,72 @@ def test_everything_that_happened_was_stated_in_order(tmp_path: Path) -> None:
     (report,) = world.of(Report)
     assert report.max_memory_used_mb == 50
     assert [line.text.split(" ")[0] for fact in world.facts for line in lines_of(fact)][-1] == "REPORT"
+
+
+def test_an_environment_that_idles_is_frozen_until_its_next_invocation(tmp_path: Path) -> None:
+    async def script(runtime: Runtime) -> int:
+        while True:
+            request_id, _ = await runtime.next()
+            frozen.append(worlds[0].sandbox.processes[0].is_frozen)
+            await runtime.respond(request_id, b"null")
+
+    frozen: list[bool] = []
+    worlds: list[World] = []
+
+    async def story(world: World) -> None:
+        worlds.append(world)
+        await world.environment.start()
+        (process,) = world.sandbox.processes
+        for count in (1, 2):
+            await world.until(lambda: process.is_frozen)
+            assert process.freezes == count
+            await world.invoke()
+        assert frozen == [False, False]
+
+    tell(tmp_path, script, story, freeze_after_s=0.01)
+
+
+def test_a_busy_environment_is_not_frozen_in_between(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.environment.start()
+        for _ in range(50):
+            await world.invoke()
+        assert world.sandbox.processes[0].freezes == 0
+
+    tell(tmp_path, echo, story, freeze_after_s=5.0)
+
+
+def test_one_that_has_answered_but_works_on_is_not_frozen(tmp_path: Path) -> None:
+    """It is frozen once it has asked for the next invocation, as on AWS."""
+    working: list[asyncio.Event] = []
+
+    async def script(runtime: Runtime) -> int:
+        request_id, _ = await runtime.next()
+        await runtime.respond(request_id, b"null")
+        working.append(asyncio.Event())
+        await working[0].wait()
+        return await echo(runtime)
+
+    async def story(world: World) -> None:
+        await world.environment.start()
+        await world.invoke()
+        (process,) = world.sandbox.processes
+        before = process.freezes
+        await asyncio.sleep(0.03)  # nothing happens, which is the point
+        assert process.freezes == before
+        working[0].set()
+        await world.until(lambda: process.is_frozen)
+
+    tell(tmp_path, script, story, freeze_after_s=0.01)
+
+
+def test_a_death_in_the_cold_is_noticed_and_the_next_invocation_starts_another(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.environment.start()
+        await world.until(lambda: world.sandbox.processes[0].is_frozen)
+        world.sandbox.processes[0].kill()
+        await world.until(lambda: world.environment.state is State.RESET)
+        assert (await world.invoke(payload=b"1")).payload == b"1"
+        await world.until(lambda: world.sandbox.processes[1].is_frozen)
+
+    tell(tmp_path, echo, story, freeze_after_s=0.01)

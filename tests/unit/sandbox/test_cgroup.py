@@ -159,7 +159,7 @@ def test_a_version_2_host_shares_its_controllers_out_down_to_our_group(
     mountinfo = version_2_host(root, "server")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     claimed = cgroup.claim(cgroup.mounted_hierarchies(mountinfo), "server")
-    assert claimed == (hierarchy(root / "lambent" / "server", 2, "memory", "cpu", "pids"),)
+    assert claimed == (hierarchy(root / "lambent" / "server", 2, "memory", "cpu", "pids", "freezer"),)
     for group in (root, root / "lambent", root / "lambent" / "server"):
         assert (group / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
 
@@ -175,7 +175,33 @@ def test_a_controller_is_taken_from_the_first_hierarchy_that_has_it(
     )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     claimed = cgroup.claim(cgroup.mounted_hierarchies(mountinfo), "server")
-    assert [(one.version, one.controllers) for one in claimed] == [(1, {"memory"}), (2, {"cpu", "pids"})]
+    assert [(one.version, one.controllers) for one in claimed] == [
+        (1, {"memory"}),
+        (2, {"cpu", "pids", "freezer"}),
+    ]
+
+
+def test_what_freezes_is_version_2_also_where_it_has_no_controllers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 1 could, but what it has frozen cannot be killed."""
+    first, root = tmp_path / "freezer", tmp_path / "unified"
+    first.mkdir()
+    mountinfo = f"32 30 0:28 / {first} rw,relatime - cgroup cgroup rw,freezer\n" + version_2_host(
+        root, "server"
+    )
+    (root / "cgroup.controllers").write_text("hugetlb\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    (claimed,) = cgroup.claim(cgroup.mounted_hierarchies(mountinfo), "server")
+    assert (claimed.version, claimed.controllers) == (2, {"freezer"})
+    assert (root / "cgroup.subtree_control").read_text() == ""
+    group = Path(claimed.directory, "sandbox")
+    write(group, {"cgroup.freeze": "0"})
+    one = cgroup.SandboxCgroup((claimed,), "sandbox")
+    for is_frozen, text in ((True, "1"), (False, "0")):
+        assert one.freeze(is_frozen=is_frozen)
+        assert (group / "cgroup.freeze").read_text() == text
+    assert not cgroup.SandboxCgroup((hierarchy(tmp_path, 1, "memory"),), "sandbox").freeze(is_frozen=True)
 
 
 def test_hierarchies_that_cannot_be_written_are_left_alone(tmp_path: Path) -> None:
