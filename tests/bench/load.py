@@ -172,6 +172,29 @@ def all_at_once(target: Target, *, count: int) -> list[tuple[float, Answer]]:
     return _run(measure)
 
 
+def in_turn(target: Target, *, count: int, read: Callable[[float, Answer], _Measured]) -> list[_Measured]:
+    """Send requests over one open connection, each when the one before is answered; see `staggered`.
+
+    Raises:
+        LoadFailed: not every answer was right.
+    """
+
+    async def measure() -> list[_Measured]:
+        connection = await _connect(target.port)
+        found: list[_Measured] = []
+        try:
+            for _ in range(count):
+                at_s = time.time()
+                answer = await connection.ask(target.request)
+                target.check(answer)
+                found.append(read(at_s, answer))
+        finally:
+            connection.close()
+        return found
+
+    return _run(measure)
+
+
 def staggered(
     target: Target, *, count: int, pause_s: float, read: Callable[[float, Answer], _Measured]
 ) -> list[_Measured]:

@@ -44,6 +44,7 @@ _IDLE_TIMEOUT_S = 0.1
 _GONE_TIMEOUT_S = 10.0
 _AHEAD_PAUSE_S = 0.2
 """For the next one to get ready, which is not what is measured."""
+_WARM_CALLS = 30
 _RESTORED_AT_ONCE = 10
 _HOLD_S = 4.0
 
@@ -103,7 +104,10 @@ def restored_memory(bench: Bench) -> list[Figure]:
 def _one_ahead(bench: Bench, lambent: Lambent, runtime: str | None, name: str) -> list[Figure]:
     target = _published(bench, lambent, runtime, "hold", HOLD, hold_s=0.0)
     started_s: list[float] = []
-    warm_s = [_until_handler_s(target)[0] for _ in range(bench.effort.ahead + 1)][1:]
+    calls = load.in_turn(target, count=_WARM_CALLS, read=_handler_delay_s)
+    warm_s = [late_s for late_s, _, reason in calls if reason is None]
+    if not warm_s:
+        raise LoadFailed("no call of the function was warm")
     time.sleep(_AHEAD_PAUSE_S)
     # Whoever is held stays busy, so that each of these needs an environment more than there are.
     holding = _hold(target, bench.effort.ahead * (_AHEAD_PAUSE_S + 0.1) + 1.0)
@@ -118,12 +122,6 @@ def _one_ahead(bench: Bench, lambent: Lambent, runtime: str | None, name: str) -
     warm_ms = statistics.median(warm_s) * 1000
     note = f"until the handler runs, median of {len(beyond_s)}, less {warm_ms:.2f} ms of a warm call"
     return [distribution(name, beyond_s, note)]
-
-
-def _until_handler_s(target: Target) -> tuple[float, Answer]:
-    sent_s = time.time()
-    _, answer = load.once(target)
-    return json.loads(answer.body)[1] - sent_s, answer
 
 
 def _handler_delay_s(sent_s: float, answer: Answer) -> tuple[float, Answer, str | None]:
