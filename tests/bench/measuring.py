@@ -64,7 +64,7 @@ QUICK = Effort(
     hold_s=6.0,
     many_functions=10_000,
     idle_s=3.0,
-    limit_s=90.0,
+    limit_s=120.0,
 )
 
 
