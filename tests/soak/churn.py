@@ -26,8 +26,9 @@ def create_all(client: Any) -> None:
     for character in CHARACTERS:
         wait_until_active(client, character.name)
     client.put_function_concurrency(FunctionName="limited", ReservedConcurrentExecutions=1)
-    version = client.publish_version(FunctionName="provisioned")["Version"]
-    client.create_alias(FunctionName="provisioned", Name="live", FunctionVersion=version)
+    for character in CHARACTERS:
+        if character.qualifier:
+            publish(client, character)
     until(lambda: _try_to_provision(client))
     wait_until_provisioned(client)
 
@@ -44,9 +45,18 @@ def create(client: Any, character: Character, turn: int = 0) -> None:
     )
 
 
-def wait_until_active(client: Any, name: str) -> None:
-    """Return when a function can be invoked."""
-    until(lambda: client.get_function_configuration(FunctionName=name)["State"] == "Active")
+def publish(client: Any, character: Character) -> None:
+    """Publish a version that the character's alias points to, and wait until it can be invoked."""
+    version = client.publish_version(FunctionName=character.name)["Version"]
+    client.create_alias(FunctionName=character.name, Name=character.qualifier, FunctionVersion=version)
+    wait_until_active(client, character.name, version)
+
+
+def wait_until_active(client: Any, name: str, version: str = "$LATEST") -> None:
+    """Return when a version can be invoked."""
+    until(
+        lambda: client.get_function_configuration(FunctionName=name, Qualifier=version)["State"] == "Active"
+    )
 
 
 def wait_until_provisioned(client: Any) -> None:

@@ -133,6 +133,10 @@ def _is_number(event: Any, answer: Answer) -> bool:
     return _is_fine(answer) and _value(answer)["number"] == event["number"]
 
 
+def _is_restored(event: Any, answer: Answer) -> bool:
+    return _is_number(event, answer) and _value(answer)["kind"] == "snap-start"
+
+
 def _crashed(event: Any, answer: Answer) -> bool:
     if answer.status != 200 or answer.function_error != "Unhandled":
         return False
@@ -244,6 +248,15 @@ CHARACTERS = (
         is_right=_is_number,
         qualifier="live",
         refusals=CONFLICT,
+    ),
+    Character(
+        name="restored",
+        source=GOOD,
+        weight=8,
+        event=_number,
+        is_right=_is_restored,
+        qualifier="live",
+        configuration={"SnapStart": {"ApplyOn": "PublishedVersions"}},
     ),
     Character(
         name="limited",
