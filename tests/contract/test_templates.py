@@ -279,6 +279,7 @@ REFUSED = {
         "thread",
     ),
     "a deleted file": ("f = open('/tmp/x', 'w'); os.unlink('/tmp/x')", "no name"),
+    "shared memory": ("import mmap\nm = mmap.mmap(-1, 4096)", "memory is shared"),
     "memory": ("f = os.memfd_create('x')", "cannot be copied"),
     "a pipe to a child": (
         "r, w = os.pipe()\nif os.fork() == 0:\n os.close(r); import time; time.sleep(60)\nos.close(w)",

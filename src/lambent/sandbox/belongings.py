@@ -129,6 +129,7 @@ def survey(own: Collection[int]) -> list[Belonging]:
     Raises:
         UnfitError: something can be neither renewed nor shared; the message says what.
     """
+    _refuse_shared_memory()
     found: list[Belonging] = []
     pipes: dict[str, list[int]] = {}
     sockets: dict[int, int] = {}
@@ -146,6 +147,14 @@ def survey(own: Collection[int]) -> list[Belonging]:
     found += [_pipe(ends) for ends in pipes.values()]
     found += _socket_pairs(sockets)
     return sorted(found, key=lambda belonging: isinstance(belonging, Poller))
+
+
+def _refuse_shared_memory() -> None:
+    """Refuse memory that a fork shares for writing; everything else it copies."""
+    for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+        words = line.split(maxsplit=5)
+        if words[1].startswith("rw") and words[1].endswith("s"):
+            raise UnfitError(f"memory is shared with other processes ({' '.join(words[5:]) or 'of no name'})")
 
 
 def _open_descriptors(own: Collection[int]) -> list[tuple[int, str]]:
