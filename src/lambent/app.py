@@ -392,7 +392,12 @@ async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Run
             cache_directory=cache,
         ),
     )
-    python = Python(interpreters=pythons, library=library, exact=chosen.exact_runtime)
+    python = Python(
+        interpreters=pythons,
+        library=library,
+        exact=chosen.exact_runtime,
+        preloaded=tuple(filter(None, map(str.strip, chosen.preload_modules.split(",")))),
+    )
     nodejs = NodeJs(
         interpreters=nodes,
         library=packages,

@@ -155,6 +155,12 @@ class RuntimeSettings:
         False,
         "Refuse to run a function when its exact runtime version is missing, instead of the nearest one.",
     )
+    preload_modules: str = _setting(
+        "boto3",
+        "Python modules that many functions import, separated by `,`: of the standard library or on board. They are "
+        "loaded once per runtime, in the process from which environments are forked, and a function that imports one "
+        "finds it loaded, unless it brings one of its own.",
+    )
     fetch_node: bool = _setting(
         True,
         "Fetch a Node.js version that is missing here from npm, into the cache, when a function needs it; else the "

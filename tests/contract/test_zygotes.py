@@ -221,6 +221,15 @@ def test_a_module_that_was_loaded_in_advance_is_the_same_as_a_new_one(bench: Ben
     assert executed[1] == ExitStatus(code=0), executed
 
 
+def test_what_cannot_be_loaded_in_advance_is_named_and_keeps_nothing_from_running(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = bench.spec(*ORDINARY, "-c", "import csv; print('runs')")
+    zygote = replace(zygote_for(spec), interpreter=ORDINARY, likely_modules=("csv", "nowhere.to.be.found"))
+    assert bench.run(bench.output(replace(spec, zygote=zygote)))[0] == "runs\n"
+    assert "nowhere.to.be.found" in caplog.text
+
+
 def test_a_shared_library_that_comes_with_the_code_is_found_where_the_variable_says(bench: Bench) -> None:
     """The C library remembers missing directories; the zygote searches before the code is there."""
     code = tree(bench.directory / "libraries", {})

@@ -126,6 +126,7 @@ class Nursery(Parked):
                 members, descriptors = message
                 pidfds += descriptors
                 if members["event"] == "ready":
+                    self._complain_of(members["missing"])
                     break
                 if members["event"] == "failed":
                     raise SandboxError(members["step"], members["reason"])
@@ -137,6 +138,10 @@ class Nursery(Parked):
             raise
         self._control = control
         self._watching = asyncio.create_task(self._watch(control, pidfds))
+
+    def _complain_of(self, missing: list[str]) -> None:
+        if missing:
+            _log.warning("%s cannot load these beforehand: %s", self._name, ", ".join(missing))
 
     async def _watch(self, control: socket.socket, pidfds: list[int]) -> None:
         """Note the zygote's death; being cancelled is its order to die."""

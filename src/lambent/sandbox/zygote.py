@@ -93,13 +93,13 @@ def main(known: frozenset[str]) -> None:
         with step("zygote"):
             order, enclosure = _read_order()
             _forget_own_paths()
-            scripts = _load(_zygote_of(order))
+            scripts, missing = _load(_zygote_of(order))
             mounts.forget_passing(_zygote_of(order))
             stash = interpreter.hide_modules(known)
     except StepFailedError as error:
         report(control, "failed", step=error.step, reason=error.reason)
         os._exit(1)
-    report(control, "ready")
+    report(control, "ready", missing=missing)
     arguments, copier = _wait_to_become(control, order, enclosure)
     interpreter.run(arguments, scripts, stash, copier)
 
@@ -147,11 +147,15 @@ def _forget_own_paths() -> None:
         del sys.path[0]
 
 
-def _load(zygote: ZygoteSpec) -> dict[str, CodeType]:
-    """Import what the spec names, and return the code of its scripts by path."""
+def _load(zygote: ZygoteSpec) -> tuple[dict[str, CodeType], list[str]]:
+    """Import what the spec names; return the code of its scripts by path, and which modules there are not."""
+    missing: list[str] = []
     for name in zygote.likely_modules:
-        importlib.import_module(name)
-    return {path: interpreter.compile_script(path) for path in zygote.scripts}
+        try:
+            importlib.import_module(name)
+        except Exception:
+            missing.append(name)
+    return {path: interpreter.compile_script(path) for path in zygote.scripts}, missing
 
 
 def _serve(control: socket.socket, order: Order, enclosure: walls.Enclosure) -> NoReturn:

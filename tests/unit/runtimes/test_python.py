@@ -26,7 +26,8 @@ class PreparedLibrary(RuntimeLibrary):
 
 
 def python(*interpreters: Interpreter, exact: bool = False) -> Python:
-    return Python(interpreters=interpreters, library=PreparedLibrary(Path("/cache")), exact=exact)
+    library = PreparedLibrary(Path("/cache"))
+    return Python(interpreters=interpreters, library=library, exact=exact, preloaded=("boto3",))
 
 
 def launch(language: Python, identifier: str) -> Launch:
@@ -133,7 +134,8 @@ def test_a_runtime_is_prepared_once_however_many_ask() -> None:
 
     async def story() -> int:
         library = Counting(Path("/cache"))
-        runtimes = Runtimes([Python(interpreters=[interpreter(12)], library=library, exact=False)])
+        language = Python(interpreters=[interpreter(12)], library=library, exact=False, preloaded=())
+        runtimes = Runtimes([language])
         launches = await asyncio.gather(*(runtimes.launch("python3.12") for _ in range(5)))
         assert len({id(one) for one in launches}) == 1
         return library.asked

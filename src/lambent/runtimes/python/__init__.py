@@ -30,7 +30,6 @@ _PREPARED_MINIMUM_PYTHON = (3, 10, 0)
 """The oldest that the sandbox's own code runs on."""
 _CLIENT_MODULES = ("json", "lambda_context", "lambda_log")
 """What the bootstrap imports."""
-_LIKELY_MODULES = ("boto3",)
 _LIBRARY_DIRECTORIES = ("/var/task/lib", "/opt/lib")
 """What the C library must not find missing in LD_LIBRARY_PATH, because it remembers."""
 
@@ -38,10 +37,26 @@ _LIBRARY_DIRECTORIES = ("/var/task/lib", "/opt/lib")
 class Python:
     """The language `python3.X`. See `lambent.runtimes.Language`."""
 
-    def __init__(self, *, interpreters: Sequence[Interpreter], library: RuntimeLibrary, exact: bool) -> None:
+    def __init__(
+        self,
+        *,
+        interpreters: Sequence[Interpreter],
+        library: RuntimeLibrary,
+        exact: bool,
+        preloaded: tuple[str, ...],
+    ) -> None:
+        """Offer interpreters.
+
+        Args:
+            interpreters: those of this machine.
+            library: what lies under /var/runtime.
+            exact: whether no other version may stand in for one that is missing.
+            preloaded: modules that functions often import.
+        """
         self._interpreters = tuple(interpreters)
         self._library = library
         self._exact = exact
+        self._preloaded = preloaded
 
     def identifiers(self) -> list[str]:
         minors = sorted({interpreter.version[1] for interpreter in self._interpreters})
@@ -79,7 +94,7 @@ class Python:
                 "%s is not installed here; Python %s runs it instead.", identifier, interpreter.version_text
             )
         directory = await self._library.directory(interpreter)
-        return _launch(interpreter, directory, is_exact=is_exact)
+        return _launch(interpreter, directory, is_exact=is_exact, preloaded=self._preloaded)
 
 
 def nearest(interpreters: Sequence[Interpreter], minor: int) -> Interpreter | None:
@@ -95,7 +110,9 @@ def nearest(interpreters: Sequence[Interpreter], minor: int) -> Interpreter | No
     return min(interpreters, key=distance, default=None)
 
 
-def _launch(interpreter: Interpreter, directory: Path, *, is_exact: bool) -> Launch:
+def _launch(
+    interpreter: Interpreter, directory: Path, *, is_exact: bool, preloaded: tuple[str, ...]
+) -> Launch:
     name = f"python3.{interpreter.version[1]}"
     is_system = interpreter.prefix == "/usr"
     # The system's own interpreter cannot be moved: its libraries are spread over /usr, which is there anyway.
@@ -103,6 +120,7 @@ def _launch(interpreter: Interpreter, directory: Path, *, is_exact: bool) -> Lau
     mounts = [(str(directory), "/var/runtime")]
     if not is_system:
         mounts.insert(0, (interpreter.prefix, prefix))
+    is_prepared = interpreter.version >= _PREPARED_MINIMUM_PYTHON
     program = (f"{prefix}/bin/{name}", "-u")
     return Launch(
         command=(*program, _BOOTSTRAP),
@@ -111,18 +129,18 @@ def _launch(interpreter: Interpreter, directory: Path, *, is_exact: bool) -> Lau
         hidden=_site_directories(interpreter, prefix),
         environment=_ENVIRONMENT,
         host_environment={"PYTHONPATH": str(directory), "LAMBDA_RUNTIME_DIR": str(directory)},
-        preparation=_preparation(program) if interpreter.version >= _PREPARED_MINIMUM_PYTHON else None,
+        preparation=_preparation(program, preloaded) if is_prepared else None,
         family="python",
         version=interpreter.version_text,
         is_exact=is_exact,
     )
 
 
-def _preparation(program: tuple[str, ...]) -> Preparation:
+def _preparation(program: tuple[str, ...], preloaded: tuple[str, ...]) -> Preparation:
     return Preparation(
         interpreter=program,
         modules=_CLIENT_MODULES,
-        likely_modules=_LIKELY_MODULES,
+        likely_modules=preloaded,
         scripts=(_BOOTSTRAP,),
         places=("/var/task",),
         passing=_LIBRARY_DIRECTORIES,
