@@ -270,7 +270,7 @@ def test_a_zygote_that_cannot_start_costs_nothing_but_its_advantage(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = bench.spec(*ORDINARY, "-c", "print('executed')")
-    zygote = ZygoteSpec(interpreter=ORDINARY, mounts=spec.mounts, likely_modules=("no_such_module",))
+    zygote = ZygoteSpec(interpreter=ORDINARY, mounts=spec.mounts, scripts=("/no/such/script.py",))
 
     async def story() -> tuple[str, ExitStatus]:
         for _ in range(3):
