@@ -21,6 +21,7 @@ from lambent.services.lambda_.names import Target, not_found, resolve
 from lambent.services.lambda_.payloads import check_payload_json, check_payload_size
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import check_invocable
+from lambent.services.lambda_.unserved import refuse_unserved
 from lambent.services.lambda_.usage import AccountUsage, provisioned_of
 from lambent.services.lambda_.versions import invocable_version
 
@@ -86,6 +87,7 @@ class EventOperations:
         version = invocable_version(function, target, lambda: 0.0)
         await check_payload_json(payload)
         check_invocable(version)
+        refuse_unserved(version, qualifier=target.qualifier)
         await self._accept(queued(call, target, trace_of("", at_s=call.at_s)), payload)
         return {"Status": 202}
 
@@ -107,6 +109,7 @@ class Events:
 
         Raises:
             ResourceConflictException: the function is pending or failed.
+            NotImplemented_, InvalidParameterValueException: it is kept and shown, and not run.
         """
         function = await self._records.get(event.key)
         target = Target(key=event.key, qualifier=event.qualifier)
@@ -117,6 +120,7 @@ class Events:
         except ResourceNotFoundException:
             return None
         check_invocable(version)
+        refuse_unserved(version, qualifier=event.qualifier)
         trace = trace_of(event.trace_header, at_s=event.accepted_s)
         return Attempt(
             invocation=Invocation(

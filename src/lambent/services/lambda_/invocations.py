@@ -14,16 +14,14 @@ from lambent.domain.trace import Trace, trace_of
 from lambent.errors import (
     InvalidParameterValueException,
     InvalidRequestContentException,
-    NotImplemented_,
 )
 from lambent.services import Members
 from lambent.services.lambda_.events import Accept, queued, refuse_recursion
-from lambent.services.lambda_.images import refuse_to_run_image
-from lambent.services.lambda_.names import Target, not_found, resolve
+from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.payloads import check_payload_json, check_payload_size, decode_client_context
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import check_invocable
-from lambent.services.lambda_.tenancy import check_tenant
+from lambent.services.lambda_.unserved import refuse_unserved
 from lambent.services.lambda_.usage import AccountUsage, provisioned_of
 from lambent.services.lambda_.versions import invocable_version
 
@@ -119,7 +117,11 @@ class InvocationOperations:
         client_context = decode_client_context(header) if header else None
         await check_payload_json(payload)
         check_invocable(version)
-        _refuse_unserved(parameters, version, target)
+        refuse_unserved(version, qualifier=target.qualifier, tenant_id=parameters.get("TenantId"))
+        if "DurableExecutionName" in parameters:
+            raise InvalidParameterValueException(
+                "The invoked function is not enabled with durable configuration."
+            )
         if invocation_type == "DryRun":
             return {"StatusCode": 204}
         trace = trace_of(call.headers.get(TRACE_HEADER.lower(), ""), at_s=call.at_s)
@@ -149,23 +151,6 @@ def _check_request_id(call: Call) -> None:
     """An id that the caller chose is either adopted or refused, never replaced."""
     if call.headers.get("x-amzn-requestid", call.request_id) != call.request_id:
         raise InvalidRequestContentException("The x-amzn-RequestId header must be a valid UUID.")
-
-
-def _refuse_unserved(parameters: Members, version: FunctionVersion, target: Target) -> None:
-    refuse_to_run_image(version)
-    check_tenant(version, parameters.get("TenantId"))
-    if "DurableConfig" in version.passive:
-        if target.qualifier is None:
-            raise InvalidParameterValueException(
-                "You cannot invoke a durable function using an unqualified ARN."
-            )
-        raise NotImplemented_(
-            f"Durable functions are not run yet: {version.arn} is kept and shown, and cannot be invoked."
-        )
-    if "DurableExecutionName" in parameters:
-        raise InvalidParameterValueException(
-            "The invoked function is not enabled with durable configuration."
-        )
 
 
 def _answer(

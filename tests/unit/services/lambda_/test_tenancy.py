@@ -120,3 +120,15 @@ async def test_latest_may_be_named_to_change_it(world: World) -> None:
         "update_function_configuration", FunctionName=f"{NAME}:$LATEST", Description="changed"
     )
     assert changed["Description"] == "changed"
+
+
+@story
+async def test_no_way_leads_around_what_is_not_run(world: World) -> None:
+    """The old operation for events has no place for a tenant."""
+    await world.create_active(**ISOLATED)
+    assert (await refusal(world, "invoke_async", FunctionName=NAME, InvokeArgs=b"{}")).startswith(
+        "The invoked function is enabled with tenancy configuration."
+    )
+    await world.create_active("durable", **DURABLE)
+    with pytest.raises(NotImplemented_):
+        await world.ask("invoke_async", FunctionName="durable:$LATEST", InvokeArgs=b"{}")
