@@ -23,6 +23,7 @@ import pytest
 from family import below
 from forking import ForkingSandbox, is_forked, zygote_for
 from lambent.sandbox import ExitStatus, Mount, SandboxError, SandboxProcess, SandboxSpec, ZygoteSpec
+from lambent.sandbox.system_python import system_python
 
 PREFIX = sys.base_prefix
 PYTHON = f"{PREFIX}/bin/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -387,3 +388,29 @@ def test_stems_that_were_forked_on_demand_do_not_interfere(bench: Bench) -> None
         return await asyncio.gather(*(bench.output(replace(spec, zygote=zygote)) for spec in specs))
 
     assert bench.run(story()) == [(f"{number}\n", ExitStatus(code=0)) for number in range(20)]
+
+
+# Walls alone -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not system_python(), reason="there is no Python in /usr that is new enough")
+def test_a_command_in_any_language_may_find_its_walls_up(bench: Bench) -> None:
+    """It is executed, so it may choose its interpreter's options and variables as it likes."""
+    code = "import os, sys; print(os.getpid(), sorted(os.environ), os.listdir('/mnt'), sys.flags.isolated)"
+    spec = bench.spec(PYTHON, "-I", "-c", code, environment={"PYTHONSAFEPATH": "1", "OWN": "x"})
+    zygote = replace(zygote_for(spec), interpreter=())
+
+    async def story() -> list[Any]:
+        return [await bench.output(spec), await bench.output(replace(spec, zygote=zygote))]
+
+    executed, prepared = bench.run(story())
+    assert prepared == executed
+    assert prepared[1] == ExitStatus(code=0)
+
+
+@pytest.mark.skipif(not system_python(), reason="there is no Python in /usr that is new enough")
+def test_a_prepared_sandbox_says_why_a_command_cannot_be_executed(bench: Bench) -> None:
+    spec = bench.spec("/no/such/program")
+    zygote = replace(zygote_for(spec), interpreter=())
+    with pytest.raises(SandboxError, match="execute: No such file"):
+        bench.run(bench.output(replace(spec, zygote=zygote)))

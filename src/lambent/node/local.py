@@ -25,7 +25,7 @@ from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
 from lambent.node.snapshots import SnapshotInitError, Snapshots, TemplateRuntime
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
-from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
+from lambent.runtimes import Launch, Preparation, Runtimes, RuntimeUnavailable
 from lambent.sandbox import Mount, Sandbox, SandboxSpec, Tmp, ZygoteSpec
 
 _MB = 1024 * 1024
@@ -34,6 +34,10 @@ RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
 _RUNTIME_API_ON_LOOPBACK = ("127.0.0.1", RUNTIME_API_ADDRESS[1])
 """SDKs ask for container credentials at few addresses only; this is one of them."""
 _HOSTNAME = "169.254.100.6"
+_WALLS_ALONE = Preparation(
+    interpreter=(), modules=(), likely_modules=(), scripts=(), places=(TASK_ROOT,), passing=()
+)
+"""What is done ahead for runtimes that have to be started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,7 +279,9 @@ class LocalNode:
             # What is in a variable would be as old as the snapshot.
             environment = container_credentials(environment, "{}:{}".format(*_RUNTIME_API_ON_LOOPBACK))
             container = credentials_document(credentials)
-        zygote = None if needs_own_interpreter(environment) else self._zygote(launch)
+        zygote = self._zygote(launch)
+        if zygote is not None and zygote.interpreter and needs_own_interpreter(environment):
+            zygote = None
         command = command_of(launch, roots, memory_mb=version.memory_mb, environment=environment)
         spec = SandboxSpec(
             name=origin.environment_id,
@@ -309,18 +315,19 @@ class LocalNode:
 
     def _zygote(self, launch: Launch) -> ZygoteSpec | None:
         """Return what the environments of a runtime have in common."""
-        if launch.preparation is None or self._endpoint is None:
+        if self._endpoint is None:
             return None
+        ahead = launch.preparation or _WALLS_ALONE
         return ZygoteSpec(
-            interpreter=launch.preparation.interpreter,
-            environment=tuple((LOCALE | dict(launch.environment)).items()),
-            modules=launch.preparation.modules,
-            likely_modules=launch.preparation.likely_modules,
-            scripts=launch.preparation.scripts,
+            interpreter=ahead.interpreter,
+            environment=tuple((LOCALE | dict(launch.environment)).items()) if ahead.interpreter else (),
+            modules=ahead.modules,
+            likely_modules=ahead.likely_modules,
+            scripts=ahead.scripts,
             mounts=tuple(Mount(*mount) for mount in launch.mounts),
             hidden=launch.hidden,
-            places=launch.preparation.places,
-            passing=launch.preparation.passing,
+            places=ahead.places,
+            passing=ahead.passing,
             hostname=_HOSTNAME,
             listen=self._listen(),
         )

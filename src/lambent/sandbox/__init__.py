@@ -56,7 +56,8 @@ class ZygoteSpec:
 
     interpreter: tuple[str, ...]
     """Program (absolute path, as seen from inside) and options: how commands that fit begin. What follows is
-    a script or ``-c`` and its text, and arguments, as the interpreter itself takes them."""
+    a script or ``-c`` and its text, and arguments, as the interpreter itself takes them. Empty: commands are
+    executed, whatever they are written in, and only their walls are put up beforehand."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables with which the interpreter starts. Commands that fit agree with them in what an interpreter
     reads at its start alone (``PYTHON*``, ``LD_*``, ``LANG``, ``LC_*`` …)."""

@@ -31,6 +31,7 @@ from lambent.sandbox.launching import FROZEN, Launching
 from lambent.sandbox.nat import Nat
 from lambent.sandbox.nursery import Nursery, fits
 from lambent.sandbox.order import CgroupOrder, Order
+from lambent.sandbox.system_python import system_python
 from lambent.sandbox.template import STEP as TEMPLATE_STEP
 from lambent.sandbox.template import LaunchedTemplate
 
@@ -178,7 +179,7 @@ class NamespaceSandbox(Launching):
         await asyncio.gather(*(nursery.settle() for nursery in self._nurseries.values()))
 
     def _nursery(self, zygote: ZygoteSpec) -> Nursery | None:
-        if not self._stems or not self._is_open:
+        if not self._stems or not self._is_open or not (zygote.interpreter or system_python()):
             return None
         if zygote not in self._nurseries:
             self._nurseries[zygote] = Nursery(
@@ -194,7 +195,7 @@ class NamespaceSandbox(Launching):
     def _zygote_order(self, zygote: ZygoteSpec) -> Order:
         spec = SandboxSpec(
             name="zygote",
-            command=zygote.interpreter,
+            command=zygote.interpreter or system_python(),
             environment=dict(zygote.environment),
             working_directory="/",
             tmp_directory="",

@@ -29,14 +29,21 @@ _READ_AT_START_NAMES = ("LANG", "LANGUAGE", "GLIBC_TUNABLES")
 
 def fits(spec: SandboxSpec, zygote: ZygoteSpec) -> bool:
     """Return whether a command can be forked from this zygote and be what it would be when executed."""
-    known, options = len(zygote.interpreter), spec.command[len(zygote.interpreter) :]
     count = len(zygote.mounts)
     return (
-        spec.command[:known] == zygote.interpreter
-        and (len(options) >= 2 if options[:1] == ("-c",) else options[:1] > ("",) and options[0][0] != "-")
+        (not zygote.interpreter or _is_for(zygote, spec))
         and spec.mounts[:count] == zygote.mounts
         and _have_places(spec, zygote)
         and (spec.hidden, spec.hostname, spec.listen) == (zygote.hidden, zygote.hostname, zygote.listen)
+    )
+
+
+def _is_for(zygote: ZygoteSpec, spec: SandboxSpec) -> bool:
+    """Whether a zygote's interpreter can become a command."""
+    known, options = len(zygote.interpreter), spec.command[len(zygote.interpreter) :]
+    return (
+        spec.command[:known] == zygote.interpreter
+        and (len(options) >= 2 if options[:1] == ("-c",) else options[:1] > ("",) and options[0][0] != "-")
         and _read_at_start(spec.environment) == _read_at_start(dict(zygote.environment))
     )
 

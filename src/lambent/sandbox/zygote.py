@@ -131,13 +131,14 @@ def _zygote_of(order: Order) -> ZygoteSpec:
 
 def _read_order() -> tuple[Order, walls.Enclosure]:
     text, ids, program = json.loads(read_memory_file(_ORDER))
+    order = decode(text)
     enclosure = walls.Enclosure(
         walls.IdMap(**ids),
         bytes.fromhex(program),
         template_program=seccomp.program(further=seccomp.FOR_TEMPLATES),
-        become=interpreter.become,
+        become=interpreter.become if _zygote_of(order).interpreter else command.execute,
     )
-    return decode(text), enclosure
+    return order, enclosure
 
 
 def _forget_own_paths() -> None:
