@@ -170,11 +170,11 @@ def test_a_runtime_that_ends_is_an_error_and_starts_again(
 
 def test_a_timeout_takes_the_processes_and_leaves_tmp(function: Deployed) -> None:
     name = f"{function.name}-tmp"
-    function.create(name, function.language.files, Timeout=1)
+    function.create(name, function.language.files, Timeout=2)
     answer = invoke(function.client, name, {"do": "sleep"})
     assert answer.payload == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": f"RequestId: {answer.headers['x-amzn-requestid']} Error: Task timed out after 1.00 seconds",
+        "errorMessage": f"RequestId: {answer.headers['x-amzn-requestid']} Error: Task timed out after 2.00 seconds",
     }
     assert invoke(function.client, name, {"do": "count"}).payload == [1, True]
 
