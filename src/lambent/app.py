@@ -56,9 +56,9 @@ from lambent.runtimes.python.library import RuntimeLibrary
 from lambent.sandbox import Sandbox, SandboxError
 from lambent.sandbox.probe import choose
 from lambent.services.iam import iam_service
-from lambent.services.lambda_ import lambda_service
+from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.logs import expire_logs, logs_service
-from lambent.services.sqs import sqs_service
+from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
 from lambent.sources.poller import Pollers
@@ -209,7 +209,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             forget=node.forget_snapshots,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
-            objects=s3_client(settings.s3, clock),
+            objects=s3_client(settings.s3, machine_clock),
             mapping_changed=pollers.changed,
         )
         stack.push_async_callback(lambda_.close)
@@ -256,13 +256,18 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         lambda_.start()
         # A stopping server does not wait for whoever waits for messages.
         stack.callback(queues.close)
-        await sqs.resume()
-        await events.start(lambda_.events.prepare)
-        pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
+        await _take_up(lambda_, sqs, events, pollers)
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
         stack.callback(sweeping.cancel)
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
+
+
+async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous, pollers: Pollers) -> None:
+    """Begin with what lies in queues, first what a server before this one left."""
+    await sqs.resume()
+    await events.start(lambda_.events.prepare)
+    pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
 
 
 def describe(server: Running, invoker: Invoker) -> dict[str, Any]:

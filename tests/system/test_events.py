@@ -147,6 +147,7 @@ def test_a_failing_event_is_retried_as_time_is_advanced_and_told_of(
     create(client, "f", FAIL, DeadLetterConfig={"TargetArn": dead_arn})
     destination = {"OnFailure": {"Destination": failed_arn}}
     client.put_function_event_invoke_config(FunctionName="f", DestinationConfig=destination)
+    server.client("logs").create_log_group(logGroupName="/aws/lambda/f")
     answer = client.invoke(FunctionName="f", InvocationType="Event", Payload=b'{"a": 1}')
     request_id = answer["ResponseMetadata"]["RequestId"]
     ends = 0
