@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from lambent.domain.facts import Origin, Report
 from lambent.domain.function import Code, FunctionKey, FunctionVersion, LoggingConfig
@@ -63,3 +66,13 @@ def report(of: Invocation) -> Report:
         price_usd=Decimal("0.0000002"),
         trace_id="",
     )
+
+
+T = TypeVar("T")
+
+
+def replace(value: T, **changes: Any) -> T:
+    """Return a value with other members, be it a dataclass or a struct."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **changes)
+    return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # frozen values are one or the other

@@ -32,11 +32,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock."""
 
-    def now_s(self) -> float:
-        return time.time()
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
+    # Asked a dozen times in an invocation: without a function of Python's in between.
+    now_s = staticmethod(time.time)
+    monotonic_s = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

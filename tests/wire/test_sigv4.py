@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from lambent.errors import IncompleteSignatureException, InvalidSignatureExcepti
 from lambent.wire.http import HttpRequest
 from lambent.wire.sigv4 import Authorization, parse_authorization, verify
 from lambent.wire.timestamps import from_text, to_iso, to_unix
+from samples import replace
 from wire import generate, oracle
 
 SECRET: str = oracle.CREDENTIALS.secret_key
@@ -71,7 +71,7 @@ def test_a_presigned_query_is_recognized(service: str, name: str, parameters: di
 
 
 def _changed(request: HttpRequest, **headers: str) -> HttpRequest:
-    return dataclasses.replace(request, headers={**request.headers, **headers})
+    return replace(request, headers={**request.headers, **headers})
 
 
 def _flip(text: str, at: int) -> str:
@@ -81,27 +81,25 @@ def _flip(text: str, at: int) -> str:
 REQUEST = _signed("lambda", "Invoke", {"FunctionName": "f:g", "Qualifier": "live", "Payload": b'{"a": 1}'})
 PRESIGNED = _signed("lambda", "Invoke", {"FunctionName": "f:g", "Qualifier": "live"}, expires_s=60)
 TAMPERED = {
-    "method": dataclasses.replace(REQUEST, method="PUT"),
-    "path": dataclasses.replace(REQUEST, path=REQUEST.path.replace("/f", "/g")),
-    "query value": dataclasses.replace(REQUEST, query="Qualifier=lives"),
-    "query removed": dataclasses.replace(REQUEST, query=""),
-    "query added": dataclasses.replace(REQUEST, query=REQUEST.query + "&x=1"),
-    "body": dataclasses.replace(REQUEST, body=b'{"a": 2}'),
-    "body emptied": dataclasses.replace(REQUEST, body=b""),
+    "method": replace(REQUEST, method="PUT"),
+    "path": replace(REQUEST, path=REQUEST.path.replace("/f", "/g")),
+    "query value": replace(REQUEST, query="Qualifier=lives"),
+    "query removed": replace(REQUEST, query=""),
+    "query added": replace(REQUEST, query=REQUEST.query + "&x=1"),
+    "body": replace(REQUEST, body=b'{"a": 2}'),
+    "body emptied": replace(REQUEST, body=b""),
     "host": _changed(REQUEST, host="elsewhere:4566"),
     "date": _changed(REQUEST, **{"x-amz-date": _flip(REQUEST.headers["x-amz-date"], 14)}),
     "body with the old hash claimed": _changed(
-        dataclasses.replace(REQUEST, body=b"{}"),
+        replace(REQUEST, body=b"{}"),
         **{"x-amz-content-sha256": "66a045b452102c59d840ec097d59d9467e13a3f34f6494e539ffd32c1bb35f18"},
     ),
     "unsigned payload claimed afterwards": _changed(
-        dataclasses.replace(REQUEST, body=b"{}"), **{"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+        replace(REQUEST, body=b"{}"), **{"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
     ),
-    "presigned path": dataclasses.replace(PRESIGNED, path="/2015-03-31/functions/g/invocations"),
-    "presigned expiry": dataclasses.replace(
-        PRESIGNED, query=PRESIGNED.query.replace("Expires=60", "Expires=600")
-    ),
-    "presigned qualifier": dataclasses.replace(PRESIGNED, query=PRESIGNED.query.replace("live", "dead")),
+    "presigned path": replace(PRESIGNED, path="/2015-03-31/functions/g/invocations"),
+    "presigned expiry": replace(PRESIGNED, query=PRESIGNED.query.replace("Expires=60", "Expires=600")),
+    "presigned qualifier": replace(PRESIGNED, query=PRESIGNED.query.replace("live", "dead")),
 }
 
 
@@ -117,18 +115,18 @@ def test_every_byte_of_path_query_and_body_counts() -> None:
         for at in range(1, len(text)):
             if "%" in text[at - 2 : at + 1]:
                 continue  # half an escape is another story, told below
-            changed = dataclasses.replace(REQUEST, **{field: _flip(text, at)})
+            changed = replace(REQUEST, **{field: _flip(text, at)})
             with pytest.raises(InvalidSignatureException):
                 _verify(changed)
     for at in range(len(REQUEST.body)):
         body = bytes(byte ^ (index == at) for index, byte in enumerate(REQUEST.body))
         with pytest.raises(InvalidSignatureException):
-            _verify(dataclasses.replace(REQUEST, body=body))
+            _verify(replace(REQUEST, body=body))
 
 
 def test_a_broken_escape_is_only_another_path() -> None:
     with pytest.raises(InvalidSignatureException):
-        _verify(dataclasses.replace(REQUEST, path=REQUEST.path.replace("%3A", "%3")))
+        _verify(replace(REQUEST, path=REQUEST.path.replace("%3A", "%3")))
 
 
 def test_another_secret_is_refused() -> None:
@@ -138,7 +136,7 @@ def test_another_secret_is_refused() -> None:
 
 def test_the_refusal_tells_what_should_have_been_signed() -> None:
     with pytest.raises(InvalidSignatureException) as refusal:
-        _verify(dataclasses.replace(REQUEST, query=""))
+        _verify(replace(REQUEST, query=""))
     amz_date = REQUEST.headers["x-amz-date"]
     message = refusal.value.message
     assert message.startswith(
@@ -152,7 +150,7 @@ def test_the_refusal_tells_what_should_have_been_signed() -> None:
 
 
 def test_a_client_may_send_a_colon_bare_and_sign_it_encoded() -> None:
-    _verify(dataclasses.replace(REQUEST, path=REQUEST.path.replace("%3A", ":")))
+    _verify(replace(REQUEST, path=REQUEST.path.replace("%3A", ":")))
 
 
 def test_headers_are_compared_without_the_blanks_around_them() -> None:
@@ -163,7 +161,7 @@ def test_the_order_of_the_query_does_not_matter() -> None:
     request = _signed("lambda", "ListFunctions", {"MaxItems": 5, "Marker": "m"})
     reordered = "&".join(reversed(request.query.split("&")))
     assert reordered != request.query
-    _verify(dataclasses.replace(request, query=reordered))
+    _verify(replace(request, query=reordered))
 
 
 @pytest.mark.parametrize("later_s", [-300, 300])
@@ -279,7 +277,7 @@ def test_a_presigned_query_is_refused_with_what_is_missing() -> None:
 
 
 def test_two_signatures_are_one_too_many() -> None:
-    both = dataclasses.replace(PRESIGNED, headers={**PRESIGNED.headers, "authorization": "AWS4-HMAC-SHA256"})
+    both = replace(PRESIGNED, headers={**PRESIGNED.headers, "authorization": "AWS4-HMAC-SHA256"})
     with pytest.raises(InvalidSignatureException, match="Found both"):
         parse_authorization(both)
 
@@ -309,7 +307,7 @@ def test_a_wrong_scope_is_refused(scope: str, message: str) -> None:
 
 
 def test_the_host_must_be_signed() -> None:
-    unhosted = dataclasses.replace(_authorization(REQUEST), signed_headers=("x-amz-date",))
+    unhosted = replace(_authorization(REQUEST), signed_headers=("x-amz-date",))
     with pytest.raises(InvalidSignatureException, match="'Host' or ':authority' must be a 'SignedHeader'"):
         verify(REQUEST, unhosted, SECRET, _signing_time_s(unhosted))
 
@@ -317,5 +315,5 @@ def test_the_host_must_be_signed() -> None:
 def test_the_session_token_is_told_from_header_and_query() -> None:
     signed = _changed(REQUEST, **{"x-amz-security-token": "token"})
     assert _authorization(signed).session_token == "token"
-    presigned = dataclasses.replace(PRESIGNED, query=PRESIGNED.query + "&X-Amz-Security-Token=to%2Fken")
+    presigned = replace(PRESIGNED, query=PRESIGNED.query + "&X-Amz-Security-Token=to%2Fken")
     assert _authorization(presigned).session_token == "to/ken"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +18,7 @@ class Principal:
     """The account id for root, ``AIDA…`` for a user, ``AROA…:session`` for an assumed role."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One authenticated API request, without its parameters."""
 
     account: str
@@ -30,10 +31,14 @@ class Call:
     """How the caller reached this server, for links in answers; no trailing slash."""
     at_s: float
     """When the request arrived, in seconds since the epoch."""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """The request's headers by lower-case name, for what AWS reads there outside an operation's model."""
     admitted_account: str | None = None
     """Another account than the caller's, of which a resource's policy opens a resource to this call."""
+
+    def __repr__(self) -> str:
+        # Without the headers: signatures and tokens are among them.
+        return f"<Call {self.request_id} of {self.principal.arn} in {self.account} {self.region}>"
 
 
 def root_principal(account: str) -> Principal:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
+
 from lambent.domain.function import FunctionKey
 
 
@@ -32,8 +34,7 @@ class Origin:
     initialization_type: str = "on-demand"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened."""
 
     at_s: float
@@ -41,16 +42,14 @@ class Fact:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitStart(Fact):
+class InitStart(Fact, frozen=True, kw_only=True, gc=False):
     """The runtime was started."""
 
     phase: str
     """``init``, or ``invoke`` when a failed init is repeated inside an invocation."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitReport(Fact):
+class InitReport(Fact, frozen=True, kw_only=True, gc=False):
     """The init phase ended."""
 
     phase: str
@@ -60,13 +59,11 @@ class InitReport(Fact):
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreStart(Fact):
+class RestoreStart(Fact, frozen=True, kw_only=True, gc=False):
     """An environment was started from a snapshot."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreReport(Fact):
+class RestoreReport(Fact, frozen=True, kw_only=True, gc=False):
     """The restore phase ended."""
 
     status: str
@@ -75,16 +72,14 @@ class RestoreReport(Fact):
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start(Fact):
+class Start(Fact, frozen=True, kw_only=True, gc=False):
     """An invocation was handed to the environment."""
 
     request_id: str
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One log event of the function: a line of its output, or one framed message.
 
     The text may end with its newline or not; `lambent.domain.log_line.lines_of` gives every line one.
@@ -94,8 +89,7 @@ class LogLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output(Fact):
+class Output(Fact, frozen=True, kw_only=True, gc=False):
     """The function wrote log lines."""
 
     request_id: str | None
@@ -103,8 +97,7 @@ class Output(Fact):
     lines: tuple[LogLine, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeDone(Fact):
+class RuntimeDone(Fact, frozen=True, kw_only=True, gc=False):
     """The runtime answered, failed or was stopped."""
 
     request_id: str
@@ -116,8 +109,7 @@ class RuntimeDone(Fact):
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report(Fact):
+class Report(Fact, frozen=True, kw_only=True, gc=False):
     """The account of one invocation: what was measured and what it costs."""
 
     request_id: str
@@ -147,8 +139,7 @@ class Report(Fact):
     ProvisionedConcurrencySpilloverInvocations. In one of those, ``origin.initialization_type`` says so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogsDropped(Fact):
+class LogsDropped(Fact, frozen=True, kw_only=True, gc=False):
     """Output was given up because a listener could not keep up."""
 
     reason: str
@@ -156,8 +147,7 @@ class LogsDropped(Fact):
     dropped_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentStopped(Fact):
+class EnvironmentStopped(Fact, frozen=True, kw_only=True, gc=False):
     """An execution environment is gone."""
 
     reason: str

@@ -6,9 +6,10 @@ the free tier. Exact decimal arithmetic: a bill is not a float.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+
+import msgspec
 
 REQUEST_USD = Decimal("0.0000002")
 """0.20 USD per million requests."""
@@ -20,8 +21,7 @@ FREE_EPHEMERAL_STORAGE_MB = 512
 _MB_MS_PER_GB_S = Decimal(1024 * 1000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The account of one invocation."""
 
     gb_seconds: Decimal

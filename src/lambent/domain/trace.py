@@ -11,10 +11,12 @@ recursive loop detection to prevent infinite loops").
 from __future__ import annotations
 
 import hashlib
+import random
 import re
-import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import msgspec
 
 _ROOT = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
 _FIELD = re.compile(r"(\w+)=([^;\s]*)")
@@ -25,8 +27,7 @@ RECURSION_ROUNDS_MAX = 16
 """A function is invoked so often in one chain, and then no more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One step of a trace."""
 
     root: str
@@ -51,7 +52,7 @@ class Trace:
         ancestor = _ancestor(function_arn)
         others = [entry for entry in self.lineage if entry[0] != ancestor]
         lineage = (*others[1 - _ANCESTORS_MAX :], (ancestor, self.rounds(function_arn) + 1))
-        return replace(self, lineage=lineage)
+        return msgspec.structs.replace(self, lineage=lineage)
 
     @property
     def for_caller(self) -> str:
@@ -66,7 +67,7 @@ def trace_of(header: str, *, at_s: float) -> Trace:
         header: the value of ``X-Amzn-Trace-Id``; empty when there is none.
         at_s: when the request arrived, in seconds since the epoch; a new root begins with it.
     """
-    fresh = secrets.token_hex(20)
+    fresh = f"{random.getrandbits(160):040x}"
     given: dict[str, str] = dict(_FIELD.findall(header)) if header else {}
     root, parent = given.get("Root", ""), given.get("Parent", "")
     is_known = _ROOT.fullmatch(root) is not None
@@ -90,5 +91,6 @@ def _lineage(text: str) -> tuple[tuple[str, int], ...]:
     return tuple((ancestor, int(rounds)) for ancestor, rounds in _ANCESTOR.findall(text))[-_ANCESTORS_MAX:]
 
 
+@lru_cache(maxsize=4096)
 def _ancestor(function_arn: str) -> str:
     return hashlib.sha256(function_arn.encode()).hexdigest()[:8]

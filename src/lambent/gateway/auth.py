@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from lambent.clock import Clock
 from lambent.domain.call import Principal, root_principal
@@ -30,8 +33,7 @@ USER_KEY_PREFIX = "AKIA"
 _INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who asks, and where."""
 
     account: str
@@ -95,12 +97,7 @@ class OpenAuthentication:
         return self._root(self._account, region, access_key_id)
 
     def _root(self, account: str, region: str, access_key_id: str) -> Caller:
-        return Caller(
-            account=account,
-            region=region or self._region,
-            access_key_id=access_key_id,
-            principal=root_principal(account),
-        )
+        return _root_of(account, region or self._region, access_key_id)
 
 
 class IamAuthentication:
@@ -139,13 +136,7 @@ class IamAuthentication:
 
     async def _find(self, access_key_id: str, region: str, request: HttpRequest) -> tuple[str, Caller]:
         if access_key_id == self._root.access_key_id:
-            caller = Caller(
-                account=self._account,
-                region=region,
-                access_key_id=access_key_id,
-                principal=root_principal(self._account),
-            )
-            return self._root.secret_access_key, caller
+            return self._root.secret_access_key, _root_of(self._account, region, access_key_id)
         if access_key_id.startswith(ASSUMED_ROLE_KEY_PREFIX):
             found = unseal(self._secret, access_key_id, _session_token(request))
             if found is None:
@@ -179,6 +170,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=1024)
+def _root_of(account: str, region: str, access_key_id: str) -> Caller:
+    return Caller(
+        account=account, region=region, access_key_id=access_key_id, principal=root_principal(account)
+    )
 
 
 def _of_session(session: Session, region: str, access_key_id: str) -> Caller:

@@ -9,8 +9,9 @@ accounts"). Which statement decided is in the decision; callers see AWS's senten
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from lambent.arn import parse_arn
 from lambent.clock import iso_ms
@@ -40,8 +41,7 @@ FindResource = Callable[[str], Awaitable[GuardedResource | None]]
 """Return what is known of the resource with an ARN; None when there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call on its way to an operation."""
 
     service: str

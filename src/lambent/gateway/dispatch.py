@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
+
+import msgspec
 
 from lambent.clock import Clock
 from lambent.domain.call import Call
 from lambent.errors import InternalFailure, NotImplemented_, RequestEntityTooLargeException, ServiceError
+from lambent.gateway import connection
 from lambent.gateway.auth import Caller
 from lambent.gateway.authorization import Asked, Authorization
 from lambent.gateway.own import OwnPaths
@@ -25,14 +27,9 @@ from lambent.wire.validate import validate
 
 _log = logging.getLogger(__name__)
 
-BODY_MAX_BYTES = 70_167_211
-"""The largest request that any operation takes: AWS's limit for CreateFunction."""
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _RESPONSE_HEADERS = "ResponseHeaders"
 """Reserved key of a result: headers beyond AWS's model."""
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Authentication(Protocol):
@@ -44,7 +41,7 @@ class Authentication(Protocol):
 
 
 class Dispatch:
-    """The ASGI application."""
+    """Answers every request that comes through the front door."""
 
     def __init__(
         self,
@@ -75,37 +72,28 @@ class Dispatch:
         self._own_paths = own_paths
         self._clock = clock
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        read = await _read(scope, receive)
-        if read is None:
-            return
-        request, is_complete = read
+    def answer(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse]:
+        """Return the answer to any request."""
         if request.path.startswith("/_lambent/"):
-            response = await self._own_paths.answer(request)
-        else:
-            response = await self._answer(scope, request, is_complete=is_complete)
-        await _write(send, response, is_head=request.method == "HEAD")
+            return self._own_paths.answer(request)
+        return self._answer(request)
 
-    async def _answer(
-        self, scope: Mapping[str, Any], request: HttpRequest, *, is_complete: bool
-    ) -> HttpResponse:
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
         request_id = _request_id(request)
         route: Route | None = None
         try:
             route = self._router.route(request)
-            if not is_complete:
+            if not request.is_complete:
                 # Before the signature is looked at: it covers a body that is not kept.
                 raise _too_large(route)
             caller = await self._authentication.authenticate(request)
             parameters = parse(route, request)
             validate(route.operation, parameters)
-            call = self._call(scope, request, caller, request_id)
+            call = self._call(request, caller, request_id)
             if self._authorization is not None:
-                asked = _asked(route, call, parameters, caller=caller, scope=scope)
+                asked = _asked(route, call, parameters, caller=caller, request=request)
                 admitted = await self._authorization.admit(asked)
-                call = call if admitted is None else dataclasses.replace(call, admitted_account=admitted)
+                call = call if admitted is None else msgspec.structs.replace(call, admitted_account=admitted)
             result = dict(await self._method_of(route)(call, parameters))
             headers: Mapping[str, str] = result.pop(_RESPONSE_HEADERS, {})
             response = serialize(route.operation, result, request_id)
@@ -124,15 +112,15 @@ class Dispatch:
             raise NotImplemented_(f"Lambent does not serve {api.service}:{operation.name} yet.")
         return method
 
-    def _call(self, scope: Mapping[str, Any], request: HttpRequest, caller: Caller, request_id: str) -> Call:
-        host = request.headers.get("host") or "{}:{}".format(*(scope.get("server") or ("localhost", 80)))
+    def _call(self, request: HttpRequest, caller: Caller, request_id: str) -> Call:
+        host = request.headers.get("host")
         return Call(
             account=caller.account,
             region=caller.region,
             request_id=request_id,
             access_key_id=caller.access_key_id,
             principal=caller.principal,
-            endpoint_url=f"{scope.get('scheme', 'http')}://{host}",
+            endpoint_url=f"http://{host}" if host else request.base_url,
             at_s=self._clock.now_s(),
             headers=request.headers,
         )
@@ -156,16 +144,15 @@ class Dispatch:
 
 
 def _asked(
-    route: Route, call: Call, parameters: Mapping[str, Any], *, caller: Caller, scope: Mapping[str, Any]
+    route: Route, call: Call, parameters: Mapping[str, Any], *, caller: Caller, request: HttpRequest
 ) -> Asked:
-    client = scope.get("client")
     return Asked(
         service=route.operation.api.service,
         operation=route.operation.name,
         call=call,
         parameters=parameters,
         session=caller.session,
-        source_ip=client[0] if client else "",
+        source_ip=request.client_address,
     )
 
 
@@ -182,55 +169,5 @@ def _request_id(request: HttpRequest) -> str:
 
 def _too_large(route: Route) -> ServiceError:
     return RequestEntityTooLargeException(
-        f"Request must be smaller than {BODY_MAX_BYTES} bytes for the {route.operation.name} operation"
+        f"Request must be smaller than {connection.BODY_MAX_BYTES} bytes for the {route.operation.name} operation"
     )
-
-
-async def _read(scope: Mapping[str, Any], receive: Receive) -> tuple[HttpRequest, bool] | None:
-    """Return the request and whether its body was within the limit (else it is left out).
-
-    None: the client went away in the middle of it, and half a request must not be acted on.
-    """
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        body: bytes = message.get("body", b"")
-        size += len(body)
-        if size <= BODY_MAX_BYTES:
-            parts.append(body)
-        else:
-            # Read on, so that the client gets to read its answer, but keep nothing.
-            parts.clear()
-        if not message.get("more_body"):
-            break
-    request = HttpRequest(
-        method=scope["method"],
-        path=scope["raw_path"].decode("latin-1"),
-        query=scope["query_string"].decode("latin-1"),
-        headers=_headers(scope["headers"]),
-        body=b"".join(parts),
-    )
-    return request, size <= BODY_MAX_BYTES
-
-
-def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
-
-
-async def _write(send: Send, response: HttpResponse, *, is_head: bool) -> None:
-    headers = [(name.lower().encode("latin-1"), _header_value(value)) for name, value in response.headers]
-    headers.append((b"content-length", str(len(response.body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if is_head else response.body})
-
-
-def _header_value(value: str) -> bytes:
-    # Whatever a message holds, a header is one line of latin-1.
-    return value.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")

@@ -55,8 +55,7 @@ End = Answer | RuntimeExit | NotStarted | TimedOut
 """What a runtime did, or what became of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An invocation's end in AWS's words."""
 
     payload: bytes

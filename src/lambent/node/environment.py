@@ -13,6 +13,7 @@ import asyncio
 import logging
 import math
 from enum import Enum
+from functools import partial
 
 from lambent.domain.concurrency import INITIALIZATION_TYPE
 from lambent.domain.facts import (
@@ -38,6 +39,7 @@ from lambent.domain.limits import (
 from lambent.domain.log_line import lines_of
 from lambent.domain.pricing import price_of
 from lambent.errors import ServiceError, SnapStartException, SnapStartTimeoutException
+from lambent.node.deadline import Deadline
 from lambent.node.ending import End, Ending, NotStarted, RuntimeExit, TimedOut, ending_of, init_status
 from lambent.node.plan import Plan, Surroundings
 from lambent.node.runtime_api import Answer, Restoring, RuntimeApi
@@ -52,6 +54,9 @@ _MEMORY_READ_PAUSE_S = 0.05
 
 class State(Enum):
     """What an environment is doing."""
+
+    # Members are compared by identity, so they may be found by it, too: Enum hashes their names.
+    __hash__ = object.__hash__
 
     NEW = "new"
     INIT = "init"
@@ -77,7 +82,9 @@ class Environment:
     def __init__(self, plan: Plan, surroundings: Surroundings) -> None:
         self._plan = plan
         self._around = surroundings
+        self._clock = surroundings.clock
         self._loop = asyncio.get_running_loop()
+        self._deadline = Deadline(self._loop, partial(self._interrupt, TimedOut()))
         self._state = State.NEW
         self._starts = 0
         self._runtime: RuntimeProcess | None = None
@@ -141,17 +148,23 @@ class Environment:
             await self._stop_runtime()
         self._invocation = invocation
         self._tail = [] if invocation.wants_log_tail else None
-        started_s = self._around.clock.monotonic_s()
+        started_s = self._clock.monotonic_s()
         if self._state is State.RESET:
             begin = self._run_init if self._snapshot is None else self._restore
-            end = await begin(phase="invoke", budget_s=invocation.version.timeout_s)
-            self._emit_start(invocation)
-            if end is not None:
-                return await self._conclude(invocation, started_s, end)
-        else:
-            self._emit_start(invocation)
+            failed = await begin(phase="invoke", budget_s=invocation.version.timeout_s)
+            if failed is not None:
+                self._emit_start(invocation, self._clock.now_s())
+                return await self._conclude(invocation, started_s, failed)
         self._move(State.INVOKE)
-        end = await self._exchange(invocation, started_s)
+        end: End
+        answered = self._hand_over(invocation, started_s)
+        try:
+            end = await answered
+        except RuntimeEnded as ended:
+            end = ended.end
+        finally:
+            self._deadline.lift()
+            del answered  # its exception's traceback holds this frame, and with it the event
         return await self._conclude(invocation, started_s, end)
 
     async def stop(self, reason: str) -> None:
@@ -164,7 +177,7 @@ class Environment:
         await self._stop_runtime()
         await self._plan.tmp.close()
         self._around.emit(
-            EnvironmentStopped(at_s=self._around.clock.now_s(), origin=self._plan.origin, reason=reason)
+            EnvironmentStopped(at_s=self._clock.now_s(), origin=self._plan.origin, reason=reason)
         )
 
     # Init --------------------------------------------------------------------------------------------------
@@ -172,15 +185,15 @@ class Environment:
     async def _run_init(self, *, phase: str, budget_s: float) -> End | None:
         """Start the runtime and wait until it asks for work. None: it did."""
         self._move(State.INIT)
-        self._emit(InitStart(at_s=self._around.clock.now_s(), origin=self._plan.origin, phase=phase))
+        self._emit(InitStart(at_s=self._clock.now_s(), origin=self._plan.origin, phase=phase))
         started = await self._try_to_start()
-        started_s = self._around.clock.monotonic_s()
+        started_s = self._clock.monotonic_s()
         end = started if isinstance(started, NotStarted) else await self._begun(started, budget_s)
-        self._measured_init_ms = (self._around.clock.monotonic_s() - started_s) * 1000
+        self._measured_init_ms = (self._clock.monotonic_s() - started_s) * 1000
         status, error_type = init_status(end)
         self._emit(
             InitReport(
-                at_s=self._around.clock.now_s(),
+                at_s=self._clock.now_s(),
                 origin=self._plan.origin,
                 phase=phase,
                 status=status,
@@ -196,9 +209,9 @@ class Environment:
         Where the snapshot is gone, the function is initialized instead.
         """
         assert self._snapshot is not None
-        asked_s = self._around.clock.monotonic_s()
+        asked_s = self._clock.monotonic_s()
         self._move(State.INIT)
-        self._emit(RestoreStart(at_s=self._around.clock.now_s(), origin=self._plan.origin))
+        self._emit(RestoreStart(at_s=self._clock.now_s(), origin=self._plan.origin))
         try:
             api = await self._start_runtime(self._snapshot.template.copy, Restoring.COPY)
         except SandboxError as error:
@@ -207,15 +220,15 @@ class Environment:
             await self._stop_runtime()
             self._move(State.RESET)
             return await self._run_init(phase=phase, budget_s=budget_s)
-        started_s = self._around.clock.monotonic_s()
+        started_s = self._clock.monotonic_s()
         end = await self._begun(api, budget_s)
-        ended_s = self._around.clock.monotonic_s()
+        ended_s = self._clock.monotonic_s()
         self._restore_duration_ms = (ended_s - asked_s) * 1000
         self._billed_restore_ms = math.ceil((ended_s - started_s) * 1000)
         status, error_type = init_status(end)
         self._emit(
             RestoreReport(
-                at_s=self._around.clock.now_s(),
+                at_s=self._clock.now_s(),
                 origin=self._plan.origin,
                 status=status,
                 error_type=error_type,
@@ -274,25 +287,23 @@ class Environment:
 
     # Invoke ------------------------------------------------------------------------------------------------
 
-    async def _exchange(self, invocation: Invocation, started_s: float) -> Answer | RuntimeExit | TimedOut:
+    def _hand_over(self, invocation: Invocation, started_s: float) -> asyncio.Future[Answer]:
+        """Give the runtime an invocation and return its answer to come."""
         assert self._runtime is not None
         api = self._runtime.api
-        left_s = max(0.0, invocation.version.timeout_s - (self._around.clock.monotonic_s() - started_s))
+        now_s = self._clock.now_s()
+        left_s = max(0.0, invocation.version.timeout_s - (self._clock.monotonic_s() - started_s))
         answered = api.exchange(
             request_id=invocation.request_id,
-            next_response=next_response(invocation, deadline_s=self._around.clock.now_s() + left_s),
+            next_response=next_response(invocation, deadline_s=now_s + left_s),
         )
-        timer = self._loop.call_later(left_s, self._interrupt, TimedOut())
-        try:
-            return await answered
-        except RuntimeEnded as ended:
-            return ended.end
-        finally:
-            timer.cancel()
-            del answered  # its exception's traceback holds this frame, and with it the event
+        # The runtime is at work already; what it writes is read later.
+        self._emit_start(invocation, now_s)
+        self._deadline.set(left_s)
+        return answered
 
     async def _conclude(self, invocation: Invocation, started_s: float, end: End) -> Outcome:
-        ended_s = self._answered_s if isinstance(end, Answer) else self._around.clock.monotonic_s()
+        ended_s = self._answered_s if isinstance(end, Answer) else self._clock.monotonic_s()
         duration_ms = (ended_s - started_s) * 1000
         if self._runtime is not None:
             self._runtime.pipe.finish_line()
@@ -329,7 +340,7 @@ class Environment:
             is_restored=is_restored,
         )
         return Report(
-            at_s=self._around.clock.now_s(),
+            at_s=self._clock.now_s(),
             origin=self._plan.origin,
             request_id=invocation.request_id,
             status=ending.status,
@@ -355,7 +366,7 @@ class Environment:
         Asking the kernel costs as much as the rest of a quick invocation, and it keeps the peak for us: in a
         rapid series of quick invocations it is asked again only after a moment.
         """
-        now_s = self._around.clock.monotonic_s()
+        now_s = self._clock.monotonic_s()
         is_due = duration_ms >= _QUICK_MS or now_s - self._memory_read_s >= _MEMORY_READ_PAUSE_S
         process = self._runtime.process if self._runtime is not None else None
         if is_due and process is not None:
@@ -405,10 +416,10 @@ class Environment:
             self._tail.append(fact)
         self._around.emit(fact)
 
-    def _emit_start(self, invocation: Invocation) -> None:
+    def _emit_start(self, invocation: Invocation, at_s: float) -> None:
         self._emit(
             Start(
-                at_s=self._around.clock.now_s(),
+                at_s=at_s,
                 origin=self._plan.origin,
                 request_id=invocation.request_id,
                 trace_id=invocation.trace_id,
@@ -417,16 +428,14 @@ class Environment:
 
     def _note_answer(self) -> None:
         """An answer has come: from here on it is our time, not the function's."""
-        self._answered_s = self._around.clock.monotonic_s()
+        self._answered_s = self._clock.monotonic_s()
         if self._runtime is not None:
             self._runtime.pipe.drain()
 
     def _on_lines(self, lines: tuple[LogLine, ...]) -> None:
         request_id = self._invocation.request_id if self._invocation else None
         self._emit(
-            Output(
-                at_s=self._around.clock.now_s(), origin=self._plan.origin, request_id=request_id, lines=lines
-            )
+            Output(at_s=self._clock.now_s(), origin=self._plan.origin, request_id=request_id, lines=lines)
         )
 
     async def _reset(self) -> None:
@@ -441,6 +450,7 @@ class Environment:
         self._cold_start_reason = "reset"
 
     async def _stop_runtime(self) -> None:
+        self._deadline.close()
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             await runtime.stop()

@@ -8,7 +8,9 @@ are told apart. Frames are AWS's telemetry log format: type, length, time in mic
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import termios
 from collections.abc import Callable
 
 from lambent.domain.facts import LogLine
@@ -19,6 +21,8 @@ _FRAME_HEAD_BYTES = 16
 _CHARACTER_MAX_BYTES = 4
 """Of a character in UTF-8."""
 _READ_BYTES = 65_536
+_COUNT_BYTES = 4
+"""An int, in which the kernel says how much there is to read."""
 _READS_MAX = 256
 """Reads in one go (16 MB), so that a function that prints without end does not hold up everything else."""
 
@@ -58,6 +62,11 @@ class LineParser:
             start = end
         self._rest = buffer[start:]
         return lines
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether something stands there that is no line yet."""
+        return bool(self._rest) or self._frame_left > 0
 
     def finish_line(self, at_s: float) -> list[LogLine]:
         """Return text that stands without a newline as a line; what is left of a frame is still to come."""
@@ -157,13 +166,20 @@ class Output:
         self._now_s = now_s
         self._on_lines = on_lines
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._read_end, self.drain)
+        self._loop.add_reader(self._read_end, self._read)
+        self._waiting_bytes = bytearray(_COUNT_BYTES)
         self._is_open = True
 
     def drain(self) -> None:
-        """Read what is there now and hand on the complete lines."""
+        """Hand on the complete lines that are there now; at the end of every invocation, and mostly there are none."""
         if not self._is_open:
             return
+        # To ask is a fifth of the cost of reading in vain, which is an exception.
+        fcntl.ioctl(self._read_end, termios.FIONREAD, self._waiting_bytes)
+        if any(self._waiting_bytes):
+            self._read()
+
+    def _read(self) -> None:
         lines: list[LogLine] = []
         for _ in range(_READS_MAX):
             try:
@@ -183,7 +199,7 @@ class Output:
 
     def finish_line(self) -> None:
         """Hand on what stands without a newline; between invocations, so that it keeps its request id."""
-        if rest := self._parser.finish_line(self._now_s()):
+        if self._parser.has_rest and (rest := self._parser.finish_line(self._now_s())):
             self._on_lines(tuple(rest))
 
     def close(self) -> None:

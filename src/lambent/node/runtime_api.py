@@ -13,15 +13,12 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import httptools
 import msgspec
 
-VERSION_PATH = "/2018-06-01/runtime"
-_CREDENTIALS_PATH = "/2021-04-23/credentials"
 _ERROR_TYPE, _ERROR_BODY = "lambda-runtime-function-error-type", "lambda-runtime-function-error-body"
 _LAST = "lambent-runtime-last"
 _HEAD_MAX_BYTES = 1024 * 1024 + 65_536
@@ -50,8 +47,7 @@ class RuntimeState(Enum):
     RESPONDED = "Responded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the runtime reported for an invocation, or for its init when that failed."""
 
     body: bytes
@@ -83,9 +79,9 @@ class RuntimeApi:
             restoring: what the runtime has to do with snapshots.
             credentials: JSON for those who ask for the container's credentials; None: there are none here.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self.response_max_bytes = response_max_bytes
-        self.ready: asyncio.Future[Answer | None] = loop.create_future()
+        self.ready: asyncio.Future[Answer | None] = self._loop.create_future()
         """Done when init is over: None, or the error that the runtime reported."""
         self.state = RuntimeState.RESTORING if restoring is Restoring.COPY else RuntimeState.STARTED
         self._restoring = restoring
@@ -111,7 +107,7 @@ class RuntimeApi:
         """
         assert self._answered is None or self._answered.done(), "one invocation at a time"
         self._request_id = request_id
-        self._answered = asyncio.get_running_loop().create_future()
+        self._answered = self._loop.create_future()
         if self._parked is not None:
             connection, self._parked = self._parked, None
             self.state = RuntimeState.RUNNING
@@ -155,27 +151,19 @@ class RuntimeApi:
 
     def handle(self, connection: Connection, request: RuntimeRequest) -> None:
         """Answer one request of the runtime."""
-        path = request.path.split("?", 1)[0].removeprefix(VERSION_PATH)
-        if path == request.path:
-            self._beside(connection, request)
-        elif request.method == "GET" and path == "/invocation/next":
-            self._next(connection)
-        elif request.method == "POST" and path in ("/init/error", "/restore/error"):
-            self._init_error(connection, request)
-        elif request.method == "GET" and path == "/restore/next":
-            self._restore_next(connection)
-        elif request.method == "POST" and path.startswith("/invocation/") and path.count("/") == 3:
-            _, _, request_id, verb = path.split("/")
-            self._report(connection, request, request_id, verb)
-        else:
-            connection.refuse(404, "InvalidRequest", f"There is no {request.method} {request.path} here")
-
-    def _beside(self, connection: Connection, request: RuntimeRequest) -> None:
-        """Answer a request for something else than the Runtime API."""
-        if request.path == _CREDENTIALS_PATH and request.method == "GET" and self._credentials is not None:
-            connection.give_json(self._credentials)
-        else:
-            connection.refuse(404, "InvalidRequest", f"There is no {request.path} here")
+        match [request.method, *request.path.partition("?")[0].split("/")[1:]]:
+            case ["POST", "2018-06-01", "runtime", "invocation", request_id, verb]:
+                self._report(connection, request, request_id, verb)
+            case ["GET", "2018-06-01", "runtime", "invocation", "next"]:
+                self._next(connection)
+            case ["POST", "2018-06-01", "runtime", "init" | "restore", "error"]:
+                self._init_error(connection, request)
+            case ["GET", "2018-06-01", "runtime", "restore", "next"]:
+                self._restore_next(connection)
+            case ["GET", "2021-04-23", "credentials"] if self._credentials is not None:
+                connection.give_json(self._credentials)
+            case _:
+                connection.refuse(404, "InvalidRequest", f"There is no {request.method} {request.path} here")
 
     def _restore_next(self, connection: Connection) -> None:
         if self.state is not RuntimeState.STARTED:
@@ -278,8 +266,7 @@ def _error_type_in(body: bytes) -> str | None:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeRequest:
+class RuntimeRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request of the runtime."""
 
     method: str
@@ -393,7 +380,7 @@ class Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        if self._headers.get("expect", "").lower() == "100-continue":
+        if "expect" in self._headers and self._headers["expect"].lower() == "100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -407,11 +394,12 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        body = self._body
         request = RuntimeRequest(
             method=self._parser.get_method().decode("latin-1"),
             path=self._path.decode("latin-1"),
             headers=self._headers,
-            body=b"".join(self._body),
+            body=body[0] if len(body) == 1 else b"".join(body),
             is_too_large=self._is_too_large,
         )
         self._api.handle(self, request)

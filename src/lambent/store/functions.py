@@ -36,6 +36,9 @@ class Functions:
 
     async def get(self, key: FunctionKey) -> Function | None:
         """Return the function, or None."""
+        if (remembered := self._remembered.get(key)) is not None:
+            self._remembered.move_to_end(key)
+            return remembered[1]
         found = await self.get_with_revision(key)
         return found[1] if found else None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, Self
 
 from lambent.domain.facts import Fact, LogsDropped, Origin, Output
@@ -134,7 +134,7 @@ class _Lane:
 
     def add(self, facts: Sequence[Fact]) -> None:
         self._waiting.extend(facts)
-        self._weight_bytes += sum(map(_weight_bytes, facts))
+        self._weight_bytes += _weight_bytes(facts)
         if len(self._waiting) > self._max_facts or self._weight_bytes > self._max_bytes:
             self._drop_output()
         self._filled.set()
@@ -158,7 +158,7 @@ class _Lane:
     def _take(self) -> Sequence[Fact]:
         count = min(len(self._waiting), self._batch_max_facts)
         batch = [self._waiting.popleft() for _ in range(count)]
-        self._weight_bytes -= sum(map(_weight_bytes, batch))
+        self._weight_bytes -= _weight_bytes(batch)
         return batch
 
     def _drop_output(self) -> None:
@@ -172,18 +172,17 @@ class _Lane:
             if is_over and isinstance(fact, Output | LogsDropped):
                 dropped.setdefault(fact.origin, []).append(fact)
                 count -= 1
-                weight_bytes -= _weight_bytes(fact)
+                weight_bytes -= _weight_bytes([fact])
             else:
                 kept.append(fact)
         notices: list[Fact] = [_notice(facts) for facts in dropped.values()]
         self._waiting = deque(notices + kept)
-        self._weight_bytes = sum(map(_weight_bytes, self._waiting))
+        self._weight_bytes = _weight_bytes(self._waiting)
 
 
-def _weight_bytes(fact: Fact) -> int:
-    if isinstance(fact, Output):
-        return _FACT_BYTES + sum([_FACT_BYTES + len(line.text) for line in fact.lines])
-    return _FACT_BYTES
+def _weight_bytes(facts: Collection[Fact]) -> int:
+    lines = [line for fact in facts if type(fact) is Output for line in fact.lines]
+    return _FACT_BYTES * (len(facts) + len(lines)) + sum([len(line.text) for line in lines])
 
 
 def _notice(given_up: Sequence[LogsDropped | Output]) -> LogsDropped:

@@ -1,6 +1,6 @@
 """How AWS speaks: bytes to parameters and results to bytes, driven by the models that botocore ships.
 
-The room names no service, knows neither ASGI nor the store, and is the only one that imports botocore. A
+The room names no service, knows neither servers nor the store, and is the only one that imports botocore. A
 request walks through it in four steps, one file each::
 
     HttpRequest ──▶ route.Router.route ──▶ parse.parse ──▶ validate.validate ──▶ (the operation of a service)

@@ -1,17 +1,17 @@
 """A request and a response as values, free of any server.
 
-The gateway fills an `HttpRequest` from whatever its server hands it and writes an `HttpResponse` back.
-Nothing here knows ASGI.
+The gateway fills an `HttpRequest` from what it received and writes an `HttpResponse` back. Nothing here knows
+how.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A complete HTTP request.
 
     Attributes:
@@ -20,6 +20,9 @@ class HttpRequest:
         query: the raw query string, without the question mark.
         headers: header values by lower-case name; repeated headers are joined with a comma.
         body: the whole body.
+        is_complete: whether the body was within the limit; else it was not kept.
+        base_url: scheme, address and port at which it arrived.
+        client_address: the address that it came from; empty when unknown.
     """
 
     method: str
@@ -27,10 +30,12 @@ class HttpRequest:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    is_complete: bool = True
+    base_url: str = "http://localhost"
+    client_address: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     """A complete HTTP response; `body` may become an asynchronous iterator when operations stream.
 
     ``Content-Length`` is left to the server.

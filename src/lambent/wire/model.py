@@ -7,13 +7,15 @@ for the names of methods.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
 import botocore
-from botocore.loaders import Loader
+import msgspec
 
 from lambent.wire.constraints import Check, Constraints
 from lambent.wire.deviations import DEVIATIONS, Deviations
@@ -121,10 +123,21 @@ def load_api(service: str, *, is_former: bool = False) -> Api:
 
 
 def _load_model(service: str) -> dict[str, Any]:
-    loader = cast("Any", Loader)()
-    if service not in loader.list_available_services("service-2"):
+    directory = Path(botocore.__file__).parent / "data" / service
+    *_, file = [None, *sorted(directory.glob("*/service-2.json*"))]
+    if file is None:
         raise UnsupportedModelError(f"There is no service model named {service!r}.")
-    return loader.load_service_model(service, "service-2")
+    if next(file.parent.glob("service-2.*extras.json"), None) is not None:
+        return _load_with_extras(service)
+    content = file.read_bytes()
+    return msgspec.json.decode(gzip.decompress(content) if file.suffix == ".gz" else content)
+
+
+def _load_with_extras(service: str) -> dict[str, Any]:
+    # botocore knows how, but importing its loader and asking it takes longer than everything else here.
+    from botocore.loaders import Loader
+
+    return cast("Any", Loader)().load_service_model(service, "service-2")
 
 
 def _choose_protocol(service: str, metadata: Traits) -> str:

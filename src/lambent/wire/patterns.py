@@ -13,6 +13,8 @@ from functools import lru_cache
 
 Match = Callable[[str], bool]
 
+_REMEMBERED_MAX_LENGTH = 256
+
 _PROPERTY = re.compile(r"\\([pP])\{(\w+)\}|\\([pP])(\w)")
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _SHORTHANDS = "wWdDsS"
@@ -29,14 +31,20 @@ _ASCII = "".join(map(chr, range(128)))
 
 def matcher(pattern: str) -> Match:
     """Return a function that says whether a whole text matches; a pattern that Python cannot express matches all."""
-    has_properties = _PROPERTY.search(pattern) is not None
 
     def match(text: str) -> bool:
-        others = "".join(sorted(set(text) - set(_ASCII))) if has_properties and not text.isascii() else ""
-        compiled = _compile(pattern, others)
-        return compiled is None or compiled.fullmatch(text) is not None
+        # Names come again and again, and AWS's patterns for them are long.
+        known = _matches if len(text) <= _REMEMBERED_MAX_LENGTH else _matches.__wrapped__
+        return known(pattern, text)
 
     return match
+
+
+@lru_cache(maxsize=4096)
+def _matches(pattern: str, text: str) -> bool:
+    has_properties = not text.isascii() and _PROPERTY.search(pattern) is not None
+    compiled = _compile(pattern, "".join(sorted(set(text) - set(_ASCII))) if has_properties else "")
+    return compiled is None or compiled.fullmatch(text) is not None
 
 
 def translate(pattern: str, others: str = "") -> str:

@@ -6,9 +6,10 @@ By the credential scope first, because it names the service; a request without c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from lambent.errors import InvalidAction, UnknownOperationException
 from lambent.wire.http import HttpRequest
@@ -20,12 +21,11 @@ _FORM = "application/x-www-form-urlencoded"
 _LONGEST_NAME = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The operation that a request asks for, and the decoded labels of its path."""
 
     operation: Operation
-    path_params: dict[str, str]
+    path_params: Mapping[str, str]
 
 
 class Router:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +23,7 @@ from lambent.domain.facts import (
 )
 from lambent.domain.function import FunctionKey
 from lambent.domain.log_line import lines_of
+from samples import replace
 
 AT_S = 1_767_323_045.678
 ID = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from lambent.testing import ManualClock
 from lambent.wire.http import HttpRequest
 from lambent.wire.sigv4 import parse_authorization
 from lambent.wire.timestamps import from_text, to_unix
+from samples import replace
 from wire import oracle
 
 SECRET = b"the server's secret"
@@ -60,6 +60,9 @@ class Keys:
 
     async def note_use(self, access_key_id: str, *, at_s: float, service: str, region: str) -> None:
         self.used.append((access_key_id, service, region))
+
+    def delete(self, access_key_id: str) -> None:
+        del self._keys[access_key_id]
 
 
 def request(
@@ -311,3 +314,21 @@ def test_iam_another_function_than_the_signed_one_is_refused() -> None:
 def test_iam_half_a_signature_is_refused(authorization: str) -> None:
     with pytest.raises((IncompleteSignatureException, MissingAuthenticationTokenException)):
         verified(with_headers(request(USER_KEY), authorization=authorization))
+
+
+def test_a_key_that_was_deleted_is_nobodys_from_the_next_request_on() -> None:
+    """What is remembered of callers depends on nothing that anybody can change."""
+    keys, asked = Keys(USER_KEY), request(USER_KEY)
+    door = OpenAuthentication(keys=keys, secret=SECRET, account=ACCOUNT, region="us-east-1")
+    assert verified(asked, keys=keys).account == OTHER_ACCOUNT
+    assert asyncio.run(door.authenticate(asked)).account == OTHER_ACCOUNT
+    keys.delete(USER_KEY.id)
+    refused(asked, UnrecognizedClientException, keys=keys)
+    assert asyncio.run(door.authenticate(asked)).account == ACCOUNT
+
+
+def test_servers_with_other_accounts_and_regions_take_the_same_key_for_theirs() -> None:
+    for account, region in ((ACCOUNT, "us-east-1"), (OTHER_ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1")):
+        door = OpenAuthentication(keys=Keys(), secret=SECRET, account=account, region=region)
+        caller = asyncio.run(door.authenticate(request(None)))
+        assert (caller.account, caller.region) == (account, region)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,12 @@ import pytest
 
 from lambent.domain.call import Call
 from lambent.errors import ResourceNotFoundException
-from lambent.gateway import dispatch
 from lambent.gateway.auth import OpenAuthentication
 from lambent.gateway.dispatch import Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.services import Members
 from lambent.testing import ManualClock, MemoryStore
+from lambent.wire.http import HttpRequest
 from wire import oracle
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -90,53 +90,28 @@ class Door:
             clock=clock,
         )
 
-    def ask(
+    def answer(
         self,
         method: str,
         path: str,
         *,
         query: str = "",
-        body: bytes | Iterable[bytes] = b"",
-        goes_away: bool = False,
+        body: bytes = b"",
+        is_complete: bool = True,
         **headers: str,
-    ) -> Answer | None:
-        """Send a request through; None when nothing was answered."""
-        chunks = [body] if isinstance(body, bytes) else list(body)
-        names = {name.replace("_", "-").lower(): value for name, value in headers.items()}
-        scope = {
-            "type": "http",
-            "method": method,
-            "scheme": "http",
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in names.items()],
-            "server": ("127.0.0.1", 4566),
-        }
-        messages = [
-            {"type": "http.request", "body": chunk, "more_body": goes_away or number < len(chunks)}
-            for number, chunk in enumerate(chunks, start=1)
-        ]
-        if goes_away:
-            messages.append({"type": "http.disconnect"})
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return messages.pop(0)
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        asyncio.run(self.application(scope, receive, send))
-        if not sent:
-            return None
-        start, content = sent
-        found = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
-        return Answer(start["status"], found, content["body"])
-
-    def answer(self, method: str, path: str, **options: Any) -> Answer:
-        answer = self.ask(method, path, **options)
-        assert answer is not None
-        return answer
+    ) -> Answer:
+        """Send a request through."""
+        request = HttpRequest(
+            method=method,
+            path=path,
+            query=query,
+            headers={name.replace("_", "-").lower(): value for name, value in headers.items()},
+            body=body,
+            is_complete=is_complete,
+        )
+        response = asyncio.run(self.application.answer(request))
+        found = {name.lower(): value for name, value in response.headers}
+        return Answer(response.status, found, response.body)
 
 
 @pytest.fixture
@@ -157,7 +132,6 @@ def test_an_operation_gets_the_call_and_its_parameters_and_its_result_is_answere
     (call,) = door.services.calls
     assert (call.account, call.region, call.endpoint_url) == ("000000000000", "us-east-1", "http://here:1")
     assert answer.headers["x-amzn-requestid"] == call.request_id
-    assert answer.headers["content-length"] == str(len(answer.body))
 
 
 def test_every_request_has_an_id_of_its_own(door: Door) -> None:
@@ -178,9 +152,9 @@ def test_what_is_no_request_id_is_not_taken_for_one(door: Door, offered: str) ->
 
 
 def test_headers_beyond_the_model_are_answered_as_headers(door: Door) -> None:
-    door.services.result = {"StatusCode": 200, "Payload": b"1", "ResponseHeaders": {"X-Own": "a\r\nb: c ü€"}}
+    door.services.result = {"StatusCode": 200, "Payload": b"1", "ResponseHeaders": {"X-Own": "ü"}}
     answer = door.answer("POST", FUNCTION + "/invocations", body=b"{}")
-    assert answer.headers["x-own"] == "a  b: c ü?"
+    assert answer.headers["x-own"] == "ü"
     assert answer.body == b"1"
 
 
@@ -288,40 +262,20 @@ def test_a_result_that_does_not_fit_the_model_is_a_bug_and_not_a_broken_answer(
         assert door.answer("GET", FUNCTION).status == 500
 
 
-def test_a_body_at_the_limit_is_taken_and_a_larger_one_is_413(
-    door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatch, "BODY_MAX_BYTES", 1_000)
-    path = FUNCTION + "/invocations"
-    assert door.answer("POST", path, body=[b"x" * 500, b"y" * 500]).status == 200
-    assert len(door.services.parameters[0]["Payload"]) == 1_000
-    answer = door.answer("POST", path, body=[b"x" * 500, b"y" * 501, b"z" * 5_000])
+def test_a_body_that_is_too_long_to_be_kept_is_413(door: Door) -> None:
+    answer = door.answer("POST", FUNCTION + "/invocations", is_complete=False)
     assert answer.status == 413
     assert answer.headers["x-amzn-errortype"] == "RequestEntityTooLargeException"
-    assert answer.json["message"] == "Request must be smaller than 1000 bytes for the Invoke operation"
-    assert len(door.services.calls) == 1
-
-
-def test_a_client_that_goes_away_in_the_middle_of_its_request_asked_for_nothing(door: Door) -> None:
-    """Half an invocation's payload may be valid JSON, and half a DELETE has no body at all."""
-    assert door.ask("POST", FUNCTION + "/invocations", body=[b'{"a":', b"1}"], goes_away=True) is None
-    assert door.ask("DELETE", FUNCTION, goes_away=True) is None
+    words = "Request must be smaller than 70167211 bytes for the Invoke operation"
+    assert answer.json["message"] == words
     assert door.services.calls == []
 
 
-def test_the_answer_to_head_has_a_length_and_no_body(door: Door) -> None:
-    answer = door.answer("HEAD", "/_lambent/health")
-    assert answer.body == b""
-    assert int(answer.headers["content-length"]) > 10
+def test_a_caller_who_names_no_host_is_told_the_address_that_was_reached(door: Door) -> None:
+    door.answer("GET", FUNCTION)
+    assert door.services.calls[0].endpoint_url == "http://localhost"
 
 
 def test_own_paths_need_no_credentials_and_no_service(door: Door) -> None:
     answer = door.answer("GET", "/_lambent/health")
     assert (answer.status, answer.json) == (200, {"status": "running", "version": "0"})
-
-
-def test_other_kinds_of_connections_are_left_alone(door: Door) -> None:
-    async def nothing(*_: Any) -> Any:
-        raise AssertionError("nothing is to be read or sent")
-
-    asyncio.run(door.application({"type": "websocket"}, nothing, nothing))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from lambent.store import Documents, LogEvents, LogQuery, StoredEvent
 from lambent.store.log_groups import LogGroupKey, LogGroups
 from lambent.telemetry.logs import LogListener
 from lambent.testing import ManualClock, MemoryLogEvents, MemoryStore
+from samples import replace
 
 ORIGIN = Origin(
     environment_id="e-1",

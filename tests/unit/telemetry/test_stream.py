@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
 from lambent.domain.facts import EnvironmentStopped, Fact, LogLine, LogsDropped, Origin, Output
 from lambent.domain.function import FunctionKey
 from lambent.telemetry.stream import FactStream
+from samples import replace
 
 ORIGIN = Origin(
     environment_id="e-1",

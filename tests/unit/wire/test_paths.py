@@ -82,3 +82,10 @@ def test_literal_query_parameters_choose_the_most_demanding_template_that_they_s
     query: str, target: str
 ) -> None:
     assert TABLE.find("GET", "/layers", query) == (target, {})
+
+
+def test_a_path_leads_to_the_same_however_often_and_whatever_else_was_asked_for() -> None:
+    names = [f"f{number}" for number in range(5_000)] + ["x" * 2_000, "f0", "f0"]
+    for name in names:
+        assert TABLE.find("GET", f"/2015-03-31/functions/{name}", "") == ("get", {"FunctionName": name})
+        assert TABLE.find("GET", f"/2015-03-31/functions/{name}", "") == ("get", {"FunctionName": name})

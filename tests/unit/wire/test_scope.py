@@ -39,3 +39,12 @@ def test_an_access_key_id_may_hold_a_slash() -> None:
 )
 def test_what_claims_no_scope_has_none(authorization: str | None) -> None:
     assert credential_scope(_request(authorization=authorization, query="Action=X")) is None
+
+
+def test_long_and_short_credentials_are_read_alike_again_and_again() -> None:
+    for key in ("AKID", "x" * 10_000, "AKID"):
+        authorization = (
+            f"AWS4-HMAC-SHA256 Credential= {key}/20260102/eu-west-1/lambda/aws4_request , Signature=1"
+        )
+        for _ in range(2):
+            assert credential_scope(_request(authorization=authorization)) == (key, "eu-west-1", "lambda")

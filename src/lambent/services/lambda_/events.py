@@ -17,7 +17,6 @@ from lambent.domain.trace import RECURSION_ROUNDS_MAX, Trace, trace_of
 from lambent.errors import RecursiveInvocationException, ResourceNotFoundException
 from lambent.invoke.queue import Attempt
 from lambent.services import Members
-from lambent.services.lambda_.images import refuse_to_run_image
 from lambent.services.lambda_.names import Target, not_found, resolve
 from lambent.services.lambda_.payloads import check_payload_json, check_payload_size
 from lambent.services.lambda_.records import Records

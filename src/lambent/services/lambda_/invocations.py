@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Protocol
 
 from lambent.domain.call import Call
@@ -18,7 +20,12 @@ from lambent.errors import (
 from lambent.services import Members
 from lambent.services.lambda_.events import Accept, queued, refuse_recursion
 from lambent.services.lambda_.names import not_found, resolve
-from lambent.services.lambda_.payloads import check_payload_json, check_payload_size, decode_client_context
+from lambent.services.lambda_.payloads import (
+    check_payload_json,
+    check_payload_size,
+    decode_client_context,
+    is_plainly_json,
+)
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import check_invocable
 from lambent.services.lambda_.unserved import refuse_unserved
@@ -28,6 +35,7 @@ from lambent.services.lambda_.versions import invocable_version
 RESPONSE_HEADERS = "ResponseHeaders"
 """The member of a result whose texts become response headers; no model knows it."""
 TRACE_HEADER = "X-Amzn-Trace-Id"
+_TRACE_HEADER_LOWER = TRACE_HEADER.lower()
 _EMPTY_EVENT = b"{}"
 
 
@@ -115,7 +123,8 @@ class InvocationOperations:
         version = invocable_version(function, target, self._draw)
         header = parameters.get("ClientContext")
         client_context = decode_client_context(header) if header else None
-        await check_payload_json(payload)
+        if not is_plainly_json(payload):
+            await check_payload_json(payload)
         check_invocable(version)
         refuse_unserved(version, qualifier=target.qualifier, tenant_id=parameters.get("TenantId"))
         if "DurableExecutionName" in parameters:
@@ -124,7 +133,7 @@ class InvocationOperations:
             )
         if invocation_type == "DryRun":
             return {"StatusCode": 204}
-        trace = trace_of(call.headers.get(TRACE_HEADER.lower(), ""), at_s=call.at_s)
+        trace = trace_of(call.headers.get(_TRACE_HEADER_LOWER, ""), at_s=call.at_s)
         if invocation_type == "Event":
             event = queued(call, target, trace, client_context=client_context)
             await self._accept(event, payload)
@@ -153,6 +162,11 @@ def _check_request_id(call: Call) -> None:
         raise InvalidRequestContentException("The x-amzn-RequestId header must be a valid UUID.")
 
 
+@lru_cache(maxsize=4096)
+def _plain(amount: Decimal) -> str:
+    return f"{amount:f}"
+
+
 def _answer(
     parameters: Members, version: FunctionVersion, outcome: Outcome, trace: Trace
 ) -> Mapping[str, Any]:
@@ -160,8 +174,8 @@ def _answer(
     headers = {
         TRACE_HEADER: trace.for_caller,
         "x-lambent-billed-duration-ms": str(report.billed_duration_ms),
-        "x-lambent-gb-seconds": f"{report.gb_seconds:f}",
-        "x-lambent-price-usd": f"{report.price_usd:f}",
+        "x-lambent-gb-seconds": _plain(report.gb_seconds),
+        "x-lambent-price-usd": _plain(report.price_usd),
     }
     if report.cold_start_reason is not None:
         headers["x-lambent-cold-start-reason"] = report.cold_start_reason

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from lambent.domain.call import Call
 from lambent.domain.function import LATEST, FunctionKey
@@ -35,7 +36,7 @@ _ACTIONS = {"Invoke": "InvokeFunction", "InvokeWithResponseStream": "InvokeFunct
 """Actions in policies that are not called as the operation is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A function as a caller named it."""
 
@@ -43,7 +44,7 @@ class Target:
     qualifier: str | None
     """None: unqualified; else ``$LATEST``, a version number or an alias name."""
 
-    @property
+    @cached_property
     def arn(self) -> str:
         """The ARN, qualified when the caller gave a qualifier."""
         return self.key.qualified_arn(self.qualifier) if self.qualifier else self.key.arn
@@ -68,14 +69,15 @@ def resolve(call: Call, function_name: str, qualifier: str | None = None, *, ope
         AccessDeniedException: the ARN names another account, and no policy of the function admits the caller.
         InvalidParameterValueException: both qualifiers are given and differ.
     """
-    parts = _parts(function_name)
-    if parts["region"] and parts["region"] != call.region:
+    found = _read(function_name, qualifier, call.account, call.region)
+    if found is None:
+        raise _malformed(function_name)
+    target, derived = found
+    key = target.key
+    if key.region != call.region:
         raise ResourceNotFoundException(
-            f"Functions from '{parts['region']}' are not reachable in this region ('{call.region}')"
+            f"Functions from '{key.region}' are not reachable in this region ('{call.region}')"
         )
-    key = FunctionKey(account=parts["account"] or call.account, region=call.region, name=parts["name"])
-    derived = parts["qualifier"] or None
-    target = Target(key=key, qualifier=qualifier or derived)
     if key.account != call.account and operation == "CreateFunction":
         raise AccessDeniedException  # AWS gives no text here
     if key.account not in (call.account, call.admitted_account):
@@ -109,14 +111,8 @@ def resolve_latest(call: Call, function_name: str, *, operation: str) -> Target:
 
 def named(call: Call, function_name: str, qualifier: str | None = None) -> Target | None:
     """Return what a FunctionName parameter means, wherever that is; None when it has none of the four forms."""
-    match = _PARTS.fullmatch(function_name)
-    if match is None:
-        return None
-    parts = match.groupdict(default="")
-    key = FunctionKey(
-        account=parts["account"] or call.account, region=parts["region"] or call.region, name=parts["name"]
-    )
-    return Target(key=key, qualifier=qualifier or parts["qualifier"] or None)
+    found = _read(function_name, qualifier, call.account, call.region)
+    return found[0] if found is not None else None
 
 
 def resolve_new(call: Call, function_name: str) -> FunctionKey:
@@ -128,12 +124,12 @@ def resolve_new(call: Call, function_name: str) -> FunctionKey:
         ResourceNotFoundException: the ARN names another region.
         AccessDeniedException: the ARN names another account.
     """
-    parts = _parts(function_name)
+    match = _PARTS.fullmatch(function_name)
+    if match is None:
+        raise _malformed(function_name)
+    parts = match.groupdict(default="")
     if parts["qualifier"]:
-        raise ValidationException(
-            f"1 validation error detected: Value '{function_name}' at 'functionName' failed to satisfy "
-            f"constraint: Member must satisfy regular expression pattern: {PATTERN_TEXT}"
-        )
+        raise _malformed(function_name)
     if len(parts["name"]) > FUNCTION_NAME_MAX:
         raise InvalidParameterValueException(
             f"1 validation error detected: Value '{parts['name']}' at 'functionName' failed to satisfy "
@@ -152,11 +148,25 @@ def alias_not_found(arn: str) -> ResourceNotFoundException:
     return ResourceNotFoundException(f"Cannot find alias arn: {arn}")
 
 
-def _parts(function_name: str) -> dict[str, str]:
+# Callers name the same functions again and again. What a name means depends on nothing that changes.
+@lru_cache(maxsize=4096)
+def _read(
+    function_name: str, qualifier: str | None, account: str, region: str
+) -> tuple[Target, str | None] | None:
+    """Return what a name means to a caller of this account and region, and the qualifier inside the name."""
     match = _PARTS.fullmatch(function_name)
     if match is None:
-        raise ValidationException(
-            f"1 validation error detected: Value '{function_name}' at 'functionName' failed to satisfy "
-            f"constraint: Member must satisfy regular expression pattern: {PATTERN_TEXT}"
-        )
-    return match.groupdict(default="")
+        return None
+    parts = match.groupdict(default="")
+    key = FunctionKey(
+        account=parts["account"] or account, region=parts["region"] or region, name=parts["name"]
+    )
+    derived = parts["qualifier"] or None
+    return Target(key=key, qualifier=qualifier or derived), derived
+
+
+def _malformed(function_name: str) -> ValidationException:
+    return ValidationException(
+        f"1 validation error detected: Value '{function_name}' at 'functionName' failed to satisfy "
+        f"constraint: Member must satisfy regular expression pattern: {PATTERN_TEXT}"
+    )

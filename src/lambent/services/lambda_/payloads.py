@@ -46,7 +46,7 @@ async def check_payload_json(payload: bytes) -> None:
     Raises:
         InvalidRequestContentException: with the words of AWS's JSON parser about the first fault.
     """
-    if _is_plainly_json(payload):
+    if is_plainly_json(payload):
         return
     if len(payload) > _LONG_BYTES:
         fault = await asyncio.to_thread(find_json_fault, payload)
@@ -79,7 +79,8 @@ def decode_client_context(header: str) -> str:
     return text
 
 
-def _is_plainly_json(payload: bytes) -> bool:
+def is_plainly_json(payload: bytes) -> bool:
+    """Whether a payload is JSON without any doubt; a closer look may still find it good."""
     try:
         _RAW.decode(payload)
         if not payload.isascii():

@@ -61,7 +61,8 @@ class AccountUsage:
         Reserved concurrency counts against it, and so does the provisioned concurrency of functions without
         a reservation (AWS page "Configuring provisioned concurrency for a function").
         """
-        return max(0, self.account_concurrency - self._set_aside[account, region])
+        # `get`: a Counter asks Python for what it does not have.
+        return max(0, self.account_concurrency - self._set_aside.get((account, region), 0))
 
 
 def set_aside(function: Function) -> int:
@@ -78,6 +79,8 @@ def total_provisioned(function: Function) -> int:
 
 def provisioned_of(function: Function, number: str) -> int:
     """Return the provisioned concurrency of a version, its own and that of aliases that point to it."""
+    if not function.provisioned:
+        return 0
     return sum(
         config.requested
         for qualifier, config in function.provisioned.items()

@@ -90,10 +90,10 @@ class RestJson:
         if query:
             literals = {name for name, _ in text_values.query_pairs(uri.partition("?")[2])}
             yield _query_place(query, literals)
+        if headers := {name: member for name, member in members.items() if member.location == "header"}:
+            yield _header_place(headers)
         for name, member in members.items():
-            if member.location == "header":
-                yield _header_place(name, member)
-            elif member.location == "headers":
+            if member.location == "headers":
                 yield _header_map_place(name, member)
         if shape.payload is not None:
             yield self._payload_place(shape.payload, members[shape.payload])
@@ -166,15 +166,23 @@ def _query_reader(member: Shape) -> text_values.ReadText:
     return text_values.reader(member.element if member.type == "list" else member)
 
 
-def _header_place(name: str, member: Shape) -> Place:
-    header = (member.location_name or name).lower()
-    read = _header_list_reader(member.element) if member.type == "list" else text_values.reader(member)
+def _header_place(members: Mapping[str, Shape]) -> Place:
+    plan = [
+        ((member.location_name or name).lower(), name, _header_reader(member))
+        for name, member in members.items()
+    ]
 
     def place(request: HttpRequest, path_params: Mapping[str, str], into: dict[str, Any]) -> None:
-        if (text := request.headers.get(header)) is not None:
-            into[name] = read(text)
+        headers = request.headers
+        for header, name, read in plan:
+            if header in headers:
+                into[name] = read(headers[header])
 
     return place
+
+
+def _header_reader(member: Shape) -> Callable[[str], Any]:
+    return _header_list_reader(member.element) if member.type == "list" else text_values.reader(member)
 
 
 def _header_list_reader(element: Shape) -> Callable[[str], list[Any]]:
@@ -289,7 +297,7 @@ class _Results:
             if payload and not self._is_bytes
             else encoders.members(output.name, body)
         )
-        self._elsewhere = {*self._headers, self._status_member, self._payload} - {None}
+        self._elsewhere = frozenset({*self._headers, self._status_member, self._payload} - {None})
 
     def serialize(self, result: Mapping[str, Any], request_id: str) -> HttpResponse:
         status = self._status
@@ -323,5 +331,6 @@ class _Results:
         return encode_body(self._encode(payload))
 
     def _refuse_unknown(self, result: Mapping[str, Any]) -> None:
-        if unknown := result.keys() - self._elsewhere:
-            raise TypeError(f"{self._owner} has no member {min(unknown)!r}")
+        for name in result:
+            if name not in self._elsewhere:
+                raise TypeError(f"{self._owner} has no member {name!r}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +18,7 @@ from lambent.errors import (
     ServiceError,
 )
 from lambent.services.lambda_ import RESPONSE_HEADERS
-from samples import report
+from samples import replace, report
 from unit.services.lambda_.world import ARN, NAME, World, a_call, story
 
 

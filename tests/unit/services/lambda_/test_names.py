@@ -101,3 +101,13 @@ def test_what_is_no_name_is_refused_with_the_pattern(given: str) -> None:
 def test_a_new_function_has_no_qualifier() -> None:
     with pytest.raises(ValidationException):
         resolve_new(a_call(), "echo:$LATEST")
+
+
+def test_the_same_name_is_another_function_for_another_caller() -> None:
+    for account, region in (
+        (ACCOUNT, "us-east-1"),
+        ("123456789012", "us-east-1"),
+        (ACCOUNT, "eu-west-1"),
+    ) * 2:
+        target = resolve(a_call(account=account, region=region), "echo", operation="Invoke")
+        assert (target.key.account, target.key.region) == (account, region)

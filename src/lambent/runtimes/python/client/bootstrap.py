@@ -15,6 +15,7 @@ import lambda_context
 import lambda_log
 
 VERSION_PATH = "/2018-06-01/runtime"
+_READ_BYTES = 16384
 INIT_ERROR_EXIT_STATUS = 1
 BEFORE_SNAPSHOT_ERROR_EXIT_STATUS = 64
 AFTER_RESTORE_ERROR_EXIT_STATUS = 65
@@ -31,6 +32,16 @@ class Fault(Exception):
         self.stack_trace = stack_trace or []
 
 
+def request(method, path, headers, body):
+    """Return the bytes of a request to the Runtime API."""
+    head = "%s %s%s HTTP/1.1\r\nHost: runtime\r\n" % (method, VERSION_PATH, path)
+    if method != "GET":
+        head += "Content-Length: %d\r\n" % len(body)
+    for item in headers:
+        head += "%s: %s\r\n" % item
+    return (head + "\r\n").encode("latin-1", "replace") + body
+
+
 class Channel:
     """HTTP/1.1 over the inherited socket: the few forms of it that the Runtime API uses."""
 
@@ -39,27 +50,17 @@ class Channel:
         self._buffer = b""
 
     def send(self, *requests):
-        """Send requests in one write where the kernel allows it. A request is (method, path, headers, body)."""
-        parts = []
-        for method, path, headers, body in requests:
-            head = "%s %s%s HTTP/1.1\r\nHost: runtime\r\nContent-Length: %d\r\n" % (
-                method,
-                VERSION_PATH,
-                path,
-                len(body),
-            )
-            head += "".join("%s: %s\r\n" % item for item in headers)
-            parts.append(head.encode("latin-1", "replace") + b"\r\n")
-            parts.append(body)
-        rest = memoryview(b"".join(parts))
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        """Send requests, made by `request`, in one write where the kernel allows it."""
+        content = b"".join(requests)
+        written = os.write(self._descriptor, content)
+        while written < len(content):
+            written += os.write(self._descriptor, memoryview(content)[written:])
 
     def receive(self):
         """Return (status, headers by lower-case name, body) of the next response."""
         end = self._buffer.find(b"\r\n\r\n")
         while end < 0:
-            self._fill(65536)
+            self._fill(_READ_BYTES)
             end = self._buffer.find(b"\r\n\r\n")
         lines = self._buffer[:end].decode("latin-1").split("\r\n")
         headers = {}
@@ -78,7 +79,7 @@ class Channel:
         return Channel(self._descriptor)
 
     def _fill(self, wanted):
-        chunk = os.read(self._descriptor, max(wanted, 65536))
+        chunk = os.read(self._descriptor, max(wanted, _READ_BYTES))
         if not chunk:
             # The platform has gone: there is nobody to report to.
             os._exit(0)
@@ -221,7 +222,9 @@ def fail_init(channel, error):
     payload = describe(error, "")
     lambda_log.warn_of_failed_init()
     lambda_log.write_error(payload, to_json)
-    channel.send(("POST", "/init/error", _error_headers(payload, error), to_json(payload).encode("utf-8")))
+    channel.send(
+        request("POST", "/init/error", _error_headers(payload, error), to_json(payload).encode("utf-8"))
+    )
     channel.receive()
     sys.exit(INIT_ERROR_EXIT_STATUS)
 
@@ -231,7 +234,7 @@ def fail_hook(channel, error, path, error_type, exit_status):
     payload = describe(error, "")
     payload["errorType"] = error_type
     lambda_log.write_error(payload, to_json)
-    channel.send(("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8")))
+    channel.send(request("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8")))
     channel.receive()
     sys.exit(exit_status)
 
@@ -258,7 +261,7 @@ def pass_snapshot(channel):
         fail_hook(
             channel, error, "/init/error", "Runtime.BeforeSnapshotError", BEFORE_SNAPSHOT_ERROR_EXIT_STATUS
         )
-    channel.send(("GET", "/restore/next", [], b""))
+    channel.send(request("GET", "/restore/next", (), b""))
     copy = globals().get("copy_this_process")
     if copy is None:
         channel.receive()
@@ -304,13 +307,13 @@ def run_one(handler, headers, body):
         payload = describe(error, request_id)
         lambda_log.write_error(payload, to_json)
         path = "/invocation/%s/error" % request_id
-        return ("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8"))
-    return ("POST", "/invocation/%s/response" % request_id, [("Content-Type", content_type)], result)
+        return request("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8"))
+    return request("POST", "/invocation/%s/response" % request_id, (("Content-Type", content_type),), result)
 
 
 def serve(channel, handler):
     """Answer invocations until the platform closes the socket."""
-    next_request = ("GET", "/invocation/next", [], b"")
+    next_request = request("GET", "/invocation/next", (), b"")
     channel.send(next_request)
     while True:
         _, headers, body = channel.receive()

@@ -8,6 +8,13 @@ import os
 import sys
 import time
 
+_VARIABLES = (
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+)
 _W3C_FIELDS = ("traceparent", "tracestate", "baggage")
 
 
@@ -45,17 +52,30 @@ class ClientContext(_Attributes):
     __slots__ = ("custom", "env", "client")
 
 
+_known = None
+
+
+def _environment():
+    """Return what is the same for all invocations here; asked for at the first, because before it this may be
+    a zygote or a template, which have no log stream of their own."""
+    global _known
+    if _known is None:
+        _known = tuple(map(os.environ.get, _VARIABLES))
+    return _known
+
+
 class LambdaContext(object):
     """Facts about the invocation, the function and the execution environment."""
 
     def __init__(self, headers, client_context, identity):
-        environment = os.environ.get
         self.aws_request_id = headers["lambda-runtime-aws-request-id"]
-        self.log_group_name = environment("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = environment("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.function_name = environment("AWS_LAMBDA_FUNCTION_NAME")
-        self.memory_limit_in_mb = environment("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.function_version = environment("AWS_LAMBDA_FUNCTION_VERSION")
+        (
+            self.log_group_name,
+            self.log_stream_name,
+            self.function_name,
+            self.memory_limit_in_mb,
+            self.function_version,
+        ) = _environment()
         self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
         self._w3c = {}
