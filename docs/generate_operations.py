@@ -58,7 +58,7 @@ NOTES: Mapping[tuple[str, str], str] = {
     "tenants and durability are kept, and such functions are not run; `CapacityProviderConfig`, "
     "`AcceleratorConfig`, `RuntimeConfig` are refused, `PublishTo` answers `NotImplemented`; whether subnets, "
     "security groups, keys, file systems and queues exist is not asked",
-    ("lambda", "CreateFunctionUrlConfig"): "kept and shown; the address is not served yet",
+    ("lambda", "CreateFunctionUrlConfig"): "`RESPONSE_STREAM` answers when the function has ended",
     ("lambda", "DeleteDurableExecution"): _NO_EXECUTION,
     ("lambda", "GetAccountSettings"): "the concurrency is the setting `account_concurrency`",
     ("lambda", "GetDurableExecution"): _NO_EXECUTION,

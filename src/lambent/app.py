@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -38,6 +39,7 @@ from lambent.gateway.authorization import Authorization
 from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
+from lambent.gateway.urls import FunctionUrls
 from lambent.invoke.budget import MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
@@ -63,6 +65,7 @@ from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
+from lambent.store.function_urls import find_url_owner
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
 from lambent.store.message_queues import MessageQueues
@@ -215,14 +218,19 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         stack.push_async_callback(lambda_.close)
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
         stack.push_async_callback(sqs.close)
-        endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"
         server = Running(
-            endpoint_url=endpoint_url,
+            endpoint_url=f"http://{_host_in_url(settings.server.host)}:{port}",
             settings=settings,
             sandbox=sandbox,
             runtimes=runtimes,
             started_in_s=0.0,
             root_key_path=str(data.root_key) if settings.server.auth == "iam" else None,
+        )
+        authentication = _authentication(settings, identities, data, machine_clock)
+        authorization = Authorization(
+            identities=identities,
+            find_resource=lambda_.resources.find,
+            is_enforced=settings.server.auth == "iam",
         )
         dispatch = Dispatch(
             apis={
@@ -236,15 +244,21 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
                 "sqs": sqs.operations,
             },
-            authentication=_authentication(settings, identities, data, machine_clock),
+            authentication=authentication,
             own_paths=OwnPaths(
                 describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
             ),
             clock=clock,
-            authorization=Authorization(
-                identities=identities,
-                find_resource=lambda_.resources.find,
-                is_enforced=settings.server.auth == "iam",
+            authorization=authorization,
+            function_urls=FunctionUrls(
+                find_owner=partial(find_url_owner, documents),
+                get_function=functions.get,
+                prepare=lambda_.events.prepare,
+                invoke=invoker.invoke,
+                authenticate=authentication.authenticate,
+                authorization=authorization,
+                clock=clock,
+                domain=settings.server.domain,
             ),
         )
         http = HttpServer(dispatch, listening, drain_timeout_s=settings.server.drain_timeout_s)

@@ -61,6 +61,11 @@ class ServerSettings:
     drain_timeout_s: float = _setting(
         30.0, "How long a stopping server waits for running invocations, in seconds.", minimum=0
     )
+    domain: str = _setting(
+        "localhost",
+        "What the hosts of function URLs end with: `<id>.lambda-url.<region>.<domain>`.",
+        form=(r"[a-z0-9-]+(\.[a-z0-9-]+)*", "a domain such as localhost"),
+    )
     clock: str = _setting(
         "system",
         "`virtual`: time can be advanced by `POST /_lambent/clock`, so that a test need not wait for retries, "

@@ -5,6 +5,7 @@ How often the server is killed is ``LAMBENT_KILLS`` (`make kills` takes a hundre
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -116,18 +117,18 @@ def test_every_acknowledged_event_runs_however_often_the_server_is_killed(
 
 def send_until_killed(server: Server, prefix: str, acknowledged: list[str]) -> None:
     """Send events over one connection, without a client's retries, until the server is gone."""
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     headers = {"X-Amz-Invocation-Type": "Event"}
-    for number in itertools.count():
-        name = f"{prefix}-{number}"
-        try:
-            connection.request("POST", "/2015-03-31/functions/f/invocations", json.dumps(name), headers)
-            answer = connection.getresponse()
-            answer.read()
-        except (OSError, HTTPException):
-            return
-        assert answer.status == 202
-        acknowledged.append(name)
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)) as connection:
+        for number in itertools.count():
+            name = f"{prefix}-{number}"
+            try:
+                connection.request("POST", "/2015-03-31/functions/f/invocations", json.dumps(name), headers)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, HTTPException):
+                return
+            assert answer.status == 202
+            acknowledged.append(name)
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""`lambent list` and `lambent delete`."""
+"""`lambent list`, `lambent url` and `lambent delete`."""
 
 from __future__ import annotations
 
@@ -76,6 +76,37 @@ def _table(functions: Sequence[dict[str, Any]], states: Sequence[str]) -> Any:
             str(function["LastModified"])[:19].replace("T", " "),
         )
     return table
+
+
+def url(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Function whose address to print.")],
+    *,
+    qualifier: Annotated[str | None, typer.Option("--qualifier", "-q", help="An alias.")] = None,
+    create: Annotated[
+        bool, typer.Option("--create", help="Give it an address that everybody may use, if it has none.")
+    ] = False,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    aws: AwsOption = False,
+) -> None:
+    """Print the URL of a function."""
+    client = connect(context, endpoint, region, aws).client("lambda")
+    named = {"FunctionName": name, **({"Qualifier": qualifier} if qualifier else {})}
+    try:
+        found = client.get_function_url_config(**named)
+    except client.exceptions.ResourceNotFoundException:
+        if not create:
+            raise
+        found = client.create_function_url_config(AuthType="NONE", **named)
+        client.add_permission(
+            StatementId="FunctionURLAllowPublicAccess",
+            Action="lambda:InvokeFunctionUrl",
+            Principal="*",
+            FunctionUrlAuthType="NONE",
+            **named,
+        )
+    typer.echo(found["FunctionUrl"])
 
 
 def delete(

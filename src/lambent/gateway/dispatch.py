@@ -17,6 +17,7 @@ from lambent.gateway import connection
 from lambent.gateway.auth import Caller
 from lambent.gateway.authorization import Asked, Authorization
 from lambent.gateway.own import OwnPaths
+from lambent.gateway.urls import FunctionUrls
 from lambent.services import OperationMethod
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.model import Api
@@ -52,6 +53,7 @@ class Dispatch:
         own_paths: OwnPaths,
         clock: Clock,
         authorization: Authorization | None = None,
+        function_urls: FunctionUrls | None = None,
     ) -> None:
         """Make the application.
 
@@ -62,7 +64,9 @@ class Dispatch:
             own_paths: answers what lies under ``/_lambent``.
             clock: the time.
             authorization: says who may do what; None: everybody everything that services allow by themselves.
+            function_urls: answers at the addresses of functions; None: there are none.
         """
+        self._function_urls = function_urls
         self._authorization = authorization
         self._router = Router(list(apis.values()))
         self._apis = list(apis.values())
@@ -74,6 +78,9 @@ class Dispatch:
 
     def answer(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse]:
         """Return the answer to any request."""
+        urls = self._function_urls
+        if urls is not None and (place := urls.place_of(request)) is not None:
+            return urls.answer(request, place)
         if request.path.startswith("/_lambent/"):
             return self._own_paths.answer(request)
         return self._answer(request)

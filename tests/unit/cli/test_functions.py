@@ -83,3 +83,12 @@ def test_a_function_that_is_not_there_cannot_be_deleted(ask: Run, aws: StandIn) 
     ran = ask("delete", "gone", "--yes")
     assert ran.code == 1
     assert "ResourceNotFoundException" in ran.err
+
+
+URL = "/2021-10-31/functions/one/url"
+ADDRESS = "http://abc.lambda-url.us-east-1.localhost:4566/"
+
+
+def test_the_address_of_a_function_is_printed(ask: Run, aws: StandIn) -> None:
+    aws.on("GET", URL, {"FunctionUrl": ADDRESS})
+    assert ask("url", "one").out.decode() == f"{ADDRESS}\n"
