@@ -470,6 +470,15 @@ async def test_the_tmp_directory_outlives_the_sandbox(bench: Bench) -> None:
 
 
 @story
+async def test_nothing_is_mounted_where_it_would_outlive_the_server(bench: Bench) -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    tmp = await bench.sandbox.make_tmp(1 << 24)
+    during = Path("/proc/self/mountinfo").read_text()
+    await tmp.close()
+    assert during == before
+
+
+@story
 async def test_a_tmp_is_made_empty_kept_between_commands_copied_and_removed(bench: Bench) -> None:
     tmp = await bench.sandbox.make_tmp(16 << 20)
 

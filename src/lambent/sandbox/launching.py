@@ -47,7 +47,13 @@ class Launching(ABC):
         self._network = network
         self._root = root
         self._spawner = Spawner(mode)
-        self._tmps = Tmps(run_dir=run_dir, spawner=self._spawner, ahead=tmps, usual_bytes=tmp_bytes)
+        self._tmps = Tmps(
+            run_dir=run_dir,
+            spawner=self._spawner,
+            may_mount=mode == "walls",
+            ahead=tmps,
+            usual_bytes=tmp_bytes,
+        )
         self._nat: Nat | None = None
         self._is_open = False
         self._opening = asyncio.Lock()

@@ -73,17 +73,22 @@ class DirectoryTmp:
 class Tmps:
     """Every `Tmp` of one sandbox room."""
 
-    def __init__(self, *, run_dir: Path, spawner: Spawner, ahead: int = 0, usual_bytes: int = 0) -> None:
+    def __init__(
+        self, *, run_dir: Path, spawner: Spawner, may_mount: bool, ahead: int = 0, usual_bytes: int = 0
+    ) -> None:
         """Prepare.
 
         Args:
             run_dir: where they lie; removed with everything in it by whoever owns that.
             spawner: forks who mounts them.
+            may_mount: whether the spawner has a mount namespace of its own. In the host's, what is mounted would
+                outlive a killed server.
             ahead: how many to keep ready.
             usual_bytes: the size of those.
         """
         self._directory = run_dir / "tmp"
         self._spawner = spawner
+        self._may_mount = may_mount
         self._ahead = ahead
         self._usual_bytes = usual_bytes
         self._numbers = itertools.count(1)
@@ -111,6 +116,8 @@ class Tmps:
             return
         self._is_open = True
         self._directory.mkdir(parents=True, exist_ok=True)
+        if not self._may_mount:
+            return
         if self._spawner.is_root:
             await self._open_images()
         elif memory_is_limited:
