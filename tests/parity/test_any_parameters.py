@@ -92,28 +92,9 @@ class Door:
 
     async def ask(self, request: HttpRequest) -> tuple[int, bytes]:
         """Send a request, and return status and body of the answer once all work has come to rest."""
-        scope = {
-            "type": "http",
-            "method": request.method,
-            "scheme": "http",
-            "raw_path": request.path.encode("latin-1"),
-            "query_string": request.query.encode("latin-1"),
-            "headers": [
-                (name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()
-            ],
-            "server": ("127.0.0.1", 4566),
-        }
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": request.body, "more_body": False}
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        await self._application(scope, receive, send)
+        answer = await self._application.answer(request)
         await self.settle()
-        return sent[0]["status"], sent[1]["body"]
+        return answer.status, answer.body
 
     async def settle(self) -> None:
         """Wait until nothing goes on in the background."""

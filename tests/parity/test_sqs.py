@@ -429,6 +429,9 @@ def test_a_slow_move_can_be_cancelled_and_only_one_runs_at_a_time(sqs: Any, make
     code, _ = refusal(sqs.start_message_move_task, **options)
     assert code == "AWS.SimpleQueueService.UnsupportedOperation"
     assert bodies(sqs, other, WaitTimeSeconds=10) == ["1"]
+    # The message is there a moment before the task says so.
+    until(lambda: sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"],
+          lambda tasks: tasks[0].get("ApproximateNumberOfMessagesMoved", 0) >= 1)  # fmt: skip
     assert sqs.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"] >= 1
     (task,) = sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"]
     assert task["Status"] == "CANCELLED"
