@@ -111,11 +111,25 @@ def cold_starts(bench: Bench) -> list[Figure]:
 
 
 def cold_starts_without_stems(bench: Bench) -> list[Figure]:
-    """The same of a server that keeps no sandboxes ready, so that each environment starts an interpreter."""
+    """The same when another has just taken the sandbox that was ready, and when there are none to begin with."""
+    count = bench.effort.cold_starts // 2
+    figures: list[Figure] = []
+    with Lambent(bench.new_directory("one-stem"), "--stems", "1") as lambent:
+        for name in ("before", "cold"):
+            lambent.create(name, HELLO)
+        taking = lambent.invoke_target("before")
+
+        def take_the_ready_one(turn: int) -> None:
+            lambent.reconfigure("before", turn)
+            time.sleep(SETTLE_S)
+            load.once(taking)
+
+        words = "cold start, hello, no stem ready"
+        figures.append(_cold(bench, lambent, "cold", None, count, 0, words, just_before=take_the_ready_one))
     with Lambent(bench.new_directory("stemless"), "--stems", "0") as lambent:
         lambent.create("cold", HELLO)
-        words = "cold start, hello, no stem ready"
-        return [_cold(bench, lambent, "cold", None, bench.effort.cold_starts // 2, 0, words)]
+        figures.append(_cold(bench, lambent, "cold", None, count, 0, "cold start, hello, stems = 0"))
+    return figures
 
 
 def bursts(bench: Bench) -> list[Figure]:
@@ -185,13 +199,22 @@ GROUPS: tuple[Group, ...] = (
 
 
 def _cold(
-    bench: Bench, lambent: Lambent, name: str, source: str | None, count: int, peer_count: int, words: str
+    bench: Bench,
+    lambent: Lambent,
+    name: str,
+    source: str | None,
+    count: int,
+    peer_count: int,
+    words: str,
+    *,
+    just_before: Callable[[int], None] = lambda _: None,
 ) -> Figure:
     found: dict[str, list[float]] = {LAMBENT: [], RIE: []}
     target = lambent.invoke_target(name)
     for turn in range(count):
         lambent.reconfigure(name, turn)
         time.sleep(SETTLE_S)
+        just_before(turn)
         latency_s, answer = load.once(target)
         if answer.header("x-lambent-cold-start-reason") is None:
             raise LoadFailed(f"the invocation of {name} was no cold start")

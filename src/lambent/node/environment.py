@@ -49,7 +49,7 @@ from lambent.sandbox import SandboxError
 _log = logging.getLogger(__name__)
 _MB = 1024 * 1024
 _QUICK_MS = 20.0
-_MEMORY_READ_PAUSE_S = 0.05
+_MEMORY_READ_PAUSE_S = 0.2
 
 
 class State(Enum):
