@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 
 from harness import ACCOUNT, REGION, Server, create
 
-KILLS = int(os.environ.get("LAMBENT_KILLS", "6"))
+KILLS = int(os.environ.get("LAMBENT_KILLS", "4"))
 CALLERS = 4
 PATIENCE_S = 60
 ECHO = "def handler(event, context):\n    return event\n"
