@@ -122,9 +122,9 @@ class SandboxSettings:
     network: str = _setting(
         "auto",
         "`nat`: functions reach the outside by IPv4 in the machine's name, and neither the machine itself nor each "
-        "other (needs root). `none`: functions reach Lambent's own endpoint and nothing else. `auto`: `nat` where "
-        "it is possible, else `none`; the start says which. `host`: functions share the machine's network, its "
-        "loopback included (no wall).",
+        "other (needs root, or the program pasta of the package passt). `none`: functions reach Lambent's own "
+        "endpoint and nothing else. `auto`: `nat` where it is possible, else `none`; the start says which. "
+        "`host`: functions share the machine's network, its loopback included (no wall).",
         choices=("auto", "nat", "none", "host"),
     )
     stems: int = _setting(

@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -50,6 +51,7 @@ GATEWAY, MACHINE = "203.0.113.1", "203.0.113.2"
 NEIGHBOUR, NEIGHBOURS_GATEWAY = "10.77.0.2", "10.77.0.1"
 PORT = 8080
 FIRST_SANDBOX, FIRST_GATEWAY = "169.254.192.2", "169.254.192.1"
+ORDINARY_ID = 12345
 API = "169.254.100.1"
 PATIENCE_S, SHORT_PATIENCE_S = 20.0, 1.0
 
@@ -442,6 +444,104 @@ async def firewalled() -> dict[str, Any]:
         return {"reached": reached, "promise": here.network_promise().how, "during": world.traces()}
 
 
+async def ordinary() -> dict[str, Any]:
+    """Everything a sandbox of an ordinary user might try to reach, with pasta on the machine."""
+    world = World()
+    neighbour = world.add_neighbour()
+    become_ordinary()
+    far = {"far": tcp(FAR, patience_s=PATIENCE_S)}
+    async with room("auto") as here:
+        other = await here.listening()
+        targets = far | {
+            "datagram": ("udp", GATEWAY, PORT, "", PATIENCE_S),
+            "loopback": tcp("127.0.0.1"),
+            "machine": tcp(MACHINE),
+            "machine's other address": tcp(NEIGHBOURS_GATEWAY),
+            "neighbour": tcp(NEIGHBOUR),
+            "machine's end": tcp(FIRST_GATEWAY),
+            "pasta's end": tcp("169.254.191.1"),
+            "sandbox": tcp(FIRST_SANDBOX),
+            "metadata": tcp(METADATA),
+        }
+        found = {
+            "promise": [here.network_promise().enforced, here.network_promise().how],
+            "machine reaches neighbour": reach(tcp(NEIGHBOUR, patience_s=PATIENCE_S)),
+            "reached": await here.reach_all(targets, listen=((API, 9001),)),
+            "IPv6 addresses": await here.interfaces_with_ipv6(),
+            "during": len(pastas()),
+        }
+        await other.close()
+        (first,) = pastas()
+        os.kill(first, signal.SIGKILL)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while (again := await here.reach_all(far))["far"][:3] != "the" and time.monotonic() < deadline_s:
+            pass
+        found["with another pasta"] = again | {"is another": pastas() != [first]}
+    async with room("nat", CopyingSandbox) as here:
+        found["copy"] = await here.reach_all(far | {"machine": tcp(MACHINE)})
+    neighbour.communicate()
+    return found | {"after": len(pastas())}
+
+
+def ordinary_killed() -> dict[str, Any]:
+    """An ordinary user's server that is killed while a sandbox runs."""
+    World()
+    become_ordinary()
+    linux.become_subreaper()
+    program = [sys.executable, "-B", "-m", "security.outside", "server"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        during = len(pastas())
+        server.kill()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    return {"during": during, "after": len(pastas())}
+
+
+async def broken() -> dict[str, Any]:
+    """An ordinary user on a machine with a pasta that does not work."""
+    World()
+    become_ordinary()
+    with tempfile.TemporaryDirectory(prefix="lambent-broken-") as directory:
+        burn_pasta(directory)
+        return await unprivileged()
+
+
+def burn_pasta(directory: str) -> None:
+    """Put a program before pasta that fails."""
+    program = Path(directory, "pasta")
+    program.write_text("#!/bin/sh\necho 'It has burnt.' >&2\nexit 1\n")
+    program.chmod(0o755)
+    os.environ["PATH"] = f"{directory}:{os.environ['PATH']}"
+
+
+def become_ordinary() -> None:
+    """Be an ordinary user from now on, on a machine where everybody may make network interfaces of their own."""
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("tmpfs", "/dev/net", "tmpfs", linux.MS_NOSUID)
+    os.mknod("/dev/net/tun", stat.S_IFCHR | 0o666, os.makedev(10, 200))
+    Path("/dev/net/tun").chmod(0o666)
+    os.setgroups([])
+    os.setresgid(ORDINARY_ID, ORDINARY_ID, ORDINARY_ID)
+    os.setresuid(ORDINARY_ID, ORDINARY_ID, ORDINARY_ID)
+    linux.permit_inspection()
+
+
+def pastas() -> list[int]:
+    """The processes of that name in this network."""
+    found: list[int] = []
+    here = Path("/proc/self/ns/net").stat().st_ino
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name = (process / "cmdline").read_bytes().partition(b"\0")[0]
+            if name.endswith(b"/pasta") and (process / "ns/net").stat().st_ino == here:
+                found.append(int(process.name))
+    return found
+
+
 async def unprivileged() -> dict[str, Any]:
     """What an ordinary user gets."""
     async with room("auto") as here:
@@ -467,7 +567,7 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
     scenario.__name__: scenario
     for scenario in (
         *(walls, copies, no_network, many, left_over, two_servers, killed, server, spawner_dies),
-        *(neighbours, router, neighbour, firewalled, unprivileged, alone),
+        *(neighbours, router, neighbour, firewalled, unprivileged, alone, ordinary, ordinary_killed, broken),
     )
 }
 

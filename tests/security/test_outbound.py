@@ -19,7 +19,8 @@ import pytest
 
 from security import outside
 
-ORDINARY_UID = 12345
+ORDINARY_UID = outside.ORDINARY_ID
+ORDINARY_PATH = "/usr/bin:/bin"
 SYSTEM_PYTHON = "/usr/bin/python3"
 ROOT = Path(__file__).parents[2]
 WHERE = {"PYTHONPATH": f"{ROOT}/src:{ROOT}/tests"}
@@ -173,21 +174,90 @@ def test_a_machine_without_a_way_out_says_so_and_goes_without() -> None:
     assert found["reached"] == {"far": "ENETUNREACH"}
 
 
-def test_an_ordinary_user_gets_no_way_out_and_is_told() -> None:
+@cache
+def played_by_ordinary_user(scenario: str) -> dict[str, Any]:
+    """What a scenario has found that becomes an ordinary user, once its machine is there."""
+    require_system_python()
+    if not shutil.which("pasta", path=ORDINARY_PATH):
+        pytest.skip("pasta is not installed (Debian's package passt)")
+    command = [SYSTEM_PYTHON, "-B", "-m", "security.outside", scenario]
+    return found_by(run(command, WHERE | {"PATH": ORDINARY_PATH}))
+
+
+def require_system_python() -> None:
     if os.geteuid() != 0:
         pytest.skip("this test is root, who becomes an ordinary user")
     version = [SYSTEM_PYTHON, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
     if not shutil.which(SYSTEM_PYTHON) or subprocess.run(version, check=False).returncode:
         pytest.skip(f"{SYSTEM_PYTHON} is missing or older than 3.11")
-    command = [SYSTEM_PYTHON, "-B", "-m", "security.outside", "unprivileged"]
-    user: dict[str, Any] = {"user": ORDINARY_UID, "group": ORDINARY_UID, "extra_groups": []}
-    done = run(command, WHERE | {"PATH": "/usr/bin:/bin"}, **user)
-    if any(reason in done.stderr for reason in ("PermissionError", "No module named", "spawner_namespaces")):
+
+
+def found_by(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    lacks = "PermissionError", "No module named", "spawner_namespaces", *_LACKS
+    if done.returncode and any(reason in done.stderr for reason in lacks):
         pytest.skip(f"an ordinary user cannot run sandboxes here: {done.stderr[-200:]}")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    reason = "the server may not set up networks here (CAP_NET_ADMIN)"
-    assert found == {
+    return json.loads(done.stdout)
+
+
+def test_an_ordinary_users_function_reaches_the_outside_by_pasta() -> None:
+    found = played_by_ordinary_user("ordinary")
+    assert found["promise"][0]
+    assert found["promise"][1].startswith("network namespace; the outside by pasta (/")
+    assert found["reached"]["far"] == found["reached"]["datagram"] == SEES_MACHINE
+
+
+@pytest.mark.parametrize("name", ["machine", "machine's other address", "machine's end", "pasta's end"])
+def test_services_of_an_ordinary_users_machine_are_out_of_reach(name: str) -> None:
+    """Though pasta, an ordinary process of the machine, could reach each."""
+    assert played_by_ordinary_user("ordinary")["reached"][name] == "silence"
+
+
+def test_an_ordinary_users_functions_have_a_loopback_of_their_own() -> None:
+    found = played_by_ordinary_user("ordinary")
+    assert found["reached"]["loopback"] == "ECONNREFUSED"
+    assert set(found["IPv6 addresses"]) <= {"lo"}
+
+
+@pytest.mark.parametrize("name", ["sandbox", "metadata", "neighbour"])
+def test_what_is_near_an_ordinary_user_is_out_of_reach(name: str) -> None:
+    found = played_by_ordinary_user("ordinary")
+    assert found["machine reaches neighbour"] == f"the neighbour sees {outside.NEIGHBOURS_GATEWAY}"
+    assert found["reached"][name] == "silence"
+
+
+def test_an_ordinary_users_copies_get_out_and_stay_away_from_the_machine() -> None:
+    assert played_by_ordinary_user("ordinary")["copy"] == {"far": SEES_MACHINE, "machine": "silence"}
+
+
+def test_pasta_is_one_process_that_is_replaced_when_it_dies() -> None:
+    found = played_by_ordinary_user("ordinary")
+    assert found["during"] == 1
+    assert found["with another pasta"] == {"far": SEES_MACHINE, "is another": True}
+
+
+def test_no_pasta_is_left_of_a_server_however_it_ends() -> None:
+    assert played_by_ordinary_user("ordinary")["after"] == 0
+    assert played_by_ordinary_user("ordinary_killed") == {"during": 1, "after": 0}
+
+
+def test_an_ordinary_user_goes_without_a_pasta_that_fails_and_is_told() -> None:
+    assert played_by_ordinary_user("broken") == no_way_out("pasta fails: It has burnt.")
+
+
+def test_an_ordinary_user_without_pasta_gets_no_way_out_and_is_told() -> None:
+    require_system_python()
+    command = [SYSTEM_PYTHON, "-B", "-m", "security.outside", "unprivileged"]
+    user: dict[str, Any] = {"user": ORDINARY_UID, "group": ORDINARY_UID, "extra_groups": []}
+    found = found_by(run(command, WHERE | {"PATH": "/nowhere"}, **user))
+    reason = (
+        "the server may not set up networks here (CAP_NET_ADMIN), and pasta, which could, is not installed"
+    )
+    assert found == no_way_out(f"{reason} (package passt)")
+
+
+def no_way_out(reason: str) -> dict[str, Any]:
+    return {
         "promise": [True, f"network namespace with a loopback only (no way out: {reason})"],
         "reached": {"far": "ENETUNREACH"},
         "asked for": f"network = nat: {reason}",

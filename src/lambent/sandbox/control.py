@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from lambent.sandbox import SandboxError
 from lambent.sandbox.order import parse_report
@@ -29,6 +30,10 @@ class Spawner:
         self._mode = mode
         self.kept = -1
         """Descriptor that the program holds until everything below it is gone (`lambent.sandbox.keeper`)."""
+        self.pasta = ""
+        """Path of the program that leads to the outside, where the server may not (`lambent.sandbox.pasta`)."""
+        self.way_out: dict[str, Any] | None = None
+        """What became of that: ``block`` and ``mtu_bytes`` (`lambent.sandbox.nat.Links`), and ``how``."""
         self._control: socket.socket | None = None
         self._program: subprocess.Popen[bytes] | None = None
         self.is_root = False
@@ -52,7 +57,7 @@ class Spawner:
         self.generation += 1
         try:
             with theirs:
-                self._program = _run_spawner(theirs.fileno(), self._mode, self.kept)
+                self._program = _run_spawner(theirs.fileno(), self._mode, self.kept, self.pasta)
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await readable(control.fileno())
             message = parse_report(control.recv(65536) or b'{"event": "gone"}')
@@ -60,7 +65,7 @@ class Spawner:
                 raise SandboxError(
                     message.get("step", "spawner"), message.get("reason", "ended without a word")
                 )
-            self.is_root = message["is_root"]
+            self.is_root, self.way_out = message["is_root"], message["way_out"]
         except (TimeoutError, OSError) as error:
             await self.close()
             raise SandboxError("spawner", str(error) or type(error).__name__) from error
@@ -101,11 +106,11 @@ class Spawner:
             await _join(program)
 
 
-def _run_spawner(control: int, mode: str, kept: int) -> subprocess.Popen[bytes]:
-    package_parent = str(Path(__file__).resolve().parents[2])
+def _run_spawner(control: int, mode: str, kept: int, pasta: str) -> subprocess.Popen[bytes]:
+    arguments = [str(control), mode, str(kept), pasta, str(Path(__file__).resolve().parents[2])]
     return subprocess.Popen(
         # -I -S: no site-packages, no environment, no user code at start.
-        [sys.executable, "-I", "-S", "-c", _PROGRAM, str(control), mode, str(kept), package_parent],
+        [sys.executable, "-I", "-S", "-c", _PROGRAM, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

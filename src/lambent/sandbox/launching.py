@@ -15,7 +15,7 @@ from pathlib import Path
 from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template, Tmp, ZygoteSpec
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
-from lambent.sandbox.nat import Nat
+from lambent.sandbox.nat import Links, Nat
 from lambent.sandbox.nursery import remaining
 from lambent.sandbox.order import CgroupOrder, Order, Outbound
 from lambent.sandbox.template import STEP as TEMPLATE_STEP
@@ -55,6 +55,7 @@ class Launching(ABC):
             usual_bytes=tmp_bytes,
         )
         self._nat: Nat | None = None
+        self._links: Links | None = None
         self._is_open = False
         self._opening = asyncio.Lock()
         self._living: set[LaunchedProcess] = set()
@@ -152,17 +153,18 @@ class Launching(ABC):
         )
 
     def _take_link(self) -> Outbound | None:
-        """Return the link of a sandbox's network to the host's; None where there is no NAT."""
-        return None if self._nat is None else self._nat.links.take()
+        """Return the link of a sandbox's network to the host's; None where there is none."""
+        return None if self._links is None else self._links.take()
 
     def _give_back(self, link: Outbound | None) -> None:
         """Let a link be taken again: its sandbox is gone."""
-        if link is not None and self._nat is not None:
-            self._nat.links.give_back(link)
+        if link is not None and self._links is not None:
+            self._links.give_back(link)
 
     def _close_nat(self) -> None:
         """Undo what was done to the host's network: no sandbox lives any more."""
-        nat, self._nat, self._spawner.kept = self._nat, None, -1
+        nat, self._nat, self._links = self._nat, None, None
+        self._spawner.kept = -1
         if nat is not None:
             try:
                 nat.close()

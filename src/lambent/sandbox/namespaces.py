@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lambent.sandbox import Enforcement, SandboxError, SandboxSpec, Template, ZygoteSpec
+from lambent.sandbox import Enforcement, SandboxError, SandboxSpec, Template, ZygoteSpec, pasta
 from lambent.sandbox.cgroup import (
     CONTROLLERS,
     FREEZER,
@@ -28,7 +28,8 @@ from lambent.sandbox.cgroup import (
 )
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.launching import FROZEN, Launching
-from lambent.sandbox.nat import Nat
+from lambent.sandbox.nat import STEP as NAT_STEP
+from lambent.sandbox.nat import Links, Nat, NotAllowedError
 from lambent.sandbox.nursery import Nursery, fits
 from lambent.sandbox.order import CgroupOrder, Order
 from lambent.sandbox.system_python import system_python
@@ -115,6 +116,8 @@ class NamespaceSandbox(Launching):
             return "network = host was asked for"
         if self._nat is not None:
             return self._nat.how
+        if self._spawner.way_out is not None:
+            return str(self._spawner.way_out["how"])
         return f"network namespace with a loopback only ({self._why_inward})"
 
     def _limit(self, promise: str, controller: str, *, enforced_without: bool) -> Enforcement:
@@ -136,10 +139,22 @@ class NamespaceSandbox(Launching):
         self._prepare()
         self._open_network()
         try:
-            await super().open()
+            await self._open_inside()
         except BaseException:
             self._close_nat()
             raise
+
+    async def _open_inside(self) -> None:
+        try:
+            await super().open()
+        except SandboxError as error:
+            if error.step != NAT_STEP or self._wanted_network == "nat":
+                raise
+            self._go_without(error.reason)
+            await super().open()
+        found = self._spawner.way_out
+        if found is not None and self._links is None:
+            self._links = Links(found["block"], found["mtu_bytes"])
 
     def _prepare(self) -> None:
         Path(self._root).mkdir(parents=True, exist_ok=True)
@@ -150,14 +165,24 @@ class NamespaceSandbox(Launching):
         """Find out whether there is a way out, and go without one if it need not be."""
         if self._wanted_network not in ("auto", "nat") or self._nat is not None:
             return
+        self._network = "nat"
         try:
-            self._nat = Nat()
+            try:
+                self._nat = Nat()
+            except NotAllowedError:
+                self._spawner.pasta = pasta.find()
+                return
         except SandboxError as error:
             if self._wanted_network == "nat":
                 raise
-            self._why_inward = f"no way out: {error.reason}"
-        self._network = "none" if self._nat is None else "nat"
-        self._spawner.kept = -1 if self._nat is None else self._nat.fileno()
+            self._go_without(error.reason)
+            return
+        self._links = Links(self._nat.block, self._nat.mtu_bytes)
+        self._spawner.kept = self._nat.fileno()
+
+    def _go_without(self, reason: str) -> None:
+        self._network, self._spawner.pasta = "none", ""
+        self._why_inward = f"no way out: {reason}"
 
     async def close(self) -> None:
         """See `Sandbox.close`."""

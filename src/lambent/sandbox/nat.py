@@ -47,13 +47,21 @@ STEP = "network = nat"
 """The step of every error here."""
 
 
+class NotAllowedError(SandboxError):
+    """The server's user may not change the network that the server is in."""
+
+
 class Nat:
     """A claimed block. Closing gives everything back."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, through: str = "") -> None:
         """Claim a block and put its walls up. Takes milliseconds.
 
+        Args:
+            through: what else lies between this network and the outside (`lambent.sandbox.pasta`).
+
         Raises:
+            NotAllowedError: this process may not do so.
             SandboxError: it is not possible here, with the reason.
         """
         with _naming_reason(), contextlib.ExitStack() as undo:
@@ -63,8 +71,8 @@ class Nat:
                 raise SandboxError(STEP, "this machine has no default route")
             with veth.host_network() as host, _lock(netfilter):
                 block, mtu_bytes = _claim(netfilter, host, outside)
-            self.links = Links(block, mtu_bytes)
-            self.how = _how(block, outside, nftables.chains_that_drop(netfilter))
+            self.block, self.mtu_bytes = block, mtu_bytes
+            self.how = _how(block, outside, nftables.chains_that_drop(netfilter), through)
             undo.pop_all()
         self._netfilter: Netlink | None = netfilter
 
@@ -205,8 +213,9 @@ def _prefix(block: int) -> str:
     return f"{nftables.ANY_SANDBOX}{block}-"
 
 
-def _how(block: int, outside: tuple[str, ...], dropping: list[str]) -> str:
-    words = [f"network namespace; the outside by NAT ({_prefix(block)}* to {', '.join(outside)})"]
+def _how(block: int, outside: tuple[str, ...], dropping: list[str], through: str) -> str:
+    way = through or f"NAT ({_prefix(block)}* to {', '.join(outside)})"
+    words = [f"network namespace; the outside by {way}"]
     if dropping:
         chains = ", ".join(dropping)
         words.append(f"the host's firewall may drop it: accept {nftables.ANY_SANDBOX}* in {chains}")
@@ -220,7 +229,7 @@ def _naming_reason() -> Generator[None]:
     try:
         yield
     except PermissionError as error:
-        raise SandboxError(STEP, "the server may not set up networks here (CAP_NET_ADMIN)") from error
+        raise NotAllowedError(STEP, "the server may not set up networks here (CAP_NET_ADMIN)") from error
     except OSError as error:
         raise SandboxError(STEP, f"the kernel refuses: {error.strerror or error}") from error
 

@@ -21,7 +21,20 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lambent.sandbox import Mount, keeper, linux, mounts, plain, seccomp, tmp_mount, veth, walls, zygote
+from lambent.sandbox import (
+    Mount,
+    keeper,
+    linux,
+    mounts,
+    nat,
+    pasta,
+    plain,
+    seccomp,
+    tmp_mount,
+    veth,
+    walls,
+    zygote,
+)
 from lambent.sandbox.order import Outbound, StepFailedError, receive, receive_order, report, step
 
 _CAP_SYS_ADMIN = 1 << 21
@@ -29,13 +42,14 @@ _CAP_SYS_ADMIN = 1 << 21
 
 def main() -> NoReturn:
     """Run as the program: ``argv[1]`` is the control socket's descriptor, ``argv[2]`` is ``walls`` or
-    ``plain``, ``argv[3]`` the descriptor of what `lambent.sandbox.keeper` keeps, or -1."""
+    ``plain``, ``argv[3]`` the descriptor of what `lambent.sandbox.keeper` keeps, or -1, ``argv[4]`` the path of
+    pasta where that is the way out, else empty."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     linux.die_with_parent()
     try:
         if sys.argv[2] == "walls":
-            _serve_behind_walls(control, int(sys.argv[3]))
+            _serve_behind_walls(control, int(sys.argv[3]), sys.argv[4])
         else:
             _ready(control, is_root=False)
             _serve(control, None)
@@ -44,7 +58,7 @@ def main() -> NoReturn:
         os._exit(1)
 
 
-def _serve_behind_walls(control: socket.socket, kept: int) -> NoReturn:
+def _serve_behind_walls(control: socket.socket, kept: int, program_to_outside: str) -> NoReturn:
     """Enter the namespaces that a spawner needs and serve as their process 1."""
     server = os.pidfd_open(os.getppid()) if kept >= 0 else -1
     is_root = has_admin_capability(Path("/proc/self/status").read_text(encoding="ascii"))
@@ -66,7 +80,12 @@ def _serve_behind_walls(control: socket.socket, kept: int) -> NoReturn:
     with step("spawner_proc"):
         linux.die_with_parent()
         linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-    _ready(control, is_root=is_root)
+    way_out = None
+    if program_to_outside and is_root:
+        raise StepFailedError(nat.STEP, "the server may not set up networks here (CAP_NET_ADMIN)")
+    if program_to_outside:
+        way_out = pasta.open_way(program_to_outside, control.close)
+    _ready(control, is_root=is_root, way_out=way_out)
     _serve(control, walls.Enclosure(ids, program))
 
 
@@ -88,8 +107,9 @@ def _enter_namespaces(*, is_root: bool) -> None:
         Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
 
 
-def _ready(control: socket.socket, *, is_root: bool) -> None:
-    control.send(json.dumps({"event": "ready", "is_root": is_root}).encode())
+def _ready(control: socket.socket, *, is_root: bool, way_out: nat.Nat | None = None) -> None:
+    found = way_out and {"block": way_out.block, "mtu_bytes": way_out.mtu_bytes, "how": way_out.how}
+    control.send(json.dumps({"event": "ready", "is_root": is_root, "way_out": found}).encode())
 
 
 def _serve(control: socket.socket, enclosure: walls.Enclosure | None) -> NoReturn:

@@ -200,5 +200,14 @@ def _default_route(index: int, gateway: str) -> Message:
     return Message(_NEW_ROUTE, head + members, CREATE | EXCLUSIVE)
 
 
+def black_hole(address: str, bits: int) -> Message:
+    """Return the request that lets packets to a network vanish without an answer."""
+    main_table, by_administrator, universe, vanishing = 254, 4, 0, 6
+    head = struct.pack(
+        "=BBBBBBBBI", socket.AF_INET, bits, 0, 0, main_table, by_administrator, universe, vanishing, 0
+    )
+    return Message(_NEW_ROUTE, head + attribute(1, socket.inet_aton(address)), CREATE | EXCLUSIVE)
+
+
 def _link_head(index: int = 0, flags: int = 0) -> bytes:
     return _LINK_HEAD.pack(socket.AF_UNSPEC, 0, 0, index, flags, flags)
