@@ -15,6 +15,7 @@ kernel kills them with it. `find` runs in the server, the rest in the spawner: s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -36,7 +37,7 @@ _OWN, _GATEWAY, _PREFIX_BITS = "169.254.191.2", "169.254.191.1", "30"
 """Both ends between the spawner's network and pasta: none of a sandbox's addresses, and none that it could reach."""
 _START_TIMEOUT_S = 5.0
 _LOOK_PAUSE_MS = 2
-_RESTART_PAUSE_S = 0.2
+_RESTART_PAUSE_S, _MAX_RESTART_PAUSE_S = 0.2, 5.0
 _GET_ROUTE = 26
 _ROUTE_HEAD = struct.Struct("=BBBBBBBBI")
 _UNICAST, _LOCAL = 1, 2
@@ -106,15 +107,26 @@ def _keep_running(program: str, go: int, said: int) -> NoReturn:
             # By descriptor, because pasta has too few rights left to look at process 1.
             network = os.open("/proc/1/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             os.set_inheritable(network, True)
-            while True:
-                pid = _run(program, network, said)
-                if said >= 0:
-                    os.close(said)
-                    said = -1
-                os.waitpid(pid, 0)
-                time.sleep(_RESTART_PAUSE_S)
+            _run_again_and_again(program, network, said)
     finally:
         os._exit(1)
+
+
+def _run_again_and_again(program: str, network: int, said: int) -> NoReturn:
+    pause_s = _RESTART_PAUSE_S
+    while True:
+        began_s = time.monotonic()
+        pid = 0
+        with contextlib.suppress(OSError):  # the machine may have no room for a process at the moment
+            pid = _run(program, network, said)
+        if said >= 0:
+            os.close(said)
+            said = -1
+        if pid:
+            os.waitpid(pid, 0)
+        time.sleep(pause_s)
+        has_worked = time.monotonic() - began_s > _MAX_RESTART_PAUSE_S
+        pause_s = _RESTART_PAUSE_S if has_worked else min(pause_s * 2, _MAX_RESTART_PAUSE_S)
 
 
 def _run(program: str, network: int, said: int) -> int:
