@@ -18,7 +18,7 @@ from harness import ROLE, Invoked, Server, create, invoke
 from security.attacks import host_facts
 
 GUARD = """
-import errno, os, resource, signal, subprocess, sys, threading, time
+import ctypes, errno, os, resource, signal, subprocess, sys, threading, time
 def refuse_without_walls(host):
     root = os.stat("/")
     inside = os.readlink("/proc/self/ns/pid")
@@ -64,8 +64,76 @@ def attack(event):
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
     time.sleep(60)
 """,
+    "all of the disk": """
+def attack(event):
+    size, file = 0, open("/tmp/big", "wb", buffering=0)
+    for step in (64 << 20, 1 << 20, 4096):
+        try:
+            while True:
+                os.posix_fallocate(file.fileno(), size, step)
+                size += step
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                return errno.errorcode[error.errno]
+    try:
+        open("/tmp/another", "wb", buffering=0).write(b"x" * 65536)
+    except OSError as error:
+        return error.errno == errno.ENOSPC and 400 << 20 < size < 600 << 20
+    return "there was room"
+""",
+    "system calls that no function needs": """
+def attack(event):
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = "mount umount2 unshare setns pivot_root ptrace bpf keyctl add_key userfaultfd perf_event_open reboot "
+    names += "kexec_load init_module io_uring_setup open_by_handle_at process_vm_readv quotactl swapoff"
+    answers = set()
+    for _ in range(200):
+        for name in names.split():
+            if name in event["numbers"]:
+                ctypes.set_errno(0)
+                got = libc.syscall(event["numbers"][name], *(ctypes.c_long(0),) * 6)
+                answers.add("OK" if got >= 0 else errno.errorcode[ctypes.get_errno()])
+    return sorted(answers)
+""",
+    "what is below /proc": """
+def attack(event):
+    def opens(path, mode):
+        try:
+            with open(path, mode, buffering=0) as file:
+                return mode != "rb" or file.read(1) is not None
+        except OSError:
+            return False
+    secret = ("environ", "mem", "maps", "auxv", "root/etc/shadow", "cwd/etc/shadow", "fd/0", "task/1/mem")
+    switches = ("sysrq-trigger", "sys/kernel/core_pattern", "sys/vm/drop_caches", "sys/kernel/pid_max",
+                "sys/net/ipv4/ip_forward", "sys/fs/file-max", "1/oom_score_adj", "1/clear_refs")
+    opened = []
+    for _ in range(50):
+        opened += [name for name in secret if opens("/proc/1/" + name, "rb")]
+        opened += [name for name in switches if opens("/proc/" + name, "r+b")]
+    return opened
+""",
+    "signals for everybody": """
+def attack(event):
+    for _ in range(500):
+        for number in set(signal.Signals):
+            os.kill(1, number)
+    found = []
+    for pid, number in ((-1, signal.SIGKILL), (event["server_pid"], 0)):
+        try:
+            os.kill(pid, number)
+            found.append("OK")
+        except OSError as error:
+            found.append(errno.errorcode[error.errno])
+    return found
+""",
 }
-WINS = {"two thousand files": True}
+WINS: dict[str, Any] = {
+    "two thousand files": True,
+    "all of the disk": True,
+    "system calls that no function needs": ["EPERM"],
+    "what is below /proc": [],
+    "signals for everybody": ["ESRCH", "ESRCH"],
+}
 """What the attacks return that live to tell."""
 
 
@@ -92,11 +160,13 @@ def test_the_platform_answers_others_while_a_function_attacks(
         require(lambent, "memory limit")
     if "bomb" in attack:
         require(lambent, "process limit")
+    if "disk" in attack:
+        require(lambent, "size of /tmp")
     client = lambent.client("lambda")
     create(client, name, GUARD + ATTACKS[attack], Timeout=10 if attack in WINS else 1, MemorySize=256)
     create(client, f"{name}-other", BYSTANDER)
     with ThreadPoolExecutor(1) as pool:
-        attacking = pool.submit(invoke, client, name, host_facts())
+        attacking = pool.submit(invoke, client, name, host_facts() | {"server_pid": lambent.process.pid})
         count = 0
         while not attacking.done() or count == 0:
             assert answers(client, f"{name}-other")
