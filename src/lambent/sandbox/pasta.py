@@ -7,10 +7,11 @@ it reads packets from one interface and makes ordinary connections of them, as a
 
 So what root's NAT keeps in by the interface that leads there has to be kept in by address here: the spawner writes
 down the machine's own addresses and its other networks before it moves, and its network has no way to any of them.
-The machine's loopback has none anyway, and pasta is told to forward no port in any direction.
+A process that stays behind follows what the machine gets and loses later. The machine's loopback has no way anyway,
+and pasta is told to forward no port in any direction.
 
-pasta is a child of a process that starts it again if it ends. Both are in the spawner's process namespace, so that the
-kernel kills them with it. `find` runs in the server, the rest in the spawner: standard library only, no event loop.
+pasta is a child of a process that starts it again if it ends. All of them are in the spawner's process namespace, so
+that the kernel kills them with it. `find` runs in the server, the rest in the spawner: standard library only, no event loop.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lambent.sandbox import SandboxError, linux, nat, veth
-from lambent.sandbox.netlink import Message, Netlink, attributes
+from lambent.sandbox.netlink import ROUTE, Message, Netlink, attributes
 from lambent.sandbox.order import StepFailedError, step
 
 _NAME = "pasta"
@@ -39,6 +40,8 @@ _START_TIMEOUT_S = 5.0
 _LOOK_PAUSE_MS = 2
 _RESTART_PAUSE_S, _MAX_RESTART_PAUSE_S = 0.2, 5.0
 _GET_ROUTE = 26
+_ROUTES_CHANGE = 0x40  # RTMGRP_IPV4_ROUTE: addresses are routes of the local table
+_MAX_EVENT_BYTES = 65536
 _ROUTE_HEAD = struct.Struct("=BBBBBBBBI")
 _UNICAST, _LOCAL = 1, 2
 _MAX_WORDS_BYTES = 4096
@@ -80,14 +83,14 @@ def open_way(program: str, before: Callable[[], object]) -> nat.Nat:
             before()
             os.close(release)
             os.close(words)
-            _keep_running(program, go, said)
+            _keep_running(program, go, said, kept_in)
         os.close(go)
         os.close(said)
         linux.unshare(linux.CLONE_NEWNET)
         linux.raise_loopback([])
         # For all interfaces, those to come included: pasta's is a new one whenever it starts.
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii")
-        _close_ways(kept_in)
+        _change_ways(kept_in, ())
         os.write(release, b"!")
         os.close(release)
         _wait_for_route(words)
@@ -98,7 +101,7 @@ def open_way(program: str, before: Callable[[], object]) -> nat.Nat:
         raise StepFailedError(error.step, error.reason) from error
 
 
-def _keep_running(program: str, go: int, said: int) -> NoReturn:
+def _keep_running(program: str, go: int, said: int, kept_in: tuple[Network, ...]) -> NoReturn:
     """Be the process that starts pasta, in the host's network."""
     try:
         linux.die_with_parent()
@@ -107,6 +110,9 @@ def _keep_running(program: str, go: int, said: int) -> NoReturn:
             # By descriptor, because pasta has too few rights left to look at process 1.
             network = os.open("/proc/1/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             os.set_inheritable(network, True)
+            if os.fork() == 0:
+                os.close(said)
+                _follow_routes(network, set(kept_in))
             _run_again_and_again(program, network, said)
     finally:
         os._exit(1)
@@ -194,8 +200,39 @@ def choose(listed: Iterable[tuple[Network, int, int]], leaving: set[int]) -> tup
     return tuple(found)
 
 
-def _close_ways(networks: Iterable[Network]) -> None:
-    """Let packets to these networks vanish in the network of this process."""
+def _follow_routes(network: int, closed: set[Network]) -> NoReturn:
+    """Be the process that closes ways as the machine gets addresses and networks, and opens them as it loses some."""
+    linux.die_with_parent()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, ROUTE) as events:
+        events.bind((0, _ROUTES_CHANGE))
+        while True:
+            with contextlib.suppress(OSError):  # an interface that has gone meanwhile; that is an event, too
+                wanted = set(_kept_in())
+                if wanted != closed and _change_elsewhere(network, wanted - closed, closed - wanted):
+                    closed = wanted
+            with contextlib.suppress(OSError):  # so many events that some were lost
+                events.recv(_MAX_EVENT_BYTES)
+
+
+def _change_elsewhere(network: int, close: set[Network], reopen: set[Network]) -> bool:
+    """Change ways in a network that is not this process's; return whether that went well."""
+    pid = os.fork()
+    if pid:
+        return os.waitpid(pid, 0)[1] == 0
+    try:
+        linux.enter_namespace(network, linux.CLONE_NEWNET)
+        _change_ways(close, reopen)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _change_ways(close: Iterable[Network], reopen: Iterable[Network]) -> None:
+    """Let packets to some networks vanish in the network of this process, and to others no longer."""
     with veth.host_network() as own:
-        for address, bits in networks:
-            own.ask(veth.black_hole(address, bits))
+        for address, bits in reopen:
+            with contextlib.suppress(OSError):  # of an earlier attempt that did not come to its end
+                own.ask(veth.black_hole(address, bits, is_there=False))
+        for address, bits in close:
+            with contextlib.suppress(FileExistsError):
+                own.ask(veth.black_hole(address, bits))

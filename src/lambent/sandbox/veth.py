@@ -36,7 +36,8 @@ from lambent.sandbox.order import Outbound, step
 INSIDE = "eth0"
 STEP = "outbound"
 """The step of every error in making a sandbox's link."""
-_NEW_LINK, _DELETE_LINK, _GET_LINK, _SET_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 17, 18, 19, 20, 24
+_NEW_LINK, _DELETE_LINK, _GET_LINK, _SET_LINK, _NEW_ADDRESS = 16, 17, 18, 19, 20
+_NEW_ROUTE, _DELETE_ROUTE = 24, 25
 _LINK_HEAD = struct.Struct("=BBHiII")
 _UP = 1
 _NAME, _MTU, _LINK_INFO, _AF_SPEC, _NET_NS_FD, _TX_QUEUES, _RX_QUEUES = 3, 4, 18, 26, 28, 31, 32
@@ -200,13 +201,14 @@ def _default_route(index: int, gateway: str) -> Message:
     return Message(_NEW_ROUTE, head + members, CREATE | EXCLUSIVE)
 
 
-def black_hole(address: str, bits: int) -> Message:
-    """Return the request that lets packets to a network vanish without an answer."""
+def black_hole(address: str, bits: int, *, is_there: bool = True) -> Message:
+    """Return the request that lets packets to a network vanish without an answer, or no longer."""
     main_table, by_administrator, universe, vanishing = 254, 4, 0, 6
     head = struct.pack(
         "=BBBBBBBBI", socket.AF_INET, bits, 0, 0, main_table, by_administrator, universe, vanishing, 0
     )
-    return Message(_NEW_ROUTE, head + attribute(1, socket.inet_aton(address)), CREATE | EXCLUSIVE)
+    body = head + attribute(1, socket.inet_aton(address))
+    return Message(_NEW_ROUTE, body, CREATE | EXCLUSIVE) if is_there else Message(_DELETE_ROUTE, body)
 
 
 def _link_head(index: int = 0, flags: int = 0) -> bytes:
