@@ -70,7 +70,7 @@ class Nat:
             if not outside:
                 raise SandboxError(STEP, "this machine has no default route")
             with veth.host_network() as host, _lock(netfilter):
-                block, mtu_bytes = _claim(netfilter, host, outside)
+                block, mtu_bytes = _claim(netfilter, host, outside, outside if through else ())
             self.block, self.mtu_bytes = block, mtu_bytes
             self.how = _how(block, outside, nftables.chains_that_drop(netfilter), through)
             undo.pop_all()
@@ -159,7 +159,9 @@ def leave(netfilter: Netlink) -> None:
             _switch(host, name, is_on=False)
 
 
-def _claim(netfilter: Netlink, host: Netlink, outside: tuple[str, ...]) -> tuple[int, int]:
+def _claim(
+    netfilter: Netlink, host: Netlink, outside: tuple[str, ...], closed: tuple[str, ...]
+) -> tuple[int, int]:
     """Make the table of a free block and let packets come back; return the block and the smallest MTU."""
     others = nftables.tables(netfilter, _TABLE)
     taken = {table.name for table in others}
@@ -177,6 +179,7 @@ def _claim(netfilter: Netlink, host: Netlink, outside: tuple[str, ...]) -> tuple
         network=(network, mask),
         outside=outside,
         guarded=guarded,
+        closed=closed,
     )
     nftables.make_table(netfilter, walls, ",".join(guarded))
     try:

@@ -59,6 +59,8 @@ class Walls:
     """The interfaces by which sandboxes may leave."""
     guarded: tuple[str, ...]
     """Interfaces that forward packets only because of us: what comes in there may go to sandboxes alone."""
+    closed: tuple[str, ...] = ()
+    """Interfaces by which nothing is meant for this network itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,8 @@ def _rules(walls: Walls) -> list[Message]:
     return [
         # The host's own services, its loopback's included, whatever address they are called by.
         rule("input", from_sandbox, _verdict(_DROP)),
+        # An answer that the kernel cannot match to its connection would be refused here, which ends the connection.
+        *(rule("input", _name(_INPUT_NAME, name), _verdict(_DROP)) for name in walls.closed),
         rule("forward", from_sandbox, _verdict(_JUMP, "outbound")),
         rule("forward", to_sandbox, _connection_is_known(), _verdict(_ACCEPT)),
         rule("forward", to_sandbox, _verdict(_DROP)),

@@ -11,7 +11,8 @@ A process that stays behind follows what the machine gets and loses later. The m
 and pasta is told to forward no port in any direction.
 
 pasta is a child of a process that starts it again if it ends. All of them are in the spawner's process namespace, so
-that the kernel kills them with it. `find` runs in the server, the rest in the spawner: standard library only, no event loop.
+that the kernel kills them with it. `find` runs in the server, the rest in the spawner: standard
+library only, no event loop.
 """
 
 from __future__ import annotations
