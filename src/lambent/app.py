@@ -21,13 +21,11 @@ import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import uvloop
 
-from lambent import __version__
 from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
@@ -55,7 +53,7 @@ from lambent.runtimes.provided import Provided
 from lambent.runtimes.python import Python
 from lambent.runtimes.python.interpreters import find_interpreters
 from lambent.runtimes.python.library import RuntimeLibrary
-from lambent.sandbox import Sandbox, SandboxError
+from lambent.sandbox import SandboxError
 from lambent.sandbox.probe import choose
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
@@ -65,6 +63,7 @@ from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
+from lambent.start_block import Running, describe, start_block
 from lambent.store.function_urls import find_url_owner
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
@@ -85,19 +84,6 @@ _log = logging.getLogger(__name__)
 SERVICES = ("lambda", "logs", "iam", "sts", "sqs")
 _CREDENTIALS_VALID_S = 12 * 3600
 _RETENTION_SWEEP_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A server that serves."""
-
-    endpoint_url: str
-    settings: Settings
-    sandbox: Sandbox
-    runtimes: Runtimes
-    started_in_s: float
-    root_key_path: str | None
-    """Where the root's access key lies, with `auth = iam`."""
 
 
 def serve(settings: Settings) -> int:
@@ -221,6 +207,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         server = Running(
             endpoint_url=f"http://{_host_in_url(settings.server.host)}:{port}",
             settings=settings,
+            services=SERVICES,
             sandbox=sandbox,
             runtimes=runtimes,
             started_in_s=0.0,
@@ -282,65 +269,6 @@ async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous
     await sqs.resume()
     await events.start(lambda_.events.prepare)
     pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
-
-
-def describe(server: Running, invoker: Invoker) -> dict[str, Any]:
-    """Return what the health answer says besides its status."""
-    return {
-        "version": __version__,
-        "endpoint": server.endpoint_url,
-        "region": server.settings.server.region,
-        "account": server.settings.server.account,
-        "auth": server.settings.server.auth,
-        "services": list(SERVICES),
-        "runtimes": server.runtimes.identifiers(),
-        "sandbox": {
-            "kind": server.sandbox.kind,
-            "enforcement": [dataclasses.asdict(promise) for promise in server.sandbox.enforcement],
-        },
-        "environments": invoker.environments(),
-        "running_invocations": invoker.running(),
-        "memory": {"budget_mb": invoker.memory.limit_mb, "claimed_mb": invoker.memory.claimed_mb},
-    }
-
-
-def start_block(server: Running) -> str:
-    """Return what a starting server prints."""
-    settings = server.settings
-    lines = [
-        f"Lambent {__version__} is running (started in {server.started_in_s:.2f} s).",
-        "",
-        f"  endpoint  {server.endpoint_url}",
-        f"  auth      {_auth_words(server)}",
-        f"  region    {settings.server.region}, account {settings.server.account}",
-        f"  data      {settings.store.data_dir}",
-        f"  runtimes  {', '.join(server.runtimes.identifiers()) or 'none found: install a Python interpreter'}",
-    ]
-    if stand_ins := server.runtimes.stand_ins():
-        words = ", ".join(f"{name} (runs on {version})" for name, version in stand_ins.items())
-        lines.append(f"            not installed: {words}")
-    if fetched := server.runtimes.fetched():
-        lines.append(f"            fetched when needed: {', '.join(fetched)}")
-    lines.append(f"  sandbox   {server.sandbox.kind}{_sandbox_warning(server)}")
-    width = max(len(promise.promise) for promise in server.sandbox.enforcement)
-    for promise in server.sandbox.enforcement:
-        mark = "yes" if promise.enforced else "NO "
-        lines.append(f"            {mark} {promise.promise:<{width}}  {promise.how}")
-    return "\n".join(lines) + "\n"
-
-
-def _auth_words(server: Running) -> str:
-    if server.root_key_path is None:
-        return "open: any credentials are accepted"
-    return f"iam: signatures are verified; the root's access key is in {server.root_key_path}"
-
-
-def _sandbox_warning(server: Running) -> str:
-    return (
-        ""
-        if server.sandbox.kind == "namespaces"
-        else ": NO WALLS. Functions can do whatever this user can do."
-    )
 
 
 def _check_address(settings: Settings) -> None:
