@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import Server
 from lambent.cli import server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -225,6 +226,16 @@ def test_the_demo_shows_it_all_and_leaves_nothing(scratch: Path) -> None:
     assert "REPORT RequestId: " in ended.stdout
     assert list(scratch.iterdir()) == []
     assert processes_of(scratch) == []
+
+
+def test_a_server_says_nothing_that_its_user_cannot_use(new_server: Callable[..., Server]) -> None:
+    """What the libraries below it find worth a warning is for us to put right."""
+    server = new_server()
+    assert server.stop() == 0
+    said = Path(server.errors.name).read_text().splitlines()
+    assert [line for line in said if not line.startswith("WARNING lambent.")] == [
+        "Stopping: running invocations may end first."
+    ]
 
 
 def test_an_interrupted_demo_leaves_nothing(scratch: Path) -> None:

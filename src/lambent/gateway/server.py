@@ -42,7 +42,7 @@ class HttpServer:
         self._application = application
         connect: Any = self._connect
         self._config = uvicorn.Config(
-            connect,
+            _unused,
             http=connect,
             interface="asgi3",
             proxy_headers=False,
@@ -79,6 +79,11 @@ class HttpServer:
     def _connect(self, **_: object) -> HttpConnection:
         """Make a connection, whatever uvicorn would have it know of its own ways of serving an application."""
         return HttpConnection(self._application, self._server.server_state)
+
+
+async def _unused(scope: object, receive: object, send: object) -> None:
+    """Stand where uvicorn wants an ASGI application: connections ask ours themselves."""
+    raise AssertionError("connections know their application")
 
 
 def bind(host: str, port: int) -> socket.socket:
