@@ -89,6 +89,28 @@ def test_the_users_own_places_come_first_be_they_programs_or_directories(machine
     assert found == ["3.12.2 in mine", "3.8.0 in also", "3.12.1 in path"]
 
 
+def test_what_may_not_be_read_is_passed_over(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sudo -u somebody` keeps the variables that name another's home."""
+    machine.install("home/.local/share/uv/python/cpython-3.13.0-linux", (3, 13, 0))
+    locked = machine.root / "locked"
+
+    def refuse(path: Path, *_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root may read everything: what the system would tell another is told by hand.
+    for name in ("stat", "iterdir", "open"):
+        plain = getattr(Path, name)
+        monkeypatch.setattr(
+            Path,
+            name,
+            lambda path, *given, _plain=plain, **named: (
+                refuse(path) if path.is_relative_to(locked) else _plain(path, *given, **named)
+            ),
+        )
+    found = machine.find(f"{locked}/bin", PATH=f"{locked}/path", PYENV_ROOT=str(locked))
+    assert found == ["3.13.0 in home/.local/share/uv/python/cpython-3.13.0-linux"]
+
+
 def test_an_installation_with_several_names_is_found_once(machine: Machine) -> None:
     real = machine.install("opt", (3, 12, 1))
     link = machine.root / "bin" / "python3.12"

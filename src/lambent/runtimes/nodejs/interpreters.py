@@ -81,7 +81,8 @@ def find_interpreters(*, search: str, environ: Mapping[str, str], cache_director
 def _candidates(search: str, environ: Mapping[str, str], cache_directory: Path) -> Iterable[Path]:
     for place in filter(None, search.split(":")):
         path = Path(place).expanduser()
-        yield from _real(path / "node" if path.is_dir() else path)
+        yield from _real(path / "node")
+        yield from _real(path)
     for directory in filter(None, environ.get("PATH", "").split(":")):
         yield from _real(Path(directory) / "node")
     home = Path(environ.get("HOME", "/nonexistent"))

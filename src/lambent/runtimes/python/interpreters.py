@@ -69,18 +69,26 @@ def _candidates(search: str, environ: Mapping[str, str]) -> Iterable[Path]:
     """Yield executables that may be interpreters, resolved, without pyenv's shims (shell scripts)."""
     for place in filter(None, search.split(":")):
         path = Path(place).expanduser()
-        yield from _in_directory(path) if path.is_dir() else _real(path)
+        yield from _in_directory(path)
+        yield from _real(path)
     for directory in filter(None, environ.get("PATH", "").split(":")):
         yield from _in_directory(Path(directory))
     home = Path(environ.get("HOME", "/nonexistent"))
     pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
     uv = Path(environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
     for root in (pyenv, uv):
-        if root.is_dir():
-            for installation in sorted(root.iterdir(), reverse=True):
-                yield from _in_directory(installation / "bin")
+        for installation in sorted(_inside(root), reverse=True):
+            yield from _in_directory(installation / "bin")
     yield from _in_directory(Path("/usr/bin"))
     yield from _real(Path(getattr(sys, "_base_executable", sys.executable)))
+
+
+def _inside(directory: Path) -> list[Path]:
+    """Return what lies in a directory; nothing when it is missing or somebody else's."""
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
 
 
 def _in_directory(directory: Path) -> Iterable[Path]:
