@@ -88,3 +88,22 @@ def test_a_stopped_server_leaves_nothing_of_its_snapshots(server: Server) -> Non
     assert server.stop() == 0
     assert not set(left) & set(below(1))
     assert [path.name for path in (server.data_directory / "run").iterdir()] == ["root"]
+
+
+def test_to_delete_what_is_becoming_a_snapshot_is_no_fault_and_leaves_nothing(server: Server) -> None:
+    client = server.client("lambda")
+    create(client, "f", f"import time\ntime.sleep(60)\n{SOURCE}", SnapStart={"ApplyOn": "PublishedVersions"})
+    client.publish_version(FunctionName="f")
+    until(lambda: "INIT_START" in logged(server, "f"))
+    client.delete_function(FunctionName="f")
+    assert server.stop() == 0
+    assert "Traceback" not in Path(server.errors.name).read_text()
+
+
+def logged(server: Server, name: str) -> str:
+    logs = server.client("logs")
+    try:
+        found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return ""
+    return "\n".join(event["message"] for event in found)

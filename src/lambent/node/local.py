@@ -22,7 +22,7 @@ from lambent.node.architecture import Architectures, ForeignArchitecture
 from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of, environment_of
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
-from lambent.node.snapshots import SnapshotInitError, Snapshots, TemplateRuntime
+from lambent.node.snapshots import SnapshotForgotten, SnapshotInitError, Snapshots, TemplateRuntime
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
 from lambent.runtimes import Launch, Preparation, Runtimes, RuntimeUnavailable
@@ -148,6 +148,9 @@ class LocalNode:
             return version.is_snap_start and await self._snapshots.of(version) is not None
         except SnapshotInitError as error:
             raise ActivationError(*_init_failure(error)) from error
+        except SnapshotForgotten as error:
+            # Nobody will read this: what was to be activated is gone.
+            raise ActivationError("The version was deleted.") from error
         except (ForeignArchitecture, RuntimeUnavailable) as error:
             raise ActivationError(str(error), "InvalidRuntime") from error
         except UnpackError as error:

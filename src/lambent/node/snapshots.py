@@ -28,6 +28,13 @@ _log = logging.getLogger(__name__)
 _MB = 1024 * 1024
 
 
+class SnapshotForgotten(SandboxError):
+    """The version was deleted while its snapshot was being taken."""
+
+    def __init__(self) -> None:
+        super().__init__("snapshot", "the version is gone")
+
+
 class SnapshotInitError(Exception):
     """The function's init failed, so there is nothing to take a snapshot of.
 
@@ -185,6 +192,7 @@ class Snapshots:
 
         Raises:
             SnapshotInitError: the init failed; the next call tries again.
+            SnapshotForgotten: the version was deleted meanwhile.
             RuntimeUnavailable, UnpackError, SandboxError: it cannot be started; likewise.
         """
         place = version.configuration_id
@@ -200,7 +208,7 @@ class Snapshots:
         except asyncio.CancelledError as error:
             if taking.cancelled():
                 # Not whoever asks was cancelled, but what it waits for.
-                raise SandboxError("snapshot", "the version is gone") from error
+                raise SnapshotForgotten from error
             raise
         except Exception:
             if self._taking.get(place) is taking:
