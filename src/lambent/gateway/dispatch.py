@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import re
@@ -107,9 +108,8 @@ class Dispatch:
             response.headers.extend(headers.items())
         except ServiceError as error:
             return self._refuse(route, request, error, request_id)
-        except Exception:
-            _log.exception("Request %s failed: %s %s", request_id, request.method, request.path)
-            return self._refuse(route, request, InternalFailure("An internal error occurred."), request_id)
+        except Exception as error:
+            return self._refuse(route, request, _failure(error, request, request_id), request_id)
         return response
 
     def _method_of(self, route: Route) -> OperationMethod:
@@ -161,6 +161,15 @@ def _asked(
         session=caller.session,
         source_ip=request.client_address,
     )
+
+
+def _failure(error: Exception, request: HttpRequest, request_id: str) -> ServiceError:
+    """Log what kept a request from its answer, and return what its caller is told."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _log.error("Request %s failed: there is no space left in the data directory.", request_id)
+        return InternalFailure("There is no space left in the data directory.")
+    _log.error("Request %s failed: %s %s", request_id, request.method, request.path, exc_info=error)
+    return InternalFailure("An internal error occurred.")
 
 
 def _request_id(request: HttpRequest) -> str:

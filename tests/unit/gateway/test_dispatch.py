@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import re
@@ -252,6 +253,15 @@ def test_a_bug_is_a_500_in_the_protocols_form_and_its_traceback_stays_in_the_log
         assert b"Traceback" not in answer.body
     assert "secret detail" in caplog.text
     assert rest.headers["x-amzn-requestid"] in caplog.text
+
+
+def test_a_full_disk_is_said_in_one_sentence(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    door.services.error = OSError(errno.ENOSPC, "No space left on device")
+    answer = door.answer("GET", FUNCTION)
+    assert answer.status == 500
+    assert answer.json["message"] == "There is no space left in the data directory."
+    assert "no space left in the data directory" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_result_that_does_not_fit_the_model_is_a_bug_and_not_a_broken_answer(

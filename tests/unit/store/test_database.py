@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 import stat
 import threading
@@ -310,3 +311,23 @@ def test_a_blob_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [entry for entry in (tmp_path / "blobs").rglob("*") if entry.is_file()] == []
     name = asyncio.run(blobs.put(b"content"))
     assert stat.S_IMODE(blobs.path(name).parent.stat().st_mode) == 0o700
+
+
+def test_a_full_disk_is_what_it_is_for_any_file_and_no_end(path: Path) -> None:
+    async def story(database: Database) -> None:
+        await database.write(put("before"))
+        pages = database.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+        await database.write(
+            lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+        )
+        with pytest.raises(OSError, match="No space left") as failed:
+            await database.write(put("much", "x" * 1_000_000))
+        assert failed.value.errno == errno.ENOSPC
+        assert keys(database) == ["before"]
+        await database.write(
+            lambda connection: connection.execute("PRAGMA max_page_count = 100000").fetchone()
+        )
+        await database.write(put("much", "x" * 1_000_000))
+        assert keys(database) == ["before", "much"]
+
+    with_database(path, story)

@@ -8,6 +8,8 @@ per change. Reads see the last commit (WAL) on a connection of their own.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import queue
 import sqlite3
 import threading
@@ -85,7 +87,8 @@ class Database:
     async def write(self, change: Callable[[sqlite3.Connection], T], *, is_soft: bool = False) -> T:
         """Run a change in the writer thread and return its result once it is committed.
 
-        An exception from the change undoes that change alone and is raised here.
+        An exception from the change undoes that change alone and is raised here; a full disk is the OSError that it
+        would be in any other file.
 
         Args:
             change: what to do with the connection.
@@ -173,7 +176,7 @@ class Database:
             outcomes = [(None, error)] * len(group)
         for write, (result, failure) in zip(group, outcomes, strict=True):
             try:
-                write.loop.call_soon_threadsafe(write.settle, result, failure)
+                write.loop.call_soon_threadsafe(write.settle, result, _as_everywhere(failure))
             except RuntimeError:
                 # The caller's event loop is closed: nobody is waiting any more.
                 continue
@@ -190,11 +193,20 @@ class Database:
         try:
             result = write.change(self._writer)
         except Exception as error:
+            if not self._writer.in_transaction:
+                raise  # Without space SQLite may have undone the whole group.
             self._writer.execute("ROLLBACK TO change")
             self._writer.execute("RELEASE change")
             return None, error
         self._writer.execute("RELEASE change")
         return result, None
+
+
+def _as_everywhere(failure: BaseException | None) -> BaseException | None:
+    """Return a failure in the words of any file, where SQLite has words of its own."""
+    if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return failure
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, folder: str) -> None:
