@@ -130,7 +130,7 @@ class SandboxSettings:
     stems: int = _setting(
         2,
         "How many sandboxes to keep ready for each runtime in use, so that cold starts are fast; 0 makes every "
-        "environment start an interpreter of its own. They cost a few MB each.",
+        "environment start an interpreter of its own, without snapshots. They cost a few MB each.",
         minimum=0,
     )
     snapshots_max: int = _setting(

@@ -262,6 +262,7 @@ def test_a_connection_from_before_is_at_its_end(bench: Bench) -> None:
         server = socket.create_server(("127.0.0.1", 0))
         client = socket.create_connection(server.getsockname())
         accepted, _ = server.accept()
+        server.close()
         copy_this_process()
         received = client.recv(10)
         try:
@@ -281,6 +282,11 @@ REFUSED = {
     "a deleted file": ("f = open('/tmp/x', 'w'); os.unlink('/tmp/x')", "no name"),
     "shared memory": ("import mmap\nm = mmap.mmap(-1, 4096)", "memory is shared"),
     "memory": ("f = os.memfd_create('x')", "cannot be copied"),
+    "a child": ("if os.fork() == 0: import time; time.sleep(60)", "has started is running"),
+    "a listening socket": (
+        "import socket\nserver = socket.create_server(('127.0.0.1', 0))",
+        "waits for connections",
+    ),
     "a pipe to a child": (
         "r, w = os.pipe()\nif os.fork() == 0:\n os.close(r); import time; time.sleep(60)\nos.close(w)",
         "pipe",

@@ -215,6 +215,8 @@ def _connection(descriptor: int, target: str) -> Connection | None:
             return None
         if copy.family not in (socket.AF_INET, socket.AF_INET6):
             raise UnfitError(f"descriptor {descriptor} ({target}) is a socket of family {int(copy.family)}")
+        if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise UnfitError(f"descriptor {descriptor} is a socket that waits for connections")
         try:
             copy.getpeername()
         except OSError:

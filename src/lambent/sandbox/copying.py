@@ -67,6 +67,7 @@ class Copier:
             own = {0, 1, 2, self._control, *(inside for _, inside in self._spec.inherited)}
             _refuse_threads()
             self._belongings = belongings.survey(own)
+            _refuse_processes()
             self._process_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         except (belongings.UnfitError, OSError) as error:
             report(control, "refused", reason=str(error))
@@ -224,6 +225,21 @@ def _refuse_threads() -> None:
         os.waitpid(pid, 0)
     if (count := len(list(Path("/proc/self/task").iterdir()))) > 1:
         raise belongings.UnfitError(f"{count - 1} threads of a library are running")
+
+
+def _refuse_processes() -> None:
+    """Refuse to be copied with processes of its own, which would stay behind with the template.
+
+    Raises:
+        UnfitError: some are running.
+    """
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit() or int(directory.name) in (1, os.getpid()):
+            continue
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            name, _, rest = (directory / "stat").read_text(errors="replace").partition("(")[2].rpartition(")")
+            if rest.split()[0] not in "ZX":
+                raise belongings.UnfitError(f"a process that the function has started is running ({name})")
 
 
 def _fork_quietly() -> int:

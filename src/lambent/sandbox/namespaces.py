@@ -241,8 +241,13 @@ class NamespaceSandbox(Launching):
 
     async def start_template(self, spec: SandboxSpec) -> Template:
         """See `Sandbox.start_template`."""
-        if self._stems == 0 or spec.zygote is None or not fits(spec, spec.zygote):
-            raise SandboxError(TEMPLATE_STEP, "this command cannot be forked from a prepared interpreter")
+        if self._stems == 0:
+            raise SandboxError(TEMPLATE_STEP, "stems = 0, so there is no prepared interpreter to fork")
+        if spec.zygote is None or not fits(spec, spec.zygote):
+            raise SandboxError(
+                TEMPLATE_STEP,
+                "its variables or its wrapper want an interpreter of their own, and a prepared one is forked",
+            )
         self._check_open(spec)
         await self._ensure_spawner()
         stem = await self._certain_stem(spec.zygote)
