@@ -19,6 +19,9 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
+_AHEAD_MAX = 100
+"""Of what is kept ready: each costs processes or loop devices, and they are a machine's, not a server's."""
+
 
 class SettingsError(Exception):
     """A setting has a value that it cannot have. The message is one sentence for the user."""
@@ -30,10 +33,11 @@ def _setting(
     *,
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
+    maximum: float | None = None,
     form: tuple[str, str] | None = None,
 ) -> Any:
     """Describe a setting; `form` is a regular expression for texts and the words for it."""
-    metadata = {"doc": doc, "choices": choices, "minimum": minimum, "form": form}
+    metadata = {"doc": doc, "choices": choices, "minimum": minimum, "maximum": maximum, "form": form}
     return field(default=default, metadata=metadata)
 
 
@@ -132,6 +136,7 @@ class SandboxSettings:
         "How many sandboxes to keep ready for each runtime in use, so that cold starts are fast; 0 makes every "
         "environment start an interpreter of its own, without snapshots. They cost a few MB each.",
         minimum=0,
+        maximum=_AHEAD_MAX,
     )
     snapshots_max: int = _setting(
         50,
@@ -144,6 +149,7 @@ class SandboxSettings:
         "How many empty `/tmp` of 512 MB to keep ready, because one takes about 20 ms to make. They cost next to "
         "nothing until they are written to.",
         minimum=0,
+        maximum=_AHEAD_MAX,
     )
 
 
@@ -212,6 +218,7 @@ class InvokeSettings:
         "How many environments to keep ready beyond those that run, for each version with SnapStart that is in use, "
         "so that one more invocation at a time starts at once; 0: none.",
         minimum=0,
+        maximum=_AHEAD_MAX,
     )
     freeze_after_ms: float = _setting(
         100.0,
@@ -328,6 +335,9 @@ def _convert(setting: Field[Any], raw: Any, source: str) -> Any:
     minimum = setting.metadata["minimum"]
     if minimum is not None and value < minimum:
         raise SettingsError(f"{source} must be at least {minimum:g}, not {value:g}.")
+    maximum = setting.metadata["maximum"]
+    if maximum is not None and value > maximum:
+        raise SettingsError(f"{source} must be at most {maximum:g}, not {value}.")
     return value
 
 

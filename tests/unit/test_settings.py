@@ -118,6 +118,8 @@ def test_tables_of_others_in_the_file_are_left_alone() -> None:
         ("", {}, {"drain_timeout_s": "inf"}, "--drain-timeout-s must be a number, not 'inf'."),
         ("", {}, {"drain_timeout_s": "-0.5"}, "--drain-timeout-s must be at least 0, not -0.5."),
         ("", {}, {"idle_timeout_s": "soon"}, "--idle-timeout-s must be a number, not 'soon'."),
+        ("", {}, {"stems": "101"}, "--stems must be at most 100, not 101."),
+        ("", {"LAMBENT_TMPS": "100000"}, {}, "LAMBENT_TMPS must be at most 100, not 100000."),
         ("", {}, {"account_concurrency": "0"}, "--account-concurrency must be at least 1, not 0."),
         ("", {"LAMBENT_DATA_DIR": ""}, {}, "LAMBENT_DATA_DIR must be a path, not ''."),
         ("[store]\ndata_dir = 5", {}, {}, "data_dir in [store] must be a path, not 5."),
