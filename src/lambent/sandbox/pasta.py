@@ -195,8 +195,10 @@ def choose(listed: Iterable[tuple[Network, int, int]], leaving: set[int]) -> tup
     found: dict[Network, None] = {}
     for network, kind, interface in listed:
         is_elsewhere = kind == _UNICAST and interface not in leaving
-        is_own_loopback = network[0].startswith("127.")
-        if network[1] and (kind == _LOCAL or is_elsewhere) and not is_own_loopback:
+        # The loopback is each network's own. Link-local addresses are the sandboxes' here, whatever the machine uses
+        # them for (the sandboxes of root, for instance), and the packet filter lets none of them be reached.
+        is_ours = network[0].startswith(("127.", "169.254."))
+        if network[1] and (kind == _LOCAL or is_elsewhere) and not is_ours:
             found[network] = None
     return tuple(found)
 

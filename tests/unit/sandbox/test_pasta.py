@@ -36,6 +36,8 @@ def test_what_needs_no_wall_is_left_out() -> None:
     listed = [
         (("127.0.0.0", 8), LOCAL, 1),  # every network's own
         (("127.0.0.1", 32), LOCAL, 1),
+        (("169.254.192.1", 32), LOCAL, BRIDGE),  # a server of root's has sandboxes with the addresses of ours
+        (("169.254.192.2", 32), UNICAST, BRIDGE),
         (("0.0.0.0", 0), UNICAST, BRIDGE),  # everything, in a table for some
         (("192.168.1.255", 32), BROADCAST, ETHERNET),
     ]
