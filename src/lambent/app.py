@@ -257,6 +257,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         lambda_.start()
         # A stopping server does not wait for whoever waits for messages.
         stack.callback(queues.close)
+        # Before that: who polls queues that are closed is told at once that they are empty, for ever.
+        stack.push_async_callback(pollers.close)
         await _take_up(lambda_, sqs, events, pollers)
         sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
         stack.callback(sweeping.cancel)

@@ -342,3 +342,13 @@ def test_code_that_nothing_needs_any_more_is_gone_after_a_power_cut(
 
 def stored_packages(server: Server) -> set[str]:
     return {path.name for path in (server.data_directory / "blobs").rglob("*") if path.is_file()}
+
+
+def test_a_server_that_polls_a_queue_stops_when_it_is_told_to(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    create(server.client("lambda"), "f", "def handler(event, context): return None")
+    url = server.client("sqs").create_queue(QueueName="work")["QueueUrl"]
+    arn = f"arn:aws:sqs:us-east-1:000000000000:{url.rpartition('/')[2]}"
+    server.client("lambda").create_event_source_mapping(FunctionName="f", EventSourceArn=arn)
+    time.sleep(0.5)  # until it is enabled, and waits for messages
+    assert server.stop() == 0
