@@ -32,27 +32,28 @@ def health(server: Server) -> dict[str, Any]:
 def test_functions_make_room_for_each_other_and_are_throttled_when_nothing_can_go(
     new_server: Callable[..., Server],
 ) -> None:
-    """Of 40 MB, a version of 128 MB takes 32 until it is known to need less, and then at least 16."""
-    server = new_server("--memory-budget-mb", "40", "--memory-wait-s", "0.2")
+    """Of 75 MB, a version of 256 MB takes 64 until it is known to need less: 16 if forked, 30 at most."""
+    server = new_server("--memory-budget-mb", "75", "--memory-wait-s", "0.2")
     client = server.client("lambda")
     for name in ("one", "two"):
-        create(client, name, SLEEPER, MemorySize=128, Timeout=30)
+        create(client, name, SLEEPER, MemorySize=256, Timeout=30)
     assert invoke(client, "one").headers[REASON] == "first"
-    assert health(server)["memory"] == {"budget_mb": 40, "claimed_mb": 16}
+    memory = health(server)["memory"]
+    assert memory["budget_mb"] == 75
+    assert 16 <= memory["claimed_mb"] <= 37
     assert invoke(client, "two").headers[REASON] == "first"
     assert health(server)["environments"] == 1
     # Now that both are known, there is room for both.
     assert invoke(client, "one").headers[REASON] == "retired"
     assert REASON not in invoke(client, "two").headers
     assert health(server)["environments"] == 2
-    with ThreadPoolExecutor(2) as callers:
-        calls = [callers.submit(invoke, client, name, {"seconds": 2}) for name in ("one", "two")]
-        while health(server)["running_invocations"] < 2:
-            time.sleep(0.01)
-        with pytest.raises(ClientError) as refused:
-            invoke(client, "one")
-        assert answer_of(refused.value)["Reason"] == "ConcurrentInvocationLimitExceeded"
-        assert [call.result().status for call in calls] == [200, 200]
+    with ThreadPoolExecutor(8) as callers:
+        calls = [callers.submit(invoke, client, name, {"seconds": 2}) for name in ("one", "two") * 4]
+        refused = [error for call in calls if (error := call.exception())]
+    assert 1 <= len(refused) <= 6  # 75 MB are four environments at most, and those that were there two
+    for error in refused:
+        assert isinstance(error, ClientError)
+        assert answer_of(error)["Reason"] == "ConcurrentInvocationLimitExceeded"
 
 
 @pytest.fixture(scope="module")
