@@ -26,6 +26,7 @@ from typing import Any
 
 import uvloop
 
+from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
@@ -146,6 +147,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         runtimes = await _runtimes(settings, stack)
         code = UnpackedCode(data.code, blobs)
         await asyncio.to_thread(code.sweep)
+        busy_poll = BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         node = LocalNode(
             sandbox=sandbox,
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
@@ -157,6 +159,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             freeze_after_s=settings.invoke.freeze_after_ms / 1000,
             snapshots_max=settings.sandbox.snapshots_max,
             hold_memory=memory.hold,
+            busy_poll=busy_poll,
             architectures=Architectures(runs_foreign=settings.runtimes.run_foreign),
         )
         stack.push_async_callback(node.close)
@@ -248,7 +251,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 domain=settings.server.domain,
             ),
         )
-        http = HttpServer(dispatch, listening, drain_timeout_s=settings.server.drain_timeout_s)
+        http = HttpServer(
+            dispatch, listening, drain_timeout_s=settings.server.drain_timeout_s, busy_poll=busy_poll
+        )
         # Before the first request: environments know the way back, and what is pending since the last stop is
         # completed in the background.
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))

@@ -65,6 +65,13 @@ class ServerSettings:
     drain_timeout_s: float = _setting(
         30.0, "How long a stopping server waits for running invocations, in seconds.", minimum=0
     )
+    busy_poll_us: int = _setting(
+        200,
+        "How many microseconds the server looks for an answer or a request before it sleeps, while one alone is "
+        "awaited; a sleeping processor takes long to wake. It costs as much CPU time at most; 0: never.",
+        minimum=0,
+        maximum=10_000,
+    )
     domain: str = _setting(
         "localhost",
         "What the hosts of function URLs end with: `<id>.lambda-url.<region>.<domain>`.",

@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 import httptools
 from uvicorn.server import ServerState
 
+from lambent.busy_poll import BusyPoll
 from lambent.wire.http import HttpRequest, HttpResponse
 
 _log = logging.getLogger(__name__)
@@ -46,15 +47,17 @@ class Application(Protocol):
 class HttpConnection(asyncio.Protocol):
     """One connection. Its server may call `shutdown`; the rest is asyncio's and the parser's."""
 
-    def __init__(self, application: Application, state: ServerState) -> None:
+    def __init__(self, application: Application, state: ServerState, busy_poll: BusyPoll) -> None:
         """Make a connection that is not connected yet.
 
         Args:
             application: answers its requests, one after another.
             state: the server's; connections and tasks register themselves there.
+            busy_poll: looks for the next request for a moment.
         """
         self._application = application
         self._state = state
+        self._busy_poll = busy_poll
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._parser = httptools.HttpRequestParser(self)
@@ -201,6 +204,7 @@ class HttpConnection(asyncio.Protocol):
             while not self._transport.is_closing():
                 if self._is_write_paused or not self._turns:
                     self._waiting = self._loop.create_future()
+                    self._busy_poll.watch(self._waiting)
                     await self._waiting
                     continue
                 request, stays_open = self._turns.popleft()

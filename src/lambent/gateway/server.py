@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from lambent.busy_poll import BusyPoll
 from lambent.gateway.connection import Application, HttpConnection
 
 _BACKLOG = 2048
@@ -30,16 +31,25 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an application. Use as an async context manager."""
 
-    def __init__(self, application: Application, listening: socket.socket, *, drain_timeout_s: float) -> None:
+    def __init__(
+        self,
+        application: Application,
+        listening: socket.socket,
+        *,
+        drain_timeout_s: float,
+        busy_poll: BusyPoll,
+    ) -> None:
         """Make the server.
 
         Args:
             application: answers the requests.
             listening: a bound socket; see `bind`.
             drain_timeout_s: how long stopping waits for running requests.
+            busy_poll: looks for the next request of a connection for a moment.
         """
         self._socket = listening
         self._application = application
+        self._busy_poll = busy_poll
         connect: Any = self._connect
         self._config = uvicorn.Config(
             _unused,
@@ -78,7 +88,7 @@ class HttpServer:
 
     def _connect(self, **_: object) -> HttpConnection:
         """Make a connection, whatever uvicorn would have it know of its own ways of serving an application."""
-        return HttpConnection(self._application, self._server.server_state)
+        return HttpConnection(self._application, self._server.server_state, self._busy_poll)
 
 
 async def _unused(scope: object, receive: object, send: object) -> None:

@@ -300,6 +300,7 @@ class Environment:
         # The runtime is at work already; what it writes is read later.
         self._emit_start(invocation, now_s)
         self._deadline.set(left_s)
+        self._around.busy_poll.watch(answered)
         return answered
 
     async def _conclude(self, invocation: Invocation, started_s: float, end: End) -> Outcome:

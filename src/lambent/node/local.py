@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock
 from lambent.domain.concurrency import INIT_FAILURE, INITIALIZATION_TYPE, SNAP_START, ProvisioningError
 from lambent.domain.facts import Fact, Origin
@@ -91,6 +92,7 @@ class LocalNode:
         freeze_after_s: float,
         snapshots_max: int,
         hold_memory: Callable[[int], Held],
+        busy_poll: BusyPoll,
         architectures: Architectures,
     ) -> None:
         """Make the node.
@@ -106,6 +108,7 @@ class LocalNode:
             freeze_after_s: how long an environment idles before it is frozen; 0: it never is.
             snapshots_max: how many SnapStart versions to keep a snapshot of.
             hold_memory: counts MB that a snapshot takes, until they are released.
+            busy_poll: looks for an answer for a moment.
             architectures: those whose code runs here.
         """
         self._sandbox = sandbox
@@ -116,6 +119,7 @@ class LocalNode:
         self._emit = emit
         self._credentials = credentials
         self._hold_memory = hold_memory
+        self._busy_poll = busy_poll
         self._architectures = architectures
         self._freeze_after_s = freeze_after_s
         self._endpoint: Endpoint | None = None
@@ -227,6 +231,7 @@ class LocalNode:
             sandbox=self._sandbox,
             clock=self._clock,
             emit=self._emit,
+            busy_poll=self._busy_poll,
             hold_memory=self._hold_memory,
             freeze_after_s=self._freeze_after_s,
             serve_endpoint=self._endpoint.serve,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock
 from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import FunctionVersion
@@ -36,6 +37,7 @@ class Surroundings:
     sandbox: Sandbox
     clock: Clock
     emit: Callable[[Fact], None]
+    busy_poll: BusyPoll
     hold_memory: Callable[[int], Held]
     """Counts this many MB as taken, until they are released."""
     freeze_after_s: float

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from uvicorn.server import ServerState
 
+from lambent.busy_poll import BusyPoll
 from lambent.gateway import connection
 from lambent.gateway.connection import HttpConnection
 from lambent.wire.http import HttpRequest, HttpResponse
@@ -86,7 +87,7 @@ class Client:
 
 def client() -> Client:
     application, state, transport = Application(), ServerState(), Transport()
-    made = HttpConnection(application, state)
+    made = HttpConnection(application, state, BusyPoll(span_s=0.0))
     made.connection_made(transport)  # type: ignore[arg-type]
     return Client(application, made, transport, state)
 

@@ -15,6 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from lambent.busy_poll import BusyPoll
 from lambent.clock import SystemClock
 from lambent.domain.facts import EnvironmentStopped, Fact, InitReport, Output, Report, Start
 from lambent.domain.invocation import Outcome
@@ -235,6 +236,7 @@ def tell(
             sandbox=sandbox,
             clock=SystemClock(),
             emit=facts.append,
+            busy_poll=BusyPoll(span_s=0.0),
             hold_memory=lambda _: Mock(),
             freeze_after_s=freeze_after_s,
             serve_endpoint=serve_endpoint,
