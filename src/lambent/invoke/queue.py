@@ -77,6 +77,7 @@ class Invoke(Protocol):
         reserved_concurrency: int | None,
         provisioned_concurrency: int,
         unreserved_concurrency: int | None,
+        is_rate_limited: bool = True,
     ) -> Outcome: ...
 
 
@@ -281,6 +282,7 @@ class EventQueue:
             reserved_concurrency=attempt.reserved_concurrency,
             provisioned_concurrency=attempt.provisioned_concurrency,
             unreserved_concurrency=attempt.unreserved_concurrency,
+            is_rate_limited=False,
         )
         what_next = after_run(
             event,

@@ -33,6 +33,7 @@ class World:
         self.attempt_changes: dict[str, Any] = {}
         self.is_gone = False
         self.ran: list[Invocation] = []
+        self.limits: list[dict[str, Any]] = []
         self.at_once = 0
         self.at_once_max = 0
         self.gate = asyncio.Event()
@@ -68,8 +69,9 @@ class World:
         )
         return replace(attempt, **self.attempt_changes)
 
-    async def invoke(self, invocation: Invocation, **limits: int | None) -> Outcome:
+    async def invoke(self, invocation: Invocation, **limits: Any) -> Outcome:
         self.ran.append(invocation)
+        self.limits.append(limits)
         self.at_once += 1
         self.at_once_max = max(self.at_once_max, self.at_once)
         try:
@@ -130,6 +132,20 @@ async def test_an_event_runs_once_is_told_of_and_is_gone(world: World) -> None:
     assert [(i.request_id, i.payload) for i in world.ran] == [("a", b'"an event"')]
     assert world.conditions() == [("a", "Success", 1)]
     assert await world.left() == 0
+
+
+@story
+async def test_events_are_not_held_to_the_rate_of_synchronous_requests(world: World) -> None:
+    await world.accept("a")
+    await settle()
+    assert world.limits == [
+        {
+            "reserved_concurrency": None,
+            "provisioned_concurrency": 0,
+            "unreserved_concurrency": None,
+            "is_rate_limited": False,
+        }
+    ]
 
 
 @story
