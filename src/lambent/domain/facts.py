@@ -134,7 +134,7 @@ class Report(Fact, frozen=True, kw_only=True, gc=False):
     """None when warm; ``first``, ``scale-out``, ``new-version``, ``retired`` or ``reset``."""
     gb_seconds: Decimal
     price_usd: Decimal
-    """Duration, request and restore price of this invocation in us-east-1, before free tier."""
+    """At the first tier of its region, before the free tier."""
     trace_id: str
     tenant_id: str | None = None
     """For whom it ran, if the function isolates its tenants."""
@@ -154,7 +154,6 @@ class Report(Fact, frozen=True, kw_only=True, gc=False):
     """Who asked, see `lambent.domain.invocation.Invocation`."""
     attempt: int = 1
     """Above 1: an event that is tried again."""
-    tenant_id: str | None = None
     request_bytes: int = 0
     """Size of the event."""
     response_bytes: int = 0

@@ -32,7 +32,6 @@ class Invocation:
     of an event source, for instance ``sqs``."""
     attempt: int = 1
     """Above 1: an event that is tried again."""
-    tenant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

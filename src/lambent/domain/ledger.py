@@ -150,6 +150,8 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duration_us: int = 0
     errors: int = 0
     cold_starts: int = 0
+    new_environments: int = 0
+    """Cold starts but for resets."""
     init_us: int = 0
     """Of restores, too."""
     request_bytes: int = 0
@@ -209,6 +211,7 @@ def sums_of(rows: Rows) -> Sums:
         found["streamed_bytes"] += rare.streamed_bytes
         found["errors"] += rare.status != "success"
         found["cold_starts"] += is_invocation and rare.cold_start_reason is not None
+        found["new_environments"] += is_invocation and rare.cold_start_reason not in (None, "reset")
         found["init_us"] += (rare.init_us or 0) + (rare.restore_us or 0)
     return Sums(
         **found

@@ -348,6 +348,8 @@ class Environment:
             is_restored=is_restored and not version.runtime.startswith(FREE_SNAPSHOT_RUNTIMES),
             is_provisioned=self._plan.origin.initialization_type == INITIALIZATION_TYPE
             and not invocation.is_spillover,
+            is_tenants_new=invocation.tenant_id is not None
+            and self._cold_start_reason not in (None, "reset"),
             region=version.key.region,
         )
         return Report(
@@ -373,7 +375,6 @@ class Environment:
             invoked_arn=invocation.invoked_arn,
             source=invocation.source,
             attempt=invocation.attempt,
-            tenant_id=invocation.tenant_id,
             request_bytes=len(invocation.payload),
             response_bytes=len(ending.payload),
         )

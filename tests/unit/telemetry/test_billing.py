@@ -160,6 +160,8 @@ def test_what_was_said_to_the_caller_is_what_the_row_costs() -> None:
     for changes in (
         {"billed_duration_ms": 3},
         {"billed_duration_ms": 214, "init_duration_ms": 210.2, "cold_start_reason": "first"},
+        {"billed_duration_ms": 20, "cold_start_reason": "scale-out", "tenant_id": "blue"},
+        {"billed_duration_ms": 20, "cold_start_reason": "reset", "tenant_id": "blue"},
         {"billed_duration_ms": 60, "restore_duration_ms": 71.0, "cold_start_reason": "first"},
     ):
         kept = Kept()
@@ -169,6 +171,7 @@ def test_what_was_said_to_the_caller_is_what_the_row_costs() -> None:
             memory_mb=128,
             billed_duration_ms=changes["billed_duration_ms"],
             is_restored="restore_duration_ms" in changes,
+            is_tenants_new="tenant_id" in changes and changes["cold_start_reason"] != "reset",
         )
         assert sum(row_price(kept.rows[0], AWS).values()) == said.price_usd
 

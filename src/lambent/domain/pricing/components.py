@@ -100,7 +100,7 @@ def _quantities(category: Category, sums: Sums) -> Iterator[tuple[str, int]]:
     yield EPHEMERAL_STORAGE, extra_mb * sums.billed_ms
     yield SNAPSHOT_RESTORE, 0 if is_free else category.memory_mb * sums.restores
     yield STREAMED, sums.charged_stream_bytes
-    yield TENANT, category.memory_mb * sums.cold_starts if category.tenant else 0
+    yield TENANT, category.memory_mb * sums.new_environments if category.tenant else 0
 
 
 def charge(component: str, quantity: int, *, prices: Prices, architecture: str) -> Charge:

@@ -35,6 +35,7 @@ def price_of(
     ephemeral_storage_mb: int = EPHEMERAL_STORAGE_DEFAULT_MB,
     is_restored: bool = False,
     is_provisioned: bool = False,
+    is_tenants_new: bool = False,
     region: str = AWS.home,
 ) -> Cost:
     """Return what one invocation costs.
@@ -46,6 +47,7 @@ def price_of(
         ephemeral_storage_mb: the configured size of /tmp; only what exceeds 512 MB is charged.
         is_restored: whether its environment was restored from a snapshot for it, at a price.
         is_provisioned: whether it ran in provisioned concurrency.
+        is_tenants_new: whether its environment was made for its tenant alone, and for it.
         region: where.
     """
     prices = AWS.of(region)
@@ -65,4 +67,6 @@ def price_of(
         price = prices.request + gb_seconds * rate + storage_gb_seconds * prices.ephemeral_storage
         if is_restored:
             price += prices.snapshot_restore * memory_mb / 1024
+        if is_tenants_new:
+            price += prices.tenant_environment[architecture] * memory_mb / 1024
     return Cost(gb_seconds=gb_seconds, price_usd=price)

@@ -150,7 +150,6 @@ class InvocationOperations:
                 tenant_id=tenant_id,
                 trace_id=str(trace.through(target.key.arn)),
                 wants_log_tail=parameters.get("LogType") == "Tail",
-                tenant_id=parameters.get("TenantId"),
             ),
             reserved_concurrency=function.reserved_concurrency,
             provisioned_concurrency=provisioned_of(function, version.version),

@@ -43,6 +43,7 @@ CREATE TABLE usage (
     duration_us          INTEGER NOT NULL,
     errors               INTEGER NOT NULL,
     cold_starts          INTEGER NOT NULL,
+    new_environments     INTEGER NOT NULL,
     init_us              INTEGER NOT NULL,
     request_bytes        INTEGER NOT NULL,
     response_bytes       INTEGER NOT NULL,
