@@ -55,7 +55,7 @@ NOTES: Mapping[tuple[str, str], str] = {
         "CreateFunction",
     ): "S3 objects are copied (`s3_endpoint_url`), `S3ObjectStorageMode=REFERENCE` answers "
     "`NotImplemented`; container images are kept and not run, and of a tag, the digest shown is not the image's; "
-    "tenants and durability are kept, and such functions are not run; `CapacityProviderConfig`, "
+    "durability is kept, and such functions are not run; `CapacityProviderConfig`, "
     "`AcceleratorConfig`, `RuntimeConfig` are refused, `PublishTo` answers `NotImplemented`; whether subnets, "
     "security groups, keys, file systems and queues exist is not asked",
     ("lambda", "CreateFunctionUrlConfig"): "`RESPONSE_STREAM` answers when the function has ended",
@@ -69,7 +69,7 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "Invoke",
-    ): "functions from images, with tenants, or durable answer `NotImplemented`",
+    ): "functions from images and durable ones answer `NotImplemented`",
     ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
     ("lambda", "ListFunctionVersionsByCapacityProvider"): "always empty: no function is on one",
     ("lambda", "PauseDurableExecution"): _NO_EXECUTION,

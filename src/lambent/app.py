@@ -31,20 +31,25 @@ from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
 from lambent.domain.function import FunctionVersion
+from lambent.domain.ledger import day_of
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
+from lambent.domain.pricing.price_list import AWS
 from lambent.domain.session import Credentials, Session, seal
+from lambent.gateway.accounting import Accounting
+from lambent.gateway.admission import Admission
 from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey, is_loopback
 from lambent.gateway.authorization import Authorization
 from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
 from lambent.gateway.urls import FunctionUrls
-from lambent.invoke.budget import MemoryBudget
+from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
 from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.node.memory import memory_mb
+from lambent.node.snapshots import IdleSnapshot
 from lambent.node.unpack import UnpackedCode
 from lambent.runtimes import Runtimes
 from lambent.runtimes.nodejs import NodeJs
@@ -61,7 +66,7 @@ from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.logs import expire_logs, logs_service
 from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
-from lambent.settings import Settings, SettingsError
+from lambent.settings import LedgerSettings, Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
 from lambent.start_block import Running, describe, start_block
@@ -73,8 +78,10 @@ from lambent.store.queues import Queues
 from lambent.store.sqlite.blobs import FileBlobs
 from lambent.store.sqlite.database import Database, StoreError
 from lambent.store.sqlite.documents import SqliteDocuments
+from lambent.store.sqlite.ledger import SqliteLedger
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
+from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
@@ -85,6 +92,8 @@ _log = logging.getLogger(__name__)
 SERVICES = ("lambda", "logs", "iam", "sts", "sqs")
 _CREDENTIALS_VALID_S = 12 * 3600
 _RETENTION_SWEEP_S = 3600.0
+_PACKING_PAUSE_S = 0.05
+"""Between two steps: meanwhile requests have the interpreter for themselves."""
 
 
 def serve(settings: Settings) -> int:
@@ -132,14 +141,17 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
         port = int(listening.getsockname()[1])
         data = stack.enter_context(open_data_directory(settings.store.data_dir))
-        documents, log_events, messages = _open_stores(data, stack)
+        documents, log_events, messages, ledger = _open_stores(data, stack)
         blobs, queues = FileBlobs(data.blobs), Queues(messages, clock, waiting=machine_clock)
         functions, identities = Functions(documents), Identities(documents)
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
         stream = await stack.enter_async_context(
-            FactStream(LogListener(documents=documents, log_events=log_events, clock=clock))
+            FactStream(
+                LogListener(documents=documents, log_events=log_events, clock=clock),
+                BillingListener(ledger=ledger, tags_of=functions.tags, price_list=AWS.id),
+            )
         )
         memory = MemoryBudget(
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
@@ -163,6 +175,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             architectures=Architectures(runs_foreign=settings.runtimes.run_foreign),
         )
         stack.push_async_callback(node.close)
+        memory.evict_from(lambda: map(_evictable, node.idle_snapshots()))
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
         message_queues = MessageQueues(documents)
         events = Asynchronous(
@@ -236,7 +249,15 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             },
             authentication=authentication,
             own_paths=OwnPaths(
-                describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
+                describe=lambda: describe(server, invoker),
+                blobs=blobs,
+                secret=data.secret,
+                clock=clock,
+                accounting=Accounting(
+                    ledger=ledger,
+                    settle=stream.flush,
+                    admit=Admission(authentication, authorization, clock).admit,
+                ),
             ),
             clock=clock,
             authorization=authorization,
@@ -265,8 +286,11 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         # Before that: who polls queues that are closed is told at once that they are empty, for ever.
         stack.push_async_callback(pollers.close)
         await _take_up(lambda_, sqs, events, pollers)
-        sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
-        stack.callback(sweeping.cancel)
+        for work in (
+            _sweep_logs(documents, log_events, clock),
+            _keep_ledger(ledger, settings.ledger, clock),
+        ):
+            stack.callback(asyncio.create_task(work).cancel)
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
@@ -308,22 +332,24 @@ def _bind(settings: Settings) -> Any:
 
 def _open_stores(
     data: DataDirectory, stack: contextlib.AsyncExitStack
-) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages]:
+) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages, SqliteLedger]:
     """Open the databases; they are closed with the stack."""
-    control, logs, queues = (
-        stack.enter_context(contextlib.closing(_open(data, name))) for name in ("control", "logs", "queues")
+    control, logs, queues, ledger = (
+        stack.enter_context(contextlib.closing(_open(data, name)))
+        for name in ("control", "logs", "queues", "ledger")
     )
-    return SqliteDocuments(control), SqliteLogEvents(logs), SqliteMessages(queues)
+    return SqliteDocuments(control), SqliteLogEvents(logs), SqliteMessages(queues), SqliteLedger(ledger)
 
 
 def _open(data: DataDirectory, name: str) -> Database:
-    # Log events survive the death of the process; only a power cut may take the last of them.
+    # Log events and rows of the ledger survive the death of the process; only a power cut may take the last of them.
     paths = {
         "control": data.control_database,
         "logs": data.logs_database,
         "queues": data.queues_database,
+        "ledger": data.ledger_database,
     }
-    return Database(paths[name], migrations=name, full_sync=name != "logs")
+    return Database(paths[name], migrations=name, full_sync=name not in ("logs", "ledger"))
 
 
 async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Runtimes:
@@ -378,6 +404,10 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
     )
+
+
+def _evictable(snapshot: IdleSnapshot) -> Evictable:
+    return Evictable(mb=snapshot.mb, idle_since_s=snapshot.idle_since_s, is_ahead=False, evict=snapshot.evict)
 
 
 def _memory_limit_mb(settings: Settings) -> int | None:
@@ -447,6 +477,22 @@ async def _sweep_logs(documents: SqliteDocuments, log_events: SqliteLogEvents, c
         except Exception:
             _log.exception("Expired log events could not be removed.")
         await clock.sleep(_RETENTION_SWEEP_S)
+
+
+async def _keep_ledger(ledger: SqliteLedger, settings: LedgerSettings, clock: Clock) -> None:
+    """Pack the rows of the ledger closer and let old ones go, for ever."""
+    while settings.ledger_compact_s > 0:
+        await clock.sleep(settings.ledger_compact_s)
+        today = day_of(int(clock.now_s() * 1000))
+        try:
+            if settings.ledger_retention_days:
+                await ledger.expire(before_day=today - settings.ledger_retention_days)
+            packed = 1
+            while packed:
+                packed = await ledger.compact(today=today)
+                await asyncio.sleep(_PACKING_PAUSE_S)
+        except Exception:
+            _log.exception("The ledger could not be packed.")
 
 
 def _tame_garbage_collection() -> None:

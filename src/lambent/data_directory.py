@@ -42,6 +42,11 @@ class DataDirectory:
         return self.root / "queues.db"
 
     @property
+    def ledger_database(self) -> Path:
+        """The ledger: what ran, and what it costs."""
+        return self.root / "ledger.db"
+
+    @property
     def blobs(self) -> Path:
         """Deployment packages."""
         return self.root / "blobs"

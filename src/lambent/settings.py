@@ -251,6 +251,23 @@ class InvokeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """The account of what ran and what it costs."""
+
+    ledger_retention_days: int = _setting(
+        400,
+        "How many days the rows of the ledger are kept; their sums, of which bills are made, stay for ever. 0: rows "
+        "do, too.",
+        minimum=0,
+    )
+    ledger_compact_s: float = _setting(
+        600.0,
+        "How often the rows of the ledger are packed closer, and those go that are too old, in seconds; 0: never.",
+        minimum=0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All groups."""
 
@@ -260,6 +277,7 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     runtimes: RuntimeSettings = field(default_factory=RuntimeSettings)
     invoke: InvokeSettings = field(default_factory=InvokeSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
 
 
 def load(

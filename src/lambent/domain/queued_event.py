@@ -17,6 +17,7 @@ class QueuedEvent:
     qualifier: str | None = None
     """As the caller gave it; what it means is found out at each attempt."""
     client_context: str | None = None
+    tenant_id: str | None = None
     trace_header: str = ""
     """The caller's trace, as far as it has come."""
     accepted_s: float
@@ -25,6 +26,8 @@ class QueuedEvent:
     """How often the function has run with it."""
     refusals: int = 0
     """How often in a row it could not be run: throttled, or an error of ours."""
+    source: str = "event"
+    """Who asked, see `lambent.domain.invocation.Invocation`."""
 
     @property
     def invoked_arn(self) -> str:

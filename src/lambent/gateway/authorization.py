@@ -95,6 +95,18 @@ class Authorization:
                 raise kind(refusal(request, decision))
         return needed[0].account if needed[0].account != call.account else None
 
+    async def require(self, asked: Asked, requirement: Requirement) -> None:
+        """Let something pass that is no operation of AWS's.
+
+        Raises:
+            AccessDeniedException: the caller may not.
+        """
+        if not self._is_enforced:
+            return
+        request, decision = await self.judge(asked, requirement)
+        if not decision.is_allowed:
+            raise AccessDeniedException(refusal(request, decision))
+
     async def judge(self, asked: Asked, requirement: Requirement) -> tuple[Request, Decision]:
         """Return one requirement as a request, and the decision about it."""
         resource = requirement.resource

@@ -1,4 +1,7 @@
-"""Lambent's own paths, under ``/_lambent``: health, the clock, and the download of code that GetFunction links to."""
+"""Lambent's own paths, under ``/_lambent``: health, the clock, and the download of code that GetFunction links to.
+
+Those of the ledger are `accounting`'s.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import msgspec
 
 from lambent.clock import Clock, VirtualClock, iso_ms
 from lambent.domain.code_link import verify_code_link
+from lambent.gateway.accounting import Accounting
 from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
@@ -29,7 +33,13 @@ class OwnPaths:
     """Answers ``/_lambent/…``."""
 
     def __init__(
-        self, *, describe: Callable[[], Mapping[str, Any]], blobs: Blobs, secret: bytes, clock: Clock
+        self,
+        *,
+        describe: Callable[[], Mapping[str, Any]],
+        blobs: Blobs,
+        secret: bytes,
+        clock: Clock,
+        accounting: Accounting | None = None,
     ) -> None:
         """Make it.
 
@@ -38,7 +48,9 @@ class OwnPaths:
             blobs: where code lies.
             secret: what links are signed with.
             clock: the time.
+            accounting: answers what is asked of the ledger; None: there is none.
         """
+        self._accounting = accounting
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
@@ -48,6 +60,8 @@ class OwnPaths:
         """Return the answer to one request."""
         if request.path == _CLOCK:
             return self._answer_clock(request)
+        if self._accounting is not None and self._accounting.serves(request.path):
+            return await self._accounting.answer(request)
         if request.method not in ("GET", "HEAD"):
             return _json(405, {"message": f"{request.method} is not possible here."})
         if request.path == "/_lambent/health":

@@ -210,6 +210,7 @@ class FunctionUrls:
             qualifier=owner.qualifier,
             trace_header=str(trace),
             accepted_s=request.at_s,
+            source="url",
         )
         attempt = await self._prepare(event, payload)
         if attempt is None:

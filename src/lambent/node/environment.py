@@ -38,6 +38,7 @@ from lambent.domain.limits import (
 )
 from lambent.domain.log_line import lines_of
 from lambent.domain.pricing import price_of
+from lambent.domain.pricing.price_list import FREE_SNAPSHOT_RUNTIMES
 from lambent.errors import ServiceError, SnapStartException, SnapStartTimeoutException
 from lambent.node.deadline import Deadline
 from lambent.node.ending import End, Ending, NotStarted, RuntimeExit, TimedOut, ending_of, init_status
@@ -191,6 +192,9 @@ class Environment:
         end = started if isinstance(started, NotStarted) else await self._begun(started, budget_s)
         self._measured_init_ms = (self._clock.monotonic_s() - started_s) * 1000
         status, error_type = init_status(end)
+        is_ahead = self._plan.origin.initialization_type == INITIALIZATION_TYPE
+        # What succeeds on demand is charged with the first invocation, what is repeated in one with that.
+        is_charged_alone = phase == "init" and (is_ahead or end is not None)
         self._emit(
             InitReport(
                 at_s=self._clock.now_s(),
@@ -199,6 +203,7 @@ class Environment:
                 status=status,
                 error_type=error_type,
                 duration_ms=self._measured_init_ms,
+                billed_duration_ms=math.ceil(self._measured_init_ms) if is_charged_alone else 0,
             )
         )
         return end
@@ -233,6 +238,8 @@ class Environment:
                 status=status,
                 error_type=error_type,
                 duration_ms=self._restore_duration_ms,
+                # Without an environment there is no invocation with which it could be charged.
+                billed_duration_ms=self._billed_restore_ms if phase == "init" and end is not None else 0,
             )
         )
         return end
@@ -338,7 +345,12 @@ class Environment:
             memory_mb=version.memory_mb,
             billed_duration_ms=billed_ms,
             ephemeral_storage_mb=version.ephemeral_storage_mb,
-            is_restored=is_restored,
+            is_restored=is_restored and not version.runtime.startswith(FREE_SNAPSHOT_RUNTIMES),
+            is_provisioned=self._plan.origin.initialization_type == INITIALIZATION_TYPE
+            and not invocation.is_spillover,
+            is_tenants_new=invocation.tenant_id is not None
+            and self._cold_start_reason not in (None, "reset"),
+            region=version.key.region,
         )
         return Report(
             at_s=self._clock.now_s(),
@@ -358,7 +370,13 @@ class Environment:
             gb_seconds=cost.gb_seconds,
             price_usd=cost.price_usd,
             trace_id=invocation.trace_id,
+            tenant_id=invocation.tenant_id,
             is_spillover=invocation.is_spillover,
+            invoked_arn=invocation.invoked_arn,
+            source=invocation.source,
+            attempt=invocation.attempt,
+            request_bytes=len(invocation.payload),
+            response_bytes=len(ending.payload),
         )
 
     def _memory_used_mb(self, duration_ms: float) -> int:
@@ -424,6 +442,7 @@ class Environment:
                 origin=self._plan.origin,
                 request_id=invocation.request_id,
                 trace_id=invocation.trace_id,
+                tenant_id=invocation.tenant_id,
             )
         )
 
@@ -497,6 +516,8 @@ def next_response(invocation: Invocation, *, deadline_s: float) -> bytes:
     )
     if invocation.client_context:
         head += f"Lambda-Runtime-Client-Context: {_one_line(invocation.client_context)}\r\n"
+    if invocation.tenant_id is not None:
+        head += f"Lambda-Runtime-Aws-Tenant-Id: {_one_line(invocation.tenant_id)}\r\n"
     return head.encode("utf-8") + b"\r\n" + invocation.payload
 
 

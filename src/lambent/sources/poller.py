@@ -252,6 +252,7 @@ class _Poller:
             qualifier=qualifier,
             trace_header=most_travelled((record.trace_header for record in batch), key.arn),
             accepted_s=self._clock.now_s(),
+            source=self._mapping.source,
         )
         attempt = await self._prepare(event, payload_of(batch))
         if attempt is None:
