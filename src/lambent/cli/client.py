@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import typer
 
@@ -165,6 +165,33 @@ class Connection:
             aws_session_token=target.session_token,
             config=Config(**options),
         )
+
+    def get(self, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        """Read one of Lambent's own paths, signed as every request is; return status, headers and body.
+
+        Args:
+            path: for instance ``/_lambent/health``.
+            query: the members of its query string.
+        """
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+        from botocore.httpsession import URLLib3Session
+
+        target = self.target
+        endpoint = cast("str", target.endpoint)
+        url = f"{endpoint.rstrip('/')}{path}?{urlencode(query)}"
+        request = AWSRequest(method="GET", url=url)
+        credentials: Any = Credentials(
+            target.access_key_id or "", target.secret_access_key or "", target.session_token
+        )
+        signer: Any = SigV4Auth(credentials, "lambda", target.region or DEFAULT_REGION)
+        signer.add_auth(request)
+        # A proxy could not reach this machine's own address.
+        options: dict[str, Any] = {"proxies": {}} if _is_loopback(endpoint) else {}
+        session: Any = URLLib3Session(timeout=(10, 60), **options)
+        answer = session.send(request.prepare())
+        return answer.status_code, answer.headers, answer.content
 
 
 def _session(target: Target) -> Any:

@@ -7,16 +7,17 @@ import gzip
 import io
 import itertools
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import IO, TYPE_CHECKING, cast
 
+from lambent.cli.client import Connection
 from lambent.cli.terminal import CommandError, UsageError, notice
 
 if TYPE_CHECKING:
-    from lambent.simulation import Distribution, Load, Trace
+    from lambent.simulation import Distribution, Load, Observed, Trace
 
 SERVICE_MS, COLD_START_MS = 100, 200
 """What is assumed when nothing is known; the output says so."""
@@ -30,6 +31,11 @@ class Replay:
     source: str
     assumptions: tuple[str, ...] = ()
     broken: int = 0
+    observed: Observed | None = None
+    """What really happened, as far as a trace says it."""
+    memory_mb: int | None = None
+    """What most invocations of a trace had, if it says so; likewise the architecture."""
+    architecture: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,9 @@ class Source:
 
     trace: Path | None
     per_s: float | None
+    history: str | None
+    """A function whose rows of the ledger are the trace."""
+    since: str
     for_s: float
     function: str | None
     durations: Path | None
@@ -47,8 +56,12 @@ class Source:
     random: Random = field(default_factory=Random)
 
 
-def replay_of(source: Source) -> Replay:
+def replay_of(source: Source, connection: Callable[[], Connection]) -> Replay:
     """Return what is to be replayed.
+
+    Args:
+        source: what it is.
+        connection: to the server with the ledger; only called for a history.
 
     Raises:
         UsageError: the command line does not say what, or says it twice.
@@ -56,9 +69,11 @@ def replay_of(source: Source) -> Replay:
     """
     from lambent.simulation import TraceError
 
-    if (source.trace is None) == (source.per_s is None):
-        raise UsageError("Say what to replay: either a file with a trace, or --poisson RATE.")
+    if [source.trace, source.per_s, source.history].count(None) != 2:
+        raise UsageError("Say what to replay: a file with a trace, --history NAME or --poisson RATE.")
     try:
+        if source.history is not None:
+            return _history(source, source.history, connection())
         return _poisson(source, source.per_s) if source.per_s is not None else _traced(source)
     except TraceError as error:
         raise CommandError(str(error)) from None
@@ -92,18 +107,48 @@ def _traced(source: Source) -> Replay:
         return _own(source, str(source.trace), everything)
 
 
+def _history(source: Source, name: str, connection: Connection) -> Replay:
+    from lambent.cli.history import ledger_lines
+
+    lines = ledger_lines(connection, function=name, since=source.since)
+    first = next(lines, None)
+    if first is None:
+        raise CommandError(nothing_in_ledger(connection, name, source.since))
+    return _own(source, "the ledger", itertools.chain([first], lines))
+
+
+def nothing_in_ledger(connection: Connection, name: str, since: str) -> str:
+    """Return a sentence about a function of which the ledger has no invocations."""
+    client = connection.client("lambda")
+    try:
+        client.get_function_configuration(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return f"There is no function {name}, and the ledger has no invocations of one (--since {since})."
+    return f"The ledger has no invocations of {name} (--since {since}): invoke it, or try --since all."
+
+
 def _own(source: Source, name: str, lines: Iterable[str]) -> Replay:
-    from lambent.simulation import load_of, read_trace
+    from lambent.simulation import has_cold_starts, load_of, observe, read_trace
 
     assumptions: list[str] = []
     trace = read_trace(lines, function=source.function)
     _tell_broken(trace, name)
     service, start = _distribution(source.service, "--service"), _distribution(source.start, "--cold-start")
-    if start is None and not trace.init_ms:
+    if start is None and not has_cold_starts(trace):
         start = _assumed("The trace has no cold starts: inits take", COLD_START_MS, assumptions)
     load = load_of(trace, source.random, service=service, start=start, scale=source.scale)
+    common = trace.memory.most_common(1)
+    memory_mb, architecture = common[0][0] if common else (None, None)
+    if len(trace.memory) > 1:
+        assumptions.append(f"The invocations had several memory sizes; all are billed as {memory_mb} MB.")
     return Replay(
-        load=load, source=_trace_words(name, load), assumptions=tuple(assumptions), broken=trace.broken
+        load=load,
+        source=_trace_words(name, load),
+        assumptions=tuple(assumptions),
+        broken=trace.broken,
+        observed=observe(trace),
+        memory_mb=memory_mb,
+        architecture=architecture,
     )
 
 

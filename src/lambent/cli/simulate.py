@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lambent.cli.client import AwsOption, EndpointOption, RegionOption, connect
 from lambent.cli.replay import Replay, Source, replay_of
 from lambent.cli.simulated import as_json, show
-from lambent.cli.terminal import UsageError, notice
+from lambent.cli.terminal import CommandError, UsageError, notice
 
 if TYPE_CHECKING:
     from lambent.simulation import Platform
@@ -31,6 +32,7 @@ _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def simulate(
+    context: typer.Context,
     *,
     trace: Annotated[
         Path | None,
@@ -44,6 +46,13 @@ def simulate(
             metavar="RATE", help="No trace: arrivals at random, so many per second.", show_default=False
         ),
     ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="No trace: what the ledger has of a function.", show_default=False),
+    ] = None,
+    since: Annotated[
+        str, typer.Option(metavar="AGE", help="From when on --history goes: 2h, 30d, all.")
+    ] = "30d",
     for_: Annotated[str, typer.Option("--for", metavar="TIME", help="How long --poisson goes on.")] = "1h",
     function: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this function of the trace.", show_default=False)
@@ -68,8 +77,20 @@ def simulate(
         float, typer.Option("--start-overhead", metavar="MS", help="What a cold start takes beside its init.")
     ] = 0.0,
     scale: Annotated[float, typer.Option(metavar="FACTOR", help="So many times as many invocations.")] = 1.0,
-    memory: Annotated[str, typer.Option(metavar="MB,…", help="MemorySize, for the bill.")] = "128",
-    arch: Annotated[str, typer.Option("--architecture", metavar="NAME", help="x86_64 or arm64.")] = "x86_64",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MB,…",
+            help="MemorySize, for the bill. Default: as in the trace, or 128.",
+            show_default=False,
+        ),
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="x86_64 or arm64. Default: as in the trace, or x86_64.", show_default=False
+        ),
+    ] = None,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="The functions' timeout.")] = "15m",
     reserved: Annotated[
         str, typer.Option(metavar="N,…", help="Reserved concurrency of each function, or none.")
@@ -81,12 +102,18 @@ def simulate(
     keep_alive: Annotated[
         str, typer.Option(metavar="TIME,…", help="How long environments may idle.")
     ] = "10m",
-    max_life: Annotated[str, typer.Option(metavar="TIME", help="How old they may become, or none.")] = "none",
+    max_life: Annotated[str, typer.Option(metavar="TIME", help="How old they may become, or none.")] = "2h",
     rate_limit: Annotated[
         bool, typer.Option(help="Ten requests a second for each unit of concurrency.")
     ] = True,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run.")] = 0,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Show beside it what the trace says really happened.")
+    ] = False,
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    aws: AwsOption = False,
 ) -> None:
     """Replay invocations on a model of the platform: latency, cold starts, throttles, concurrency, the bill.
 
@@ -94,6 +121,8 @@ def simulate(
     """
     source = Source(
         trace=trace,
+        history=history,
+        since=since,
         per_s=None if poisson is None else _positive(poisson, "--poisson"),
         for_s=seconds_of(for_, "--for"),
         function=function,
@@ -104,21 +133,32 @@ def simulate(
         random=Random(seed),  # noqa: S311 - no secret
     )
     platforms = platforms_of(
-        memory=memory,
+        memory=memory or "128",
         reserved=reserved,
         provisioned=provisioned,
         account_limit=account_limit,
         keep_alive=keep_alive,
     )
-    fixed = {
-        "architecture": _architecture(arch),
+    fixed: dict[str, Any] = {
         "timeout_s": seconds_of(timeout, "--timeout"),
         "max_life_s": math.inf if max_life == "none" else seconds_of(max_life, "--max-life"),
         "start_overhead_s": _not_negative(overhead, "--start-overhead") / 1000,
         "is_rate_limited": rate_limit,
     }
+    _check_architecture(architecture)
+    replay = replay_of(source, lambda: connect(context, endpoint, region, aws))
+    fixed["architecture"] = architecture or replay.architecture or "x86_64"
+    if memory is None and replay.memory_mb:
+        fixed["memory_mb"] = replay.memory_mb
+    if validate and replay.observed is None:
+        raise CommandError(
+            "There is nothing to compare with: the trace does not say how long all invocations ran."
+        )
     compare(
-        replay_of(source), [replace(platform, **fixed) for platform in platforms], seed=seed, is_json=is_json
+        replay if validate else replace(replay, observed=None),
+        [replace(platform, **fixed) for platform in platforms],
+        seed=seed,
+        is_json=is_json,
     )
 
 
@@ -131,9 +171,9 @@ def compare(replay: Replay, platforms: Sequence[Platform], *, seed: int, is_json
     summaries = [summarize(run) for run in runs]
     took_s = time.perf_counter() - started_s
     if is_json:
-        sys.stdout.write(as_json(replay.source, replay.assumptions, replay.broken, runs, summaries))
+        sys.stdout.write(as_json(replay, runs, summaries))
         return
-    show(replay.source, replay.assumptions, runs, summaries)
+    show(replay, runs, summaries)
     notice(f"{len(replay.load) * len(runs):,} invocations simulated in {took_s:.2f} s.", style="dim")
 
 
@@ -215,7 +255,6 @@ def _not_negative(value: float, name: str) -> float:
     return value
 
 
-def _architecture(name: str) -> str:
-    if name not in ("x86_64", "arm64"):
+def _check_architecture(name: str | None) -> None:
+    if name not in (None, "x86_64", "arm64"):
         raise UsageError(f"--architecture must be x86_64 or arm64, not {name!r}.")
-    return name

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lambent.cli.terminal import notice, results, usd_text
 
 if TYPE_CHECKING:
-    from lambent.simulation import Platform, Run, Summary
+    from lambent.cli.replay import Replay
+    from lambent.simulation import Observed, Platform, Run, Summary
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _HEIGHT = 4
@@ -24,18 +26,20 @@ _SETTINGS: tuple[tuple[str, Callable[[Platform], str]], ...] = (
 )
 
 
-def show(source: str, assumptions: Iterable[str], runs: Sequence[Run], summaries: Sequence[Summary]) -> None:
+def show(replay: Replay, runs: Sequence[Run], summaries: Sequence[Summary]) -> None:
     """Print the figures of runs side by side, and the concurrency over time of the first."""
     from rich.table import Table
 
-    notice(source)
-    for assumption in assumptions:
+    notice(replay.source)
+    for assumption in replay.assumptions:
         notice(assumption, style="yellow")
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
     for _ in runs:
         table.add_column(justify="right")
-    for name, cells in rows(runs, summaries):
+    if replay.observed is not None:
+        table.add_column(justify="right")
+    for name, cells in rows(runs, summaries, replay.observed):
         table.add_row(name, *cells)
     results().print(table)
     if len(runs) == 1:
@@ -46,9 +50,13 @@ def show(source: str, assumptions: Iterable[str], runs: Sequence[Run], summaries
             results().print(line)
 
 
-def rows(runs: Sequence[Run], summaries: Sequence[Summary]) -> list[tuple[str, list[str]]]:
-    """Return the lines of the table: what differs between the platforms, then the figures."""
+def rows(
+    runs: Sequence[Run], summaries: Sequence[Summary], observed: Observed | None = None
+) -> list[tuple[str, list[str]]]:
+    """Return the lines of the table: what differs between the platforms, then the figures; what happened comes last."""
     found: list[tuple[str, list[str]]] = []
+    if observed is not None:
+        found.append(("", [*(["simulated"] * len(runs)), "as it was"]))
     for name, text in _SETTINGS:
         texts = [text(run.platform) for run in runs]
         if len(set(texts)) > 1 or len(runs) == 1:
@@ -58,7 +66,21 @@ def rows(runs: Sequence[Run], summaries: Sequence[Summary]) -> list[tuple[str, l
         texts = [figure(summary) for summary in summaries]
         if any(texts):
             found.append((name, [text or "0" for text in texts]))
+    if observed is not None:
+        happened = happened_of(observed)
+        found[1:] = [(name, [*cells, happened.get(name, "")]) for name, cells in found[1:]]
     return found
+
+
+def happened_of(observed: Observed) -> dict[str, str]:
+    """Return what really happened, by the names of the table."""
+    latencies = {f"latency {name}": f"{value:,.1f} ms" for name, value in observed.latency_ms.items()}
+    return latencies | {
+        "invocations": f"{observed.invocations:,}",
+        "cold starts": _share(observed.cold_starts, observed.invocations) or "0",
+        "peak concurrency": f"{observed.peak_concurrency:,}",
+        "mean concurrency": f"{observed.mean_concurrency:.4g}",
+    }
 
 
 def _share(count: int, of: int) -> str:
@@ -118,16 +140,16 @@ def picture(peaks: Sequence[int]) -> list[str]:
     ]
 
 
-def as_json(
-    source: str, assumptions: Iterable[str], broken: int, runs: Sequence[Run], summaries: Sequence[Summary]
-) -> str:
+def as_json(replay: Replay, runs: Sequence[Run], summaries: Sequence[Summary]) -> str:
     """Return it all as JSON, prices as decimal text."""
-    content = {
-        "source": source,
-        "assumptions": list(assumptions),
-        "lines_left_out": broken,
+    content: dict[str, Any] = {
+        "source": replay.source,
+        "assumptions": list(replay.assumptions),
+        "lines_left_out": replay.broken,
         "runs": [_run(run, summary) for run, summary in zip(runs, summaries, strict=True)],
     }
+    if replay.observed is not None:
+        content["observed"] = dataclasses.asdict(replay.observed)
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -12,22 +12,26 @@ from lambent.simulation.azure import COUNTS_HEADER, read_counts, read_durations
 from lambent.simulation.distribution import Distribution, parse_distribution
 from lambent.simulation.engine import BINS, Run, simulate
 from lambent.simulation.load import Load, TraceError, poisson_load
+from lambent.simulation.observed import Observed, observe
 from lambent.simulation.platform import Platform
 from lambent.simulation.summary import SimulatedBill, Summary, percentile, summarize
-from lambent.simulation.trace import Trace, load_of, read_trace
+from lambent.simulation.trace import Trace, has_cold_starts, load_of, read_trace
 
 __all__ = [
     "BINS",
     "COUNTS_HEADER",
     "Distribution",
     "Load",
+    "Observed",
     "Platform",
     "Run",
     "SimulatedBill",
     "Summary",
     "Trace",
     "TraceError",
+    "has_cold_starts",
     "load_of",
+    "observe",
     "parse_distribution",
     "percentile",
     "poisson_load",

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from lambent.domain.pricing import REQUEST_USD, price_of
+from lambent.domain.pricing.price_list import AWS
 from lambent.simulation.engine import Run, service_times_s
+from lambent.simulation.platform import Platform
 
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
-PROVISIONED_USD_PER_GB_S = {"x86_64": Decimal("0.0000041667"), "arm64": Decimal("0.0000033334")}
-PROVISIONED_DURATION_USD_PER_GB_S = {"x86_64": Decimal("0.0000097222"), "arm64": Decimal("0.0000077778")}
-"""What is kept ready, whether it runs or not; and what runs in it (AWS page "AWS Lambda pricing")."""
-_MB_MS_PER_GB_S = Decimal(1024 * 1000)
 _NOTHING_MS = 1e-6
 """Less than a float's error in a duration: it does not begin another millisecond."""
 
@@ -110,12 +108,6 @@ def bill_of(run: Run, service_s: Sequence[float]) -> SimulatedBill:
     on_demand_ms = all_ms - throttled_ms - provisioned_ms
     for place, init_s in run.cold_s.items():
         on_demand_ms += _billed_ms([service_s[place] + init_s]) - _billed_ms([service_s[place]])
-    duration_usd = (
-        price_of(
-            architecture=platform.architecture, memory_mb=platform.memory_mb, billed_duration_ms=on_demand_ms
-        ).price_usd
-        - REQUEST_USD
-    )
     kept_gb_s = (
         Decimal(platform.memory_mb)
         / 1024
@@ -123,13 +115,22 @@ def bill_of(run: Run, service_s: Sequence[float]) -> SimulatedBill:
         * len(load.names)
         * _in_five_minutes(load.duration_s)
     )
-    ran_gb_s = Decimal(platform.memory_mb * provisioned_ms) / _MB_MS_PER_GB_S
     return SimulatedBill(
         requests_usd=REQUEST_USD * (len(load) - len(run.throttled)),
-        duration_usd=duration_usd,
-        provisioned_usd=kept_gb_s * PROVISIONED_USD_PER_GB_S[platform.architecture]
-        + ran_gb_s * PROVISIONED_DURATION_USD_PER_GB_S[platform.architecture],
+        duration_usd=_duration_usd(platform, on_demand_ms),
+        provisioned_usd=kept_gb_s * AWS.prices.provisioned[platform.architecture]
+        + _duration_usd(platform, provisioned_ms, is_provisioned=True),
     )
+
+
+def _duration_usd(platform: Platform, billed_ms: int, *, is_provisioned: bool = False) -> Decimal:
+    cost = price_of(
+        architecture=platform.architecture,
+        memory_mb=platform.memory_mb,
+        billed_duration_ms=billed_ms,
+        is_provisioned=is_provisioned,
+    )
+    return cost.price_usd - REQUEST_USD
 
 
 def _in_five_minutes(duration_s: float) -> int:

@@ -3,6 +3,8 @@
 What a line must have is when: ``at``, in seconds since the epoch or as ISO 8601. ``function``, ``duration_ms`` and
 ``init_ms`` (of a cold start) are taken when they are there. A line that cannot be read is counted and named, and the
 others are taken.
+
+Rows of the ledger (they have a ``kind``) say when an invocation ended; it came as long before as it and its init took.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,9 +26,13 @@ FUNCTION = "function"
 """The name of a function that has none."""
 _AT = ("at", "at_s", "timestamp", "time")
 _OTHERS = {
+    "kind": ("kind",),
     "function": ("function", "function_name", "name"),
     "duration_ms": ("duration_ms",),
     "init_ms": ("init_ms", "init_duration_ms"),
+    "restore_ms": ("restore_ms",),
+    "memory_mb": ("memory_mb",),
+    "architecture": ("architecture",),
 }
 
 
@@ -39,8 +46,10 @@ class Trace:
     """Places in `names`."""
     duration_ms: list[float] = field(default_factory=list[float])
     """NaN where the line does not say it."""
-    init_ms: dict[int, list[float]] = field(default_factory=dict[int, list[float]])
-    """Of cold starts, by function."""
+    init_ms: list[float] = field(default_factory=list[float])
+    """Of cold starts; NaN where there was none, or the line does not say it."""
+    memory: Counter[tuple[int, str]] = field(default_factory=Counter[tuple[int, str]])
+    """MemorySize and architecture, where the lines say them, and how often."""
     names: list[str] = field(default_factory=list[str])
     broken: int = 0
     """Lines that were left out."""
@@ -62,8 +71,14 @@ def read_trace(lines: Iterable[str], *, function: str | None = None) -> Trace:
     for number, at, row in _rows(lines, trace):
         try:
             at_s = _seconds(at)
+            if _is_other(row):
+                continue
             duration_ms = _number(row.get("duration_ms"), "duration_ms")
             init_ms = _number(row.get("init_ms"), "init_ms")
+            if math.isnan(init_ms):
+                init_ms = _number(row.get("restore_ms"), "restore_ms")
+            if row.get("kind"):
+                at_s -= sum(took_ms for took_ms in (duration_ms, init_ms) if not math.isnan(took_ms)) / 1000
         except ValueError as error:
             leave_out(trace, number, str(error))
             continue
@@ -74,8 +89,8 @@ def read_trace(lines: Iterable[str], *, function: str | None = None) -> Trace:
         trace.at_s.append(at_s)
         trace.function.append(place)
         trace.duration_ms.append(duration_ms)
-        if not math.isnan(init_ms):
-            trace.init_ms.setdefault(place, []).append(init_ms)
+        trace.init_ms.append(init_ms)
+        _note_memory(trace, row)
     trace.names = list(places)
     if not trace.at_s:
         of_it = f" of {function}" if function else ""
@@ -84,10 +99,26 @@ def read_trace(lines: Iterable[str], *, function: str | None = None) -> Trace:
     return trace
 
 
+def _is_other(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the ledger is of something else than an invocation."""
+    return bool(row.get("kind")) and row["kind"] != "invocation"
+
+
+def _note_memory(trace: Trace, row: Mapping[str, Any]) -> None:
+    memory_mb = str(row.get("memory_mb") or "")
+    if memory_mb.isdigit():
+        trace.memory[int(memory_mb), str(row.get("architecture") or "x86_64")] += 1
+
+
 def leave_out(trace: Trace, number: int, why: str) -> None:
     """Count a line that cannot be read, and keep the first one's number and reason."""
     trace.broken += 1
     trace.first_broken = trace.first_broken or f"line {number}: {why}"
+
+
+def has_cold_starts(trace: Trace) -> bool:
+    """Return whether any line says how long an init took."""
+    return not all(map(math.isnan, trace.init_ms))
 
 
 def load_of(
@@ -151,11 +182,15 @@ def _starts(trace: Trace, start: Distribution | None) -> tuple[Distribution, ...
     """By function: its own cold starts, or those of all, as far as there are any."""
     if start is not None:
         return (start,)
-    everything = [init_ms for found in trace.init_ms.values() for init_ms in found]
+    by_function: dict[int, list[float]] = {}
+    for place, init_ms in zip(trace.function, trace.init_ms, strict=True):
+        if not math.isnan(init_ms):
+            by_function.setdefault(place, []).append(init_ms)
+    everything = [init_ms for found in by_function.values() for init_ms in found]
     if not everything:
         raise TraceError("The trace has no cold starts (init_ms): say with --cold-start how long they take.")
     return tuple(
-        measured(trace.init_ms.get(place, everything), "cold starts") for place in range(len(trace.names))
+        measured(by_function.get(place, everything), "cold starts") for place in range(len(trace.names))
     )
 
 

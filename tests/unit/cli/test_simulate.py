@@ -73,8 +73,11 @@ def test_the_same_seed_gives_the_same_figures(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "either a file with a trace, or --poisson RATE"),
-        (("x.csv", "--poisson", "1"), "either a file with a trace, or --poisson RATE"),
+        ((), "Say what to replay: a file with a trace, --history NAME or --poisson RATE"),
+        (("x.csv", "--poisson", "1"), "Say what to replay"),
+        (("--history", "f", "--poisson", "1"), "Say what to replay"),
+        (("--history", "f", "--aws"), "AWS has no ledger"),
+        (("--history", "f", "--since", "soon"), "--since must be an age"),
         (("--poisson", "0"), "--poisson must be above 0"),
         (("--poisson", "nan"), "--poisson must be above 0"),
         (("--poisson", "1", "--scale", "-1"), "--scale must be above 0"),
