@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -228,6 +228,41 @@ def staggered(
     return _run(measure)
 
 
+def by_timetable(targets: Sequence[Target], at_s: Sequence[float]) -> list[tuple[float, float, Answer]]:
+    """Send each request at its time, whether others are answered or not.
+
+    Args:
+        targets: where to.
+        at_s: when, in seconds from the start on, rising.
+
+    Returns:
+        For each when it was sent (seconds from the start on), seconds until its answer, and the answer.
+
+    Raises:
+        LoadFailed: not every answer was right.
+    """
+
+    async def measure() -> list[tuple[float, float, Answer]]:
+        started_s = time.perf_counter()
+
+        async def send(target: Target) -> tuple[float, float, Answer]:
+            # Over connections of their own: a server closes those that idle for long.
+            connection = await _connect(target.port)
+            try:
+                sent_s = time.perf_counter() - started_s
+                return sent_s, *await _timed(connection, target)
+            finally:
+                connection.close()
+
+        sending: list[asyncio.Task[tuple[float, float, Answer]]] = []
+        for target, due_s in zip(targets, at_s, strict=True):
+            await asyncio.sleep(max(0.0, started_s + due_s - time.perf_counter()))
+            sending.append(asyncio.create_task(send(target)))
+        return await asyncio.gather(*sending)
+
+    return _run(measure, limit_s=at_s[-1] + _ANSWER_TIMEOUT_S)
+
+
 async def _repeat(target: Target, connections: int, duration_s: float, warmup: int) -> Load:
     opened = [await _connect(target.port) for _ in range(connections)]
     try:
@@ -285,14 +320,14 @@ def _content_length(head: bytes) -> int:
     return int(lower[start + 17 :].split(b"\r\n", 1)[0])
 
 
-def _run(measure: Callable[[], Awaitable[_Measured]]) -> _Measured:
+def _run(measure: Callable[[], Awaitable[_Measured]], *, limit_s: float = _ANSWER_TIMEOUT_S) -> _Measured:
     """Run in a loop of its own, bounded: a server that stops answering must not stop the bench."""
 
     async def bounded() -> _Measured:
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(limit_s):
                 return await measure()
         except TimeoutError as error:
-            raise LoadFailed(f"did not finish within {_ANSWER_TIMEOUT_S:g} s") from error
+            raise LoadFailed(f"did not finish within {limit_s:g} s") from error
 
     return uvloop.run(bounded())
