@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lambent import __version__
-from lambent.cli import demo, deploy, functions, iam, invoke, logs, up
+from lambent.cli import bill_diff, demo, deploy, functions, iam, invoke, logs, tune, up
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
 from lambent.cli.terminal import CommandError, UsageError, notice, one_line
 from lambent.settings import SettingsError
@@ -68,7 +68,18 @@ app.command("logs")(logs.logs)
 app.command("list")(functions.list_functions)
 app.command("url")(functions.url)
 app.command("delete")(functions.delete)
+app.command("tune")(tune.tune)
 app.command("version")(version)
+bill = typer.Typer(help="What functions cost.", no_args_is_help=True)
+
+
+@bill.callback()
+def bill_root() -> None:
+    """Ask what functions cost on AWS."""
+
+
+bill_diff.register(bill)
+app.add_typer(bill, name="bill")
 app.add_typer(iam.app, name="iam")
 
 
