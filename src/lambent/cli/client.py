@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
@@ -131,7 +132,9 @@ class Connection:
         self.target = target
         self._session: Any = None
 
-    def client(self, service: str, *, read_timeout_s: float = 60.0, is_retried: bool = True) -> Any:
+    def client(
+        self, service: str, *, read_timeout_s: float = 60.0, is_retried: bool = True, connections: int = 10
+    ) -> Any:
         """Return a client of an AWS service.
 
         Args:
@@ -139,6 +142,7 @@ class Connection:
             read_timeout_s: how long to wait for an answer.
             is_retried: False for requests that must not be made twice. Lambent is never asked twice: on this
                 machine a failure is a fact, and a retried "connection refused" only costs time.
+            connections: how many requests it can make at once.
         """
         from botocore.config import Config
 
@@ -147,13 +151,14 @@ class Connection:
             "user_agent_extra": f"lambent-cli/{__version__}",
             "read_timeout": read_timeout_s,
             "connect_timeout": 10,
+            "max_pool_connections": connections,
         }
         if not (is_retried and target.is_aws):
             options["retries"] = {"total_max_attempts": 1}
         if target.is_aws:
             # With --aws, AWS_ENDPOINT_URL and its like must not lead elsewhere.
             options["ignore_configured_endpoint_urls"] = True
-        elif _is_loopback(cast("str", target.endpoint)):
+        elif is_loopback(cast("str", target.endpoint)):
             options["proxies"] = {}  # a proxy could not reach this machine's own address
         if self._session is None:
             self._session = _session(target)
@@ -196,7 +201,7 @@ class Connection:
         credentials = Credentials(target.access_key_id, target.secret_access_key, target.session_token)
         signer: Any = SigV4Auth(credentials, "lambda", target.region)
         signer.add_auth(request)
-        proxies: dict[str, str] | None = {} if _is_loopback(target.endpoint) else None
+        proxies: dict[str, str] | None = {} if is_loopback(target.endpoint) else None
         session: Any = URLLib3Session(timeout=(10, read_timeout_s), proxies=proxies)
         response: Any = session.send(request.prepare())
         if response.status_code >= 300:
@@ -239,9 +244,27 @@ def _session(target: Target) -> Any:
     return Session(session_vars={"profile": nothing, **files})
 
 
-def _is_loopback(endpoint: str) -> bool:
+def is_loopback(endpoint: str) -> bool:
+    """Say whether a URL leads to this machine itself."""
     host = urlsplit(endpoint).hostname or ""
     return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
+
+
+def download(url: str, *, timeout_s: float) -> bytes:
+    """Return what lies at a URL that an answer named, or that is a server's own.
+
+    Raises:
+        OSError: it cannot be fetched.
+    """
+    if not url.startswith(("https://", "http://")):
+        raise OSError(f"{url} is no address on the web")
+    no_proxies: dict[str, str] = {}
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler(no_proxies if is_loopback(url) else None)
+    )
+    with opener.open(url, timeout=timeout_s) as answer:
+        content: bytes = answer.read()
+    return content
 
 
 def connect(context: typer.Context, endpoint: str | None, region: str | None, aws: bool) -> Connection:

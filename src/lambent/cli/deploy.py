@@ -149,12 +149,12 @@ def deploy_path(connection: Connection, path: Path, choices: Choices) -> Deploye
     client = connection.client("lambda")
     name = choices.name or handler.function_name(source.path)
     current = _settled(client, name, connection)
-    wish = _wish(connection, source, name, choices, current)
+    wish = wish_for(connection, source, name, choices, current)
     requests = plan(wish, current)
     configuration = current or {}
     for request in requests:
         getattr(client, request.operation)(**request.parameters)
-        configuration = _wait(client, request.waiter, name, connection)
+        configuration = wait_until_ready(client, request.waiter, name, connection)
     return Deployed(configuration=configuration, requests=requests)
 
 
@@ -165,20 +165,28 @@ def _settled(client: Any, name: str, connection: Connection) -> dict[str, Any] |
     except client.exceptions.ResourceNotFoundException:
         return None
     if configuration.get("State") == "Pending":
-        configuration = _wait(client, "function_active_v2", name, connection)
+        configuration = wait_until_ready(client, "function_active_v2", name, connection)
     if configuration.get("LastUpdateStatus") == "InProgress":
-        configuration = _wait(client, "function_updated_v2", name, connection)
+        configuration = wait_until_ready(client, "function_updated_v2", name, connection)
     return configuration
 
 
-def _wait(client: Any, waiter: str, name: str, connection: Connection) -> dict[str, Any]:
+def wait_until_ready(
+    client: Any, waiter: str, name: str, connection: Connection, qualifier: str | None = None
+) -> dict[str, Any]:
+    """Wait for a function or a version of it, and return its configuration.
+
+    Raises:
+        CommandError: it did not become what the waiter of boto3 waits for.
+    """
+    named = {"FunctionName": name, **({"Qualifier": qualifier} if qualifier else {})}
     options: dict[str, Any] = {"MaxAttempts": WAITER_ATTEMPTS}
     if not connection.target.is_aws:
         options["Delay"] = LOCAL_WAITER_DELAY_S
     # When the waiter gives up, the configuration says why in plain words.
     with contextlib.suppress(waiter_error()):
-        client.get_waiter(waiter).wait(FunctionName=name, WaiterConfig=options)
-    configuration: dict[str, Any] = client.get_function_configuration(FunctionName=name)
+        client.get_waiter(waiter).wait(**named, WaiterConfig=options)
+    configuration: dict[str, Any] = client.get_function_configuration(**named)
     for status, reason in (("State", "StateReason"), ("LastUpdateStatus", "LastUpdateStatusReason")):
         if configuration.get(status) in {"Failed", "Pending", "InProgress"}:
             why = one_line(configuration.get(reason) or "no reason given")
@@ -186,9 +194,14 @@ def _wait(client: Any, waiter: str, name: str, connection: Connection) -> dict[s
     return configuration
 
 
-def _wish(
+def wish_for(
     connection: Connection, source: Source, name: str, choices: Choices, current: dict[str, Any] | None
 ) -> Wish:
+    """Return the function as it shall be: the user's word first, then what is there, then what the code says.
+
+    Raises:
+        UsageError, CommandError: see `package`, `handler`, `dependencies` and `role`.
+    """
     present = current or {}
     version = (sys.version_info[0], sys.version_info[1])
     runtime = choices.runtime or present.get("Runtime") or handler.infer_runtime(source.names, version)

@@ -115,13 +115,26 @@ def ask(
     is_async: bool = False,
 ) -> Answer:
     """Invoke a function once, never twice: it may have done its work although we missed its answer."""
+    client = connection.client("lambda", read_timeout_s=READ_TIMEOUT_S, is_retried=False)
+    return ask_client(client, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
+
+
+def ask_client(
+    client: Any,
+    name: str,
+    payload: bytes | None,
+    *,
+    qualifier: str | None = None,
+    tail: bool = False,
+    is_async: bool = False,
+) -> Answer:
+    """Do as `ask`, with a client of ``lambda`` that does not ask twice and has `READ_TIMEOUT_S` of patience."""
     parameters: dict[str, Any] = {"FunctionName": name, "LogType": "Tail" if tail else "None"}
     parameters["InvocationType"] = "Event" if is_async else "RequestResponse"
     if payload is not None:
         parameters["Payload"] = payload
     if qualifier:
         parameters["Qualifier"] = qualifier
-    client = connection.client("lambda", read_timeout_s=READ_TIMEOUT_S, is_retried=False)
     response = client.invoke(**parameters)
     headers: dict[str, str] = response["ResponseMetadata"]["HTTPHeaders"]
     log = response.get("LogResult")

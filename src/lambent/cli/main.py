@@ -14,7 +14,20 @@ from typing import Annotated, Any
 import typer
 
 from lambent import __version__
-from lambent.cli import bill, demo, deploy, functions, iam, invoke, ledger, logs, simulate, up
+from lambent.cli import (
+    bill,
+    bill_diff,
+    demo,
+    deploy,
+    functions,
+    iam,
+    invoke,
+    ledger,
+    logs,
+    simulate,
+    tune,
+    up,
+)
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
 from lambent.cli.terminal import CommandError, UsageError, notice, one_line
 from lambent.settings import SettingsError
@@ -70,7 +83,9 @@ app.command("url")(functions.url)
 app.command("delete")(functions.delete)
 app.command("ledger")(ledger.ledger)
 app.command("simulate")(simulate.simulate)
+app.command("tune")(tune.tune)
 app.command("version")(version)
+bill_diff.register(bill.app)
 app.add_typer(bill.app, name="bill")
 app.add_typer(iam.app, name="iam")
 
