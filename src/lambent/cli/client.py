@@ -129,16 +129,23 @@ class Connection:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._session: Any = None
+        self._clients: dict[tuple[str, float | None, bool], Any] = {}
 
-    def client(self, service: str, *, read_timeout_s: float = 60.0, is_retried: bool = True) -> Any:
-        """Return a client of an AWS service.
+    def client(self, service: str, *, read_timeout_s: float | None = 60.0, is_retried: bool = True) -> Any:
+        """Return a client of an AWS service, the same one for the same arguments; threads may share it.
 
         Args:
             service: the name that boto3 gives it, for instance ``lambda``.
-            read_timeout_s: how long to wait for an answer.
+            read_timeout_s: how long to wait for an answer; None: for ever.
             is_retried: False for requests that must not be made twice. Lambent is never asked twice: on this
                 machine a failure is a fact, and a retried "connection refused" only costs time.
         """
+        key = (service, read_timeout_s, is_retried)
+        if key not in self._clients:
+            self._clients[key] = self._new_client(*key)
+        return self._clients[key]
+
+    def _new_client(self, service: str, read_timeout_s: float | None, is_retried: bool) -> Any:
         from botocore.config import Config
 
         target = self.target
@@ -152,7 +159,7 @@ class Connection:
         if target.is_aws:
             # With --aws, AWS_ENDPOINT_URL and its like must not lead elsewhere.
             options["ignore_configured_endpoint_urls"] = True
-        elif _is_loopback(cast("str", target.endpoint)):
+        elif is_loopback(cast("str", target.endpoint)):
             options["proxies"] = {}  # a proxy could not reach this machine's own address
         if self._session is None:
             self._session = _session(target)
@@ -178,7 +185,8 @@ def _session(target: Target) -> Any:
     return Session(session_vars={"profile": nothing, **files})
 
 
-def _is_loopback(endpoint: str) -> bool:
+def is_loopback(endpoint: str) -> bool:
+    """Say whether a URL is one of this machine's own."""
     host = urlsplit(endpoint).hostname or ""
     return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
 
@@ -206,13 +214,6 @@ def error_code(error: Exception) -> str:
     if not isinstance(response, dict):
         return ""
     return str(cast("dict[str, dict[str, Any]]", response).get("Error", {}).get("Code", ""))
-
-
-def waiter_error() -> type[Exception]:
-    """Return the class of boto3's "waiting did not end well"."""
-    from botocore.exceptions import WaiterError
-
-    return WaiterError
 
 
 def translate(error: Exception) -> CommandError | None:
