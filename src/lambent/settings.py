@@ -23,6 +23,10 @@ _AHEAD_MAX = 100
 """Of what is kept ready: each costs processes or loop devices, and they are a machine's, not a server's."""
 
 
+PROJECT_TABLES = ("functions", "layers")
+"""Tables of ``lambent.toml`` that describe a project, and are read by the command line."""
+
+
 class SettingsError(Exception):
     """A setting has a value that it cannot have. The message is one sentence for the user."""
 
@@ -314,6 +318,10 @@ def load(
         if not isinstance(section, dict):
             raise SettingsError(f"[{group.name}] in the configuration file must be a table.")
         groups[group.name] = _load_group(group.name, cast("dict[str, Any]", section), environ, flags or {})
+    if unknown := sorted(document.keys() - set(PROJECT_TABLES)):
+        raise SettingsError(
+            f"The configuration file has no settings in [{unknown[0]}]: there is no such group."
+        )
     return Settings(**groups)
 
 
@@ -321,11 +329,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML: {error}") from error
-    # Other tables (for instance a project's functions) belong to the commands that read them.
-    return document
 
 
 def _load_group(

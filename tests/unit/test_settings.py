@@ -98,7 +98,7 @@ def test_the_file_can_be_named_by_a_variable_or_by_the_caller(tmp_path: Path) ->
     assert load(environ={}, toml=other).server.port == 7
 
 
-def test_tables_of_others_in_the_file_are_left_alone() -> None:
+def test_tables_of_a_project_in_the_file_are_left_alone() -> None:
     assert loaded('[functions.hello]\nhandler = "app.handler"\n[server]\nport = 1').server.port == 1
 
 
@@ -130,6 +130,7 @@ def test_tables_of_others_in_the_file_are_left_alone() -> None:
         ("", {}, {"region": ""}, "--region must be a region such as us-east-1, not ''."),
         ("", {"LAMBENT_EXACT_RUNTIME": "maybe"}, {}, "LAMBENT_EXACT_RUNTIME must be true or false, not 'maybe'."),
         ("[server]\nprot = 1", {}, {}, "[server] in the configuration file has no setting 'prot'."),
+        ("[function.f]", {}, {}, "The configuration file has no settings in [function]: there is no such group."),
         ("server = 1", {}, {}, "[server] in the configuration file must be a table."),
         ("", {"LAMBENT_CONFIG": "missing.toml"}, {}, "LAMBENT_CONFIG names missing.toml, which is not a file."),
     ],

@@ -22,10 +22,11 @@ from lambent.cli import bill_table, handler, package
 from lambent.cli.bill_table import Side
 from lambent.cli.blueprint import Blueprint, read_blueprint
 from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOption, connect
-from lambent.cli.deploy import Choices, parse_variables, wish_for
+from lambent.cli.deploy import parse_variables
+from lambent.cli.deployment import wish_for
 from lambent.cli.machine import read_machine
 from lambent.cli.measure import Measuring, Procedure, Subject
-from lambent.cli.plan import plan
+from lambent.cli.plan import Choices, plan
 from lambent.cli.temporary import Temporaries, temporaries
 from lambent.cli.terminal import CommandError, UsageError, notice, one_line
 from lambent.cli.tune import DEFAULT_WARM_UPS, progress

@@ -131,19 +131,33 @@ class Connection:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._session: Any = None
+        self._clients: dict[tuple[str, float | None, bool, int], Any] = {}
 
     def client(
-        self, service: str, *, read_timeout_s: float = 60.0, is_retried: bool = True, connections: int = 10
+        self,
+        service: str,
+        *,
+        read_timeout_s: float | None = 60.0,
+        is_retried: bool = True,
+        connections: int = 10,
     ) -> Any:
-        """Return a client of an AWS service.
+        """Return a client of an AWS service, the same one for the same arguments; threads may share it.
 
         Args:
             service: the name that boto3 gives it, for instance ``lambda``.
-            read_timeout_s: how long to wait for an answer.
+            read_timeout_s: how long to wait for an answer; None: for ever.
             is_retried: False for requests that must not be made twice. Lambent is never asked twice: on this
                 machine a failure is a fact, and a retried "connection refused" only costs time.
             connections: how many requests it can make at once.
         """
+        key = (service, read_timeout_s, is_retried, connections)
+        if key not in self._clients:
+            self._clients[key] = self._new_client(*key)
+        return self._clients[key]
+
+    def _new_client(
+        self, service: str, read_timeout_s: float | None, is_retried: bool, connections: int
+    ) -> Any:
         from botocore.config import Config
 
         target = self.target
@@ -290,13 +304,6 @@ def error_code(error: Exception) -> str:
     if not isinstance(response, dict):
         return ""
     return str(cast("dict[str, dict[str, Any]]", response).get("Error", {}).get("Code", ""))
-
-
-def waiter_error() -> type[Exception]:
-    """Return the class of boto3's "waiting did not end well"."""
-    from botocore.exceptions import WaiterError
-
-    return WaiterError
 
 
 def translate(error: Exception) -> CommandError | None:

@@ -19,6 +19,7 @@ from lambent.cli import (
     bill_diff,
     demo,
     deploy,
+    dev,
     functions,
     iam,
     invoke,
@@ -29,8 +30,8 @@ from lambent.cli import (
     up,
 )
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
-from lambent.cli.terminal import CommandError, UsageError, notice, one_line
-from lambent.settings import SettingsError
+from lambent.cli.failures import translate
+from lambent.cli.terminal import notice, one_line
 
 # Typer carries its own copy of click or uses the installed one, as its version wills. The parent of its
 # public exception is right for both: it is the root of all errors that have a message to show.
@@ -76,6 +77,7 @@ def version() -> None:
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("deploy")(deploy.deploy)
+app.command("dev")(dev.dev)
 app.command("invoke")(invoke.invoke)
 app.command("logs")(logs.logs)
 app.command("list")(functions.list_functions)
@@ -110,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(error: Exception) -> int:
     if isinstance(error, _SHOWN):
         return _report_misuse(error)
-    failure = _translate(error)
+    failure = translate(error)
     notice(f"lambent: {failure}", style="red")
     return failure.exit_code
 
@@ -121,22 +123,3 @@ def _report_misuse(error: Any) -> int:
     sentence = one_line(error.format_message()).rstrip(".")
     notice(f"lambent: {sentence}. Try `{command} --help`.", style="red")
     return int(error.exit_code)
-
-
-def _translate(error: Exception) -> CommandError:
-    if isinstance(error, CommandError):
-        return error
-    if isinstance(error, SettingsError):
-        return UsageError(str(error))
-    if isinstance(error, OSError) and error.strerror:
-        return CommandError(
-            f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-        )
-    from lambent.cli.client import translate
-
-    if failure := translate(error):
-        return failure
-    return CommandError(
-        f"This is a bug of Lambent's command line ({type(error).__name__}: {one_line(error)}): "
-        "run it again with `lambent --verbose …` and report what it prints."
-    )

@@ -21,7 +21,7 @@ from typing import Any
 
 from lambent.cli.blueprint import Blueprint
 from lambent.cli.client import Connection, error_code
-from lambent.cli.deploy import wait_until_ready
+from lambent.cli.deployment import wait_until_ready
 from lambent.cli.terminal import notice, one_line
 
 PREFIX = "lambent-temporary-"
@@ -141,19 +141,19 @@ class Temporaries:
         Raises:
             CommandError: it never will.
         """
-        wait_until_ready(self._client, "function_active_v2", name, self._connection)
+        wait_until_ready(self._client, name, self._connection)
 
     def renew(self, name: str, label: str, number: int) -> None:
         """Change a clone's configuration, so that its next invocation finds no execution environment."""
         self._client.update_function_configuration(
             FunctionName=name, Description=self.description(label, number)
         )
-        wait_until_ready(self._client, "function_updated_v2", name, self._connection)
+        wait_until_ready(self._client, name, self._connection)
 
     def publish(self, name: str) -> str:
         """Publish a version of a clone, wait for its snapshot, and return its number."""
         version = str(self._client.publish_version(FunctionName=name)["Version"])
-        wait_until_ready(self._client, "published_version_active", name, self._connection, version)
+        wait_until_ready(self._client, name, self._connection, version)
         return version
 
     def delete(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lambent.cli.blueprint import Blueprint
 from lambent.cli.client import Connection
-from lambent.cli.deploy import wait_until_ready
+from lambent.cli.deployment import wait_until_ready
 from lambent.cli.terminal import CommandError, notice
 
 
@@ -27,7 +27,7 @@ def apply(connection: Connection, blueprint: Blueprint, memory_mb: int, alias: s
         client.update_function_configuration(
             FunctionName=name, MemorySize=memory_mb, RevisionId=present["RevisionId"]
         )
-        wait_until_ready(client, "function_updated_v2", name, connection)
+        wait_until_ready(client, name, connection)
         notice(f"{name} has {memory_mb} MB now; before, it had {present['MemorySize']} MB.")
     else:
         notice(f"{name} has {memory_mb} MB already.")
@@ -37,7 +37,7 @@ def apply(connection: Connection, blueprint: Blueprint, memory_mb: int, alias: s
 
 def _publish(client: Any, connection: Connection, name: str, alias: str, code_sha256: str) -> None:
     version = client.publish_version(FunctionName=name, CodeSha256=code_sha256)["Version"]
-    wait_until_ready(client, "published_version_active", name, connection, version)
+    wait_until_ready(client, name, connection, version)
     pointed = {"FunctionName": name, "Name": alias, "FunctionVersion": version}
     try:
         client.update_alias(**pointed)
