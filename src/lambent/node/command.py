@@ -5,7 +5,7 @@ Reads the file system to find out whether a program is there; starts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +72,20 @@ def command_of(launch: Launch, roots: Roots, *, memory_mb: int, environment: Map
     """
     if launch.entrypoint is not None:
         return _entrypoint(launch.entrypoint, roots)
-    program, *arguments = launch.command if roots.are_virtual else launch.host_command
-    options = [f"{name}={max(1, int(memory_mb * share))}" for name, share in launch.memory_options]
-    line = (program, *options, *arguments)
+    line = command_line(
+        launch.command if roots.are_virtual else launch.host_command, launch, memory_mb=memory_mb
+    )
     wrapper = environment.get(EXEC_WRAPPER)
     if wrapper and launch.takes_wrapper:
         line = ("/bin/sh", "-c", _WRAP, "bootstrap", roots.seen(wrapper), *line)
     return Command(line=line)
+
+
+def command_line(command: Sequence[str], launch: Launch, *, memory_mb: int) -> tuple[str, ...]:
+    """Return a runtime's command with the options that depend on the memory size."""
+    program, *arguments = command
+    options = [f"{name}={max(1, int(memory_mb * share))}" for name, share in launch.memory_options]
+    return (program, *options, *arguments)
 
 
 def _entrypoint(name: str, roots: Roots) -> Command:

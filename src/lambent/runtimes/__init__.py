@@ -37,6 +37,22 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How a command can be started before its function is known, and what it cannot be told later.
+
+    Its variables are then the runtime's, and ``_LAMBENT_WAITS_FD``, the number of the socket from which it reads its
+    order (`lambent.sandbox.SeedlingSpec`).
+    """
+
+    fixed_variables: tuple[str, ...]
+    """Beginnings of the names of variables that are read at its start alone."""
+    changing_variables: tuple[str, ...]
+    """Names that begin like that and are read later."""
+    passing: tuple[str, ...]
+    """Directories that have to exist while it starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How to start a runtime inside an execution environment."""
 
@@ -62,6 +78,8 @@ class Launch:
     """The Runtime API travels over an inherited socket (our own runtimes), not over TCP."""
     preparation: Preparation | None = None
     """None: every environment needs an interpreter of its own."""
+    waiting: Waiting | None = None
+    """None: the command cannot be started before the function is known."""
     family: str
     """The language in AWS's words: ``python``, ``nodejs``, ``provided``."""
     version: str

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lambent.runtimes import Launch, RuntimeUnavailable
+from lambent.runtimes import Launch, RuntimeUnavailable, Waiting
 from lambent.runtimes.nodejs.interpreters import Interpreter, fetch
 from lambent.runtimes.nodejs.library import PACKAGES, RuntimeLibrary
 
@@ -27,6 +27,13 @@ _ENVIRONMENT = {
 # What AWS's runtimes give to V8, as shares of the memory size.
 _MEMORY_OPTIONS = (("--max-semi-space-size", 0.05), ("--max-old-space-size", 0.9))
 _FLAGS = ("--expose-gc",)
+_WAITING = Waiting(
+    # Node.js, V8, libuv, ICU, OpenSSL and the C library read these once.
+    fixed_variables=("NODE_", "UV_", "ICU_", "OPENSSL_", "SSL_", "LD_", "LANG", "LC_", "MALLOC_", "GLIBC_"),
+    changing_variables=("NODE_ENV", "NODE_TLS_REJECT_UNAUTHORIZED"),
+    # The C library remembers which directories of LD_LIBRARY_PATH are missing.
+    passing=("/opt/lib", "/var/task/lib"),
+)
 
 
 class NodeJs:
@@ -140,6 +147,7 @@ def _launch(
             "LAMBDA_RUNTIME_DIR": str(client),
             "NODE_PATH": _node_path(wanted, str(client), str(sdk or client / PACKAGES)),
         },
+        waiting=_WAITING,
         family="nodejs",
         version=interpreter.version_text,
         is_exact=interpreter.version[0] == wanted,

@@ -19,8 +19,7 @@ const NO_CALLBACKS =
   'modify this function to use a supported handler signature to use Node.js 24 or later. For more information see ' +
   'https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.';
 
-const identified = /nodejs(\d+)\.x$/.exec(process.env.AWS_EXECUTION_ENV || '');
-const isModern = Number(identified ? identified[1] : process.versions.node.split('.')[0]) >= FIRST_WITHOUT_CALLBACKS;
+let isModern = true; // the runtime is one without callbacks
 
 // Handlers are called as AWS's runtime calls them, as a method of this, which stack traces show.
 const runtime = new (class Runtime {})();
@@ -203,7 +202,13 @@ async function load() {
   return found;
 }
 
+function knowsCallbacksNoMore() {
+  const identified = /nodejs(\d+)\.x$/.exec(process.env.AWS_EXECUTION_ENV || '');
+  return Number(identified ? identified[1] : process.versions.node.split('.')[0]) >= FIRST_WITHOUT_CALLBACKS;
+}
+
 function main() {
+  isModern = knowsCallbacksNoMore();
   const descriptor = Number(process.env._LAMBENT_RUNTIME_FD);
   delete process.env._LAMBENT_RUNTIME_FD;
   channel = new Channel(descriptor, onInvocation);
@@ -222,4 +227,13 @@ function main() {
   );
 }
 
-main();
+const waitsAt = process.env._LAMBENT_WAITS_FD;
+if (waitsAt === undefined) {
+  main();
+} else {
+  const { loadAhead, takeOrder } = require('./waiting.js');
+  loadAhead().then(() => {
+    takeOrder(Number(waitsAt));
+    main();
+  });
+}
