@@ -385,7 +385,7 @@ def seedling_of(launch: Launch, *, memory_mb: int) -> SeedlingSpec | None:
     """Return what can be started of a runtime before its function is known; None: nothing."""
     if launch.waiting is None:
         return None
-    line = command_line(launch.command, launch, memory_mb=memory_mb)
+    line = command_line(launch.command, launch, memory_mb=memory_mb, environment={})
     return SeedlingSpec(
         command=line,
         environment=tuple((LOCALE | dict(launch.environment) | {WAITS_FD: str(RUNTIME_FD)}).items()),

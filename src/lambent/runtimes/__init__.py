@@ -37,6 +37,17 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnOptions:
+    """A variable with which users give a program options, and what of the runtime's these replace."""
+
+    variable: str
+    memory: tuple[str, ...]
+    """Texts in the variable that say that memory is the user's affair."""
+    revoked: Mapping[str, str]
+    """A default option, and the text in the variable that takes it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """How a command can be started before its function is known, and what it cannot be told later.
 
@@ -64,6 +75,10 @@ class Launch:
     """The function or one of its layers brings the program along, a file of this name; `command` is empty then."""
     memory_options: tuple[tuple[str, float], ...] = ()
     """Options with a number of megabytes, as a share of the memory size, that follow the program."""
+    default_options: tuple[str, ...] = ()
+    """Options that follow those."""
+    own_options: OwnOptions | None = None
+    """How users give options of their own; None: they cannot."""
     takes_wrapper: bool = True
     """Whether AWS_LAMBDA_EXEC_WRAPPER means anything to it."""
     mounts: tuple[tuple[str, str], ...] = ()

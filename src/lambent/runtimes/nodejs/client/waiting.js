@@ -12,7 +12,7 @@ const LENGTH_BYTES = 4;
 // Load what the runtime would load when it serves its first event.
 async function loadAhead() {
   for (const name of ['module', 'net', 'stream', 'url']) require(name);
-  for (const name of ['channel', 'context', 'errors', 'handler', 'log', 'modules']) require(`./${name}.js`);
+  for (const name of ['handler', 'modules']) require(`./${name}.js`);
   // What Node.js needs for ES modules, it loads with the first one.
   await import('data:text/javascript,');
 }
