@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
-from lambent.sandbox import Mount, SandboxProcess, SandboxSpec, Template, ZygoteSpec
+from lambent.sandbox import Mount, SandboxProcess, SandboxSpec, SeedlingSpec, Template, ZygoteSpec
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.namespaces import NamespaceSandbox
 
@@ -86,6 +89,75 @@ class CopyingSandbox(ForkingSandbox):
             os.close(null)
         await template.wait_copyable()
         return template
+
+
+WAITS = """
+import json, os, socket, sys
+with socket.socket(fileno=3) as channel:
+    channel.send(b"!")
+    size = int.from_bytes(channel.recv(4, socket.MSG_WAITALL), "big")
+    order = json.loads(channel.recv(size, socket.MSG_WAITALL))
+os.environ.clear()
+os.environ.update(order["environment"])
+os.chdir(order["working_directory"])
+text, *sys.argv[1:] = json.loads(os.environ.pop("_TEXT"))
+del json, os, socket, sys, channel, size, order
+exec(compile(text, "<string>", "exec"))
+"""
+"""A program that waits for its order, and then is a Python command whose text is in a variable."""
+
+
+class SeedlingSandbox(ForkingSandbox):
+    """Starts every bare Python command before its order, and insists on that; but for those that want more from
+    their caller than somewhere to write."""
+
+    async def start(self, spec: SandboxSpec) -> SandboxProcess:
+        outputs = {outside for outside, _ in spec.inherited}
+        is_plain = {inside for _, inside in spec.inherited} == {1, 2} and len(outputs) == 1
+        if spec.command[1:4] != (*_BARE, "-c") or not is_plain:
+            return await super().start(spec)
+        if any(is_file(mount.source) for mount in spec.mounts):
+            return await super().start(spec)
+        command = (*spec.command[:4], WAITS)
+        variables = {**spec.environment, "_TEXT": json.dumps(spec.command[4:])}
+        seedling = SeedlingSpec(
+            command=command,
+            channel=3,
+            output=(1, 2),
+            memory_bytes=spec.memory_bytes,
+            max_processes=spec.max_processes,
+            max_open_files=spec.max_open_files,
+            max_file_bytes=spec.max_file_bytes,
+        )
+        zygote = replace(zygote_for(spec), interpreter=(), seedling=seedling)
+        await self.have_ready(zygote)
+        null = os.open("/dev/null", os.O_RDWR)
+        given = ((null, 1), (null, 2), (null, 3))
+        try:
+            spec = replace(spec, command=command, environment=variables, inherited=given, zygote=zygote)
+            process = await NamespaceSandbox.start(self, spec)
+        finally:
+            os.close(null)
+            await self._seedbeds.pop(zygote).close()
+        ends = process.take_given()
+        assert ends, "the command was executed"
+        os.close(ends[3])
+        threading.Thread(target=_relay, args=(ends[1], os.dup(outputs.pop()))).start()
+        return process
+
+    async def forget_zygotes(self) -> None:
+        seedbeds, self._seedbeds = list(self._seedbeds.values()), {}
+        await asyncio.gather(*(seedbed.close() for seedbed in seedbeds))
+        await super().forget_zygotes()
+
+
+def _relay(source: int, target: int) -> None:
+    """Write what a command writes to where its caller wanted it."""
+    with contextlib.suppress(BrokenPipeError):
+        while content := os.read(source, 65536):
+            os.write(target, content)
+    os.close(source)
+    os.close(target)
 
 
 async def _end(template: Template) -> None:

@@ -145,7 +145,8 @@ class SandboxSettings:
     stems: int = _setting(
         2,
         "How many sandboxes to keep ready for each runtime in use, so that cold starts are fast; 0 makes every "
-        "environment start an interpreter of its own, without snapshots. They cost a few MB each.",
+        "environment start an interpreter of its own, without snapshots. They cost a few MB each; for Node.js as many "
+        "interpreters wait besides, for each of up to four memory sizes in use, at 20 MB each.",
         minimum=0,
         maximum=_AHEAD_MAX,
     )

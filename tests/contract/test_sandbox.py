@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from family import below, children
-from forking import CopyingSandbox, ForkingSandbox
+from forking import CopyingSandbox, ForkingSandbox, SeedlingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxError, SandboxProcess, SandboxSpec, Tmp
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.namespaces import NamespaceSandbox
@@ -117,6 +117,7 @@ KINDS: dict[str, type[NamespaceSandbox]] = {
     "namespaces": NamespaceSandbox,
     "namespaces, forked": ForkingSandbox,
     "namespaces, copied": CopyingSandbox,
+    "namespaces, started ahead": SeedlingSandbox,
 }
 
 

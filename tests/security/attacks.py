@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forking import CopyingSandbox, ForkingSandbox
+from forking import CopyingSandbox, ForkingSandbox, SeedlingSandbox
 from lambent.sandbox import ExitStatus, Mount, Sandbox, SandboxSpec, syscalls
 from lambent.sandbox.namespaces import NamespaceSandbox
 
@@ -307,9 +307,10 @@ SANDBOXES: dict[str, type[NamespaceSandbox]] = {
     "executed": NamespaceSandbox,
     "forked": ForkingSandbox,
     "copied": CopyingSandbox,
+    "started ahead": SeedlingSandbox,
 }
-"""How the attacker comes to life: by executing an interpreter, forked from one that was there before, or as a copy of
-a command that runs already."""
+"""How the attacker comes to life: by executing an interpreter, forked from one that was there before, as a copy of a
+command that runs already, or told what it is when it has been started."""
 
 
 async def main(port: int, abstract: str, birth: str) -> dict[str, Any]:

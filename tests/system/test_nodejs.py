@@ -314,6 +314,34 @@ def test_a_function_may_keep_more_of_its_log_than_the_pipe_holds(node: Node) -> 
     assert node.invoke().log.count("\tINFO\t") > 10
 
 
+def test_what_is_experimental_in_nodejs_is_off_until_node_options_turn_it_on(node: Node) -> None:
+    files = {
+        "index.js": "exports.handler = async () => require('./module.mjs').value",
+        "module.mjs": "export const value = 5",
+    }
+    answer = node.run(files)
+    assert answer.error == "Unhandled", answer
+    assert "require() of ES Module /var/task/module.mjs" in answer.payload["errorMessage"]
+    variables = {"NODE_OPTIONS": "--experimental-require-module"}
+    node.client.update_function_configuration(FunctionName=node.name, Environment={"Variables": variables})
+    node.client.get_waiter("function_updated_v2").wait(FunctionName=node.name)
+    assert node.invoke().payload == 5
+
+
+def test_libraries_find_what_runs_in_the_store_of_the_newer_runtimes(node: Node) -> None:
+    source = """
+        exports.handler = async (event, context) => {
+          const store = awslambda.InvokeStore;
+          return [store.getRequestId() === context.awsRequestId, store.getXRayTraceId() === context.xRayTraceId];
+        };"""
+    assert node.answer(source, MODERN) == [True, True]
+
+
+def test_a_rejection_that_nobody_sees_at_import_fails_the_init(node: Node) -> None:
+    answer = node.run("Promise.reject(new Error('r')); exports.handler = async () => 1")
+    assert answer.payload["errorType"] == "Runtime.UnhandledPromiseRejection"
+
+
 def test_a_wrapper_script_adds_options(node: Node) -> None:
     import io
     import zipfile

@@ -5,7 +5,7 @@ Reads the file system to find out whether a program is there; starts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +72,34 @@ def command_of(launch: Launch, roots: Roots, *, memory_mb: int, environment: Map
     """
     if launch.entrypoint is not None:
         return _entrypoint(launch.entrypoint, roots)
-    program, *arguments = launch.command if roots.are_virtual else launch.host_command
-    options = [f"{name}={max(1, int(memory_mb * share))}" for name, share in launch.memory_options]
-    line = (program, *options, *arguments)
+    command = launch.command if roots.are_virtual else launch.host_command
+    line = command_line(command, launch, memory_mb=memory_mb, environment=environment)
     wrapper = environment.get(EXEC_WRAPPER)
     if wrapper and launch.takes_wrapper:
         line = ("/bin/sh", "-c", _WRAP, "bootstrap", roots.seen(wrapper), *line)
     return Command(line=line)
+
+
+def command_line(
+    command: Sequence[str], launch: Launch, *, memory_mb: int, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return a runtime's command with all its options: those for the memory size, and those that the user keeps.
+
+    Args:
+        command: program, options and script.
+        launch: has the further options.
+        memory_mb: the function's memory size.
+        environment: its variables.
+    """
+    program, *arguments = command
+    memory = [f"{name}={max(1, int(memory_mb * share))}" for name, share in launch.memory_options]
+    defaults = list(launch.default_options)
+    own = launch.own_options
+    if own is not None:
+        text = environment.get(own.variable, "")
+        memory = [] if any(name in text for name in own.memory) else memory
+        defaults = [option for option in defaults if own.revoked.get(option, "\0") not in text]
+    return (program, *memory, *defaults, *arguments)
 
 
 def _entrypoint(name: str, roots: Roots) -> Command:

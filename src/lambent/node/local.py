@@ -20,9 +20,10 @@ from lambent.domain.function import ActivationError, FunctionKey, FunctionVersio
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials, credentials_document
 from lambent.node.architecture import Architectures, ForeignArchitecture
-from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of, environment_of
+from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_line, command_of, environment_of
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
+from lambent.node.runtime_process import OUTPUT_FDS, RUNTIME_FD
 from lambent.node.snapshots import (
     IdleSnapshot,
     SnapshotForgotten,
@@ -33,13 +34,15 @@ from lambent.node.snapshots import (
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
 from lambent.runtimes import Launch, Preparation, Runtimes, RuntimeUnavailable
-from lambent.sandbox import Mount, Sandbox, SandboxSpec, Tmp, ZygoteSpec
+from lambent.sandbox import Mount, Sandbox, SandboxSpec, SeedlingSpec, Tmp, ZygoteSpec
 
 _MB = 1024 * 1024
 RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
 """AWS's own address for it."""
 _RUNTIME_API_ON_LOOPBACK = ("127.0.0.1", RUNTIME_API_ADDRESS[1])
 """SDKs ask for container credentials at few addresses only; this is one of them."""
+WAITS_FD = "_LAMBENT_WAITS_FD"
+"""Tells a runtime that is started ahead from which descriptor it reads what it is to run."""
 _HOSTNAME = "169.254.100.6"
 _WALLS_ALONE = Preparation(
     interpreter=(), modules=(), likely_modules=(), scripts=(), places=(TASK_ROOT,), passing=()
@@ -149,7 +152,7 @@ class LocalNode:
         try:
             self._architectures.check(version.architecture, version.key.name)
             launch = await self._runtimes.launch(version.runtime)
-            zygote = self._zygote(launch)
+            zygote = self._zygote(launch, version.memory_mb)
             if zygote is not None:
                 self._sandbox.prepare(zygote)
             code = await self._code.directory(version.code)
@@ -297,7 +300,7 @@ class LocalNode:
             # What is in a variable would be as old as the snapshot.
             environment = container_credentials(environment, "{}:{}".format(*_RUNTIME_API_ON_LOOPBACK))
             container = credentials_document(credentials)
-        zygote = self._zygote(launch)
+        zygote = self._zygote(launch, version.memory_mb)
         if zygote is not None and zygote.interpreter and needs_own_interpreter(environment):
             zygote = None
         command = command_of(launch, roots, memory_mb=version.memory_mb, environment=environment)
@@ -331,8 +334,8 @@ class LocalNode:
             credentials=container,
         )
 
-    def _zygote(self, launch: Launch) -> ZygoteSpec | None:
-        """Return what the environments of a runtime have in common."""
+    def _zygote(self, launch: Launch, memory_mb: int) -> ZygoteSpec | None:
+        """Return what the environments of a runtime have in common, those of one memory size for the most part."""
         if self._endpoint is None:
             return None
         ahead = launch.preparation or _WALLS_ALONE
@@ -348,6 +351,7 @@ class LocalNode:
             passing=ahead.passing,
             hostname=_HOSTNAME,
             listen=self._listen(),
+            seedling=seedling_of(launch, memory_mb=memory_mb),
         )
 
     def _origin(self, version: FunctionVersion, launch: Launch, initialization_type: str) -> Origin:
@@ -387,6 +391,25 @@ class LocalNode:
         if not self._has_own_network:
             return {}
         return {"AWS_LAMBDA_RUNTIME_API": "{}:{}".format(*RUNTIME_API_ADDRESS)}
+
+
+def seedling_of(launch: Launch, *, memory_mb: int) -> SeedlingSpec | None:
+    """Return what can be started of a runtime before its function is known; None: nothing."""
+    if launch.waiting is None:
+        return None
+    line = command_line(launch.command, launch, memory_mb=memory_mb, environment={})
+    return SeedlingSpec(
+        command=line,
+        environment=tuple((LOCALE | dict(launch.environment) | {WAITS_FD: str(RUNTIME_FD)}).items()),
+        fixed_variables=launch.waiting.fixed_variables,
+        changing_variables=launch.waiting.changing_variables,
+        channel=RUNTIME_FD,
+        output=OUTPUT_FDS,
+        memory_bytes=memory_mb * _MB,
+        max_processes=PROCESSES_MAX,
+        max_open_files=OPEN_FILES_MAX,
+        passing=launch.waiting.passing,
+    )
 
 
 def _init_failure(error: SnapshotInitError) -> tuple[str, str]:

@@ -161,14 +161,23 @@ class Output:
         self, *, now_s: Callable[[], float], on_lines: Callable[[tuple[LogLine, ...]], None]
     ) -> None:
         self._read_end, self.write_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._read_end, False)
         self._parser = LineParser()
         self._now_s = now_s
         self._on_lines = on_lines
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._read_end, self._read)
         self._waiting_bytes = bytearray(_COUNT_BYTES)
         self._is_open = True
+        self._watch()
+
+    def adopt(self, read_end: int) -> None:
+        """Read another pipe instead, whose writing end the runtime has; close this one."""
+        self._close_ends()
+        self._read_end, self.write_end = read_end, -1
+        self._watch()
+
+    def _watch(self) -> None:
+        os.set_blocking(self._read_end, False)
+        self._loop.add_reader(self._read_end, self._read)
 
     def drain(self) -> None:
         """Hand on the complete lines that are there now; at the end of every invocation, and mostly there are none."""
@@ -210,6 +219,10 @@ class Output:
         if rest := self._parser.end(self._now_s()):
             self._on_lines(tuple(rest))
         self._is_open = False
+        self._close_ends()
+
+    def _close_ends(self) -> None:
         self._loop.remove_reader(self._read_end)
         os.close(self._read_end)
-        os.close(self.write_end)
+        if self.write_end >= 0:
+            os.close(self.write_end)

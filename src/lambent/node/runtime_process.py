@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from lambent.domain.facts import LogLine
 from lambent.domain.limits import SYNC_RESPONSE_MAX_BYTES
@@ -18,6 +18,11 @@ from lambent.node.output import Output as LogPipe
 from lambent.node.plan import Listening, Plan, Surroundings
 from lambent.node.runtime_api import Connection, Restoring, RuntimeApi
 from lambent.sandbox import SandboxProcess, SandboxSpec
+
+RUNTIME_FD, LOG_FD = 3, 4
+"""Numbers, for our own runtimes, of the socket to the Runtime API and of the framed log."""
+OUTPUT_FDS = (1, 2, LOG_FD)
+"""What leads into the log pipe."""
 
 Launch = Callable[[SandboxSpec], Awaitable[SandboxProcess]]
 """Puts the walls up and starts the command behind them."""
@@ -92,9 +97,20 @@ class RuntimeProcess:
             raise
         finally:
             theirs.close()
+        ours = self._adopt(self.process.take_given(), ours)
         await self._loop.create_unix_connection(lambda: Connection(self.api), sock=ours)
         await self._serve_inside(self.process.listeners)
         self._exit_watch = asyncio.create_task(self._watch_exit(self.process))
+
+    def _adopt(self, given: Mapping[int, int], ours: socket.socket) -> socket.socket:
+        """Take what a runtime that was started ahead has instead of what it was to inherit; return our socket."""
+        if not given:
+            return ours
+        ours.close()
+        self.pipe.adopt(given[OUTPUT_FDS[0]])
+        ours = socket.socket(fileno=given[RUNTIME_FD])
+        ours.setblocking(False)
+        return ours
 
     def interrupt(self, end: RuntimeExit | TimedOut) -> bool:
         """Wake whoever waits for the runtime, with this end; False when nobody does."""
@@ -122,8 +138,8 @@ class RuntimeProcess:
         inherited = [(self.pipe.write_end, 1), (self.pipe.write_end, 2)]
         environment = dict(plan.spec.environment) | address
         if plan.speaks_over_socket:
-            inherited += [(theirs.fileno(), 3), (self.pipe.write_end, 4)]
-            environment |= {"_LAMBENT_RUNTIME_FD": "3", "_LAMBDA_TELEMETRY_LOG_FD": "4"}
+            inherited += [(theirs.fileno(), RUNTIME_FD), (self.pipe.write_end, LOG_FD)]
+            environment |= {"_LAMBENT_RUNTIME_FD": str(RUNTIME_FD), "_LAMBDA_TELEMETRY_LOG_FD": str(LOG_FD)}
         return dataclasses.replace(
             plan.spec,
             name=f"{plan.spec.name}-{number}",

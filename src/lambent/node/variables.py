@@ -21,6 +21,7 @@ _NEVER_THE_USERS = frozenset(
         "LAMBDA_RUNTIME_DIR",
         "_LAMBDA_TELEMETRY_LOG_FD",
         "_LAMBENT_RUNTIME_FD",
+        "_LAMBENT_WAITS_FD",
         "_X_AMZN_TRACE_ID",
     }
 )

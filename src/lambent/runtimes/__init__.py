@@ -37,6 +37,33 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnOptions:
+    """A variable with which users give a program options, and what of the runtime's these replace."""
+
+    variable: str
+    memory: tuple[str, ...]
+    """Texts in the variable that say that memory is the user's affair."""
+    revoked: Mapping[str, str]
+    """A default option, and the text in the variable that takes it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How a command can be started before its function is known, and what it cannot be told later.
+
+    Its variables are then the runtime's, and ``_LAMBENT_WAITS_FD``, the number of the socket from which it reads its
+    order (`lambent.sandbox.SeedlingSpec`).
+    """
+
+    fixed_variables: tuple[str, ...]
+    """Beginnings of the names of variables that are read at its start alone."""
+    changing_variables: tuple[str, ...]
+    """Names that begin like that and are read later."""
+    passing: tuple[str, ...]
+    """Directories that have to exist while it starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How to start a runtime inside an execution environment."""
 
@@ -48,6 +75,10 @@ class Launch:
     """The function or one of its layers brings the program along, a file of this name; `command` is empty then."""
     memory_options: tuple[tuple[str, float], ...] = ()
     """Options with a number of megabytes, as a share of the memory size, that follow the program."""
+    default_options: tuple[str, ...] = ()
+    """Options that follow those."""
+    own_options: OwnOptions | None = None
+    """How users give options of their own; None: they cannot."""
     takes_wrapper: bool = True
     """Whether AWS_LAMBDA_EXEC_WRAPPER means anything to it."""
     mounts: tuple[tuple[str, str], ...] = ()
@@ -62,6 +93,8 @@ class Launch:
     """The Runtime API travels over an inherited socket (our own runtimes), not over TCP."""
     preparation: Preparation | None = None
     """None: every environment needs an interpreter of its own."""
+    waiting: Waiting | None = None
+    """None: the command cannot be started before the function is known."""
     family: str
     """The language in AWS's words: ``python``, ``nodejs``, ``provided``."""
     version: str

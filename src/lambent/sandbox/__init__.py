@@ -46,6 +46,37 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeedlingSpec:
+    """A program that is started behind walls before anybody knows what it is to run, and waits for that.
+
+    It writes one byte to `channel` when it waits, and reads from there its order: the length of a JSON object as four
+    bytes, the most significant first, then ``{"environment": {...}, "working_directory": "..."}``. From then on the
+    socket is the command's, and the program is what it would be if it had been executed with these.
+    """
+
+    command: tuple[str, ...]
+    """The whole command line of every fitting command."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables with which it starts."""
+    fixed_variables: tuple[str, ...] = ()
+    """Beginnings of the names of variables that it reads when it starts and never again: fitting commands agree in
+    them with `environment`."""
+    changing_variables: tuple[str, ...] = ()
+    """Names that begin like that and are read later all the same."""
+    channel: int
+    """The number of a socket inside."""
+    output: tuple[int, ...]
+    """The numbers of the writing end of one pipe inside."""
+    memory_bytes: int
+    """`SandboxSpec.memory_bytes` of every fitting command, as the following are its other limits."""
+    max_processes: int = 1024
+    max_open_files: int = 1024
+    max_file_bytes: int = 0
+    passing: tuple[str, ...] = ()
+    """As `ZygoteSpec.passing`, while it starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ZygoteSpec:
     """What many commands have in common: a Python interpreter, started once, from which they are forked.
 
@@ -81,6 +112,8 @@ class ZygoteSpec:
     hostname: str = "localhost"
     listen: tuple[tuple[str, int], ...] = ()
     """`SandboxSpec.listen` of every fitting command."""
+    seedling: SeedlingSpec | None = None
+    """What commands may be instead of executed; only without an `interpreter`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +191,14 @@ class SandboxProcess(Protocol):
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Where the command reaches them, in the same order."""
+        ...
+
+    def take_given(self) -> Mapping[int, int]:
+        """Return descriptors that the caller is to use, and to close, in place of its own, by their numbers inside.
+
+        A command that had been started before its order (`SeedlingSpec`) did not inherit the caller's descriptors. It
+        has a socket and a pipe, and these are their other ends. Empty for all other commands, and at later calls.
+        """
         ...
 
     async def wait(self) -> ExitStatus:

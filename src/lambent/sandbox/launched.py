@@ -14,16 +14,18 @@ import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lambent.sandbox import ExitStatus, SandboxError, command
+from lambent.sandbox import ExitStatus, SandboxError, SeedlingSpec, command
 from lambent.sandbox.cgroup import SandboxCgroup, limit
 from lambent.sandbox.control import Spawner, readable, writable
+from lambent.sandbox.ends import Ends
 from lambent.sandbox.order import Order, Outbound, parse_report, receive, send_order
 
 _log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class LaunchedProcess:
         self._is_doomed = False
         self._is_frozen = False
         self._channel: socket.socket | None = None  # while it is a stem that waits for its order
+        self._ends: Ends | None = None  # of a seedling
         self._reports: socket.socket | None = None  # while there is somebody who may report
         self._parked: asyncio.Future[_Network | None] = asyncio.get_running_loop().create_future()
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -85,13 +88,20 @@ class LaunchedProcess:
         self._follower = asyncio.create_task(self._follow(channel))
         await asyncio.shield(self._started)
 
-    async def park(self, source: socket.socket, outbound: Outbound | None, spawner: Spawner) -> None:
+    async def park(
+        self,
+        source: socket.socket,
+        outbound: Outbound | None,
+        spawner: Spawner,
+        seedling: SeedlingSpec | None = None,
+    ) -> None:
         """Let a zygote or a template fork a sandbox, and return when that waits for its order.
 
         Args:
             source: its control socket.
             outbound: the link of the sandbox's network to the host's, if it is to have one.
             spawner: makes the link for those who cannot.
+            seedling: the program that is to wait inside, if one is.
 
         Raises:
             SandboxError: with the step that failed. The caller closes this process then, as after a
@@ -102,9 +112,16 @@ class LaunchedProcess:
         try:
             with theirs:
                 entrances = self._cgroup.make()
-                link = None if outbound is None else asdict(outbound)
-                message = b"stem " + json.dumps(link).encode("ascii")
-                await _send_when_possible(source, message, [theirs.fileno(), *entrances])
+                request = {
+                    "link": None if outbound is None else asdict(outbound),
+                    "seedling": None if seedling is None else asdict(seedling),
+                }
+                self._ends = None if seedling is None else Ends(seedling)
+                inner = [] if self._ends is None else self._ends.inner
+                message = b"stem " + json.dumps(request).encode("ascii")
+                await _send_when_possible(source, message, [theirs.fileno(), *inner, *entrances])
+                if self._ends is not None:
+                    self._ends.close_inner()
         except OSError as error:
             channel.close()
             self._cgroup.remove()
@@ -132,7 +149,8 @@ class LaunchedProcess:
     @property
     def is_parked(self) -> bool:
         """Whether it is a living stem that waits for its order."""
-        return self._channel is not None and not self._is_doomed and not self._started.done()
+        is_waiting = self._channel is not None and not self._is_doomed and not self._started.done()
+        return is_waiting and not _has_ended(self._command)
 
     async def assign(self, spawner: Spawner, order: Order, descriptors: Sequence[int]) -> None:
         """Give a parked stem its order, and return when the command runs.
@@ -159,10 +177,16 @@ class LaunchedProcess:
                 if self._channel is None:
                     raise SandboxError("launch", "the stem is gone")
                 channel, self._channel = self._channel, None
-                send_order(channel, order, [theirs.fileno(), *descriptors])
+                # A seedling has descriptors of its own: see `take_given`.
+                further = descriptors if self._ends is None else ()
+                send_order(channel, order, [theirs.fileno(), *further])
         except OSError as error:
             raise SandboxError("order", error.strerror or str(error)) from error
         await asyncio.shield(self._started)
+
+    def take_given(self) -> Mapping[int, int]:
+        """See `SandboxProcess.take_given`."""
+        return {} if self._ends is None else self._ends.take()
 
     async def wait(self) -> ExitStatus:
         """See `SandboxProcess.wait`."""
@@ -276,6 +300,8 @@ class LaunchedProcess:
             listener.close()
         if self._follower is not None:
             await asyncio.shield(self._follower)
+        if self._ends is not None:
+            self._ends.close()
 
     def on_end(self, callback: Callable[[LaunchedProcess], object]) -> None:
         """Call this when everything is gone (at once, if it is)."""
@@ -303,6 +329,8 @@ class LaunchedProcess:
                 if descriptor >= 0:
                     os.close(descriptor)
             self._launchers, self._process_1, self._command = [], -1, -1
+            if self._ends is not None and not self._started.done():
+                self._ends.close()  # nobody will take them
             for reached in (self._parked, self._started):
                 if not reached.done():
                     reached.set_exception(self._failure)
@@ -329,8 +357,13 @@ class LaunchedProcess:
                 self._parked.set_result(_Network(descriptors[0]) if descriptors else None)
             case "started":
                 self._command = descriptors[0]
+                if self._ends is None:
+                    self._started.set_result(None)
+            case "assigned":
                 self._started.set_result(None)
             case "exited":
+                if self._channel is not None:
+                    self._is_doomed = True  # it was to wait
                 self._status = exit_status(members["status"])
                 self._peak_bytes = max(self._peak_bytes, members["peak_bytes"] if self._is_uncharged else 0)
             case "failed":
@@ -422,6 +455,15 @@ def exit_status(wait_status: int) -> ExitStatus:
     if os.WIFSIGNALED(wait_status):
         return ExitStatus(signal=os.WTERMSIG(wait_status))
     return ExitStatus(code=os.WEXITSTATUS(wait_status))
+
+
+def _has_ended(pidfd: int) -> bool:
+    """Whether a process is known that is no more."""
+    if pidfd < 0:
+        return False
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    return bool(ended.poll(0))
 
 
 def _send(pidfd: int, number: signal.Signals) -> None:

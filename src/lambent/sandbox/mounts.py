@@ -118,16 +118,59 @@ def clone_trees(mounts: Iterable[Mount], tmp_directory: str) -> list[int]:
 
 def attach(trees: Sequence[int], order: Order) -> None:
     """Complete this process's copy of a base with what an order adds to it; closes the trees."""
+    with _own_root() as tree:
+        _attach_all(tree, trees, order)
+        _mount_shm(tree, order.spec.memory_bytes)
+        _hide_all(tree, order)
+
+
+def share(memory_bytes: int, passing: Sequence[str]) -> None:
+    """Prepare this process's copy of a base for a command that starts before its order.
+
+    What `attach_later` will mount here appears in mount namespaces that are cloned from this one, locked there as
+    everything is that comes from outside.
+
+    Args:
+        memory_bytes: the command's.
+        passing: directories that it finds while it starts.
+    """
+    with _own_root() as tree:
+        _mount_shm(tree, memory_bytes)
+        with step("passing"):
+            for path in passing:
+                tree.mount("tmpfs", os.path.dirname(path), _FLAGS, "size=4k,mode=755")  # noqa: PTH120
+                Path(path).mkdir()
+        with step("shared_mounts"):
+            linux.mount(None, "/", None, linux.MS_REC | linux.MS_SHARED)
+
+
+def attach_later(trees: Sequence[int], order: Order, passing: Sequence[str]) -> None:
+    """Complete what `share` has prepared, for a command that runs already; closes the trees."""
+    covered = {mount.target for mount in order.spec.mounts}
+    with _own_root() as tree:
+        _attach_all(tree, trees, order)
+        with step("passing"):
+            for place in {os.path.dirname(path) for path in passing} - covered:  # noqa: PTH120
+                _hide(tree, place)
+        _hide_all(tree, order)
+
+
+@contextmanager
+def _own_root() -> Generator[_Tree]:
+    """Give the tree that this process lives in."""
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    tree = _Tree(root)
+    try:
+        yield _Tree(root)
+    finally:
+        os.close(root)
+
+
+def _attach_all(tree: _Tree, trees: Sequence[int], order: Order) -> None:
     targets = (*order.spec.mounts, Mount(order.spec.tmp_directory, _TMP))
     with step("mounts"):
         for descriptor, mount in zip(trees, targets, strict=True):
             tree.attach(descriptor, mount)
             os.close(descriptor)
-    _mount_shm(tree, order.spec.memory_bytes)
-    _hide_all(tree, order)
-    os.close(root)
 
 
 @contextmanager

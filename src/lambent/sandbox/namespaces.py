@@ -32,6 +32,7 @@ from lambent.sandbox.nat import STEP as NAT_STEP
 from lambent.sandbox.nat import Links, Nat, NotAllowedError
 from lambent.sandbox.nursery import Nursery, fits
 from lambent.sandbox.order import CgroupOrder, Order
+from lambent.sandbox.seedbed import Seedbed, suits
 from lambent.sandbox.system_python import system_python
 from lambent.sandbox.template import STEP as TEMPLATE_STEP
 from lambent.sandbox.template import LaunchedTemplate
@@ -41,6 +42,10 @@ _WITHOUT_CGROUP: Mapping[str, str] = {
     "cpu": "no cpu control group here: not limited",
     "pids": "RLIMIT_NPROC of the sandbox's own user",
 }
+_SEEDBEDS_MAX = 4
+"""Programs that wait are whole interpreters: for so many kinds of commands, and no more, some are kept."""
+_SEEDBED_LEAST_S = 30.0
+"""For so long at least: kinds that take turns do not drive each other out."""
 
 
 class NamespaceSandbox(Launching):
@@ -84,6 +89,8 @@ class NamespaceSandbox(Launching):
         self._stems = stems
         self._stem_numbers = itertools.count()
         self._nurseries: dict[ZygoteSpec, Nursery] = {}
+        self._seedbeds: dict[ZygoteSpec, Seedbed] = {}
+        self._forgotten: set[asyncio.Task[None]] = set()
         self._templates: set[LaunchedTemplate] = set()
 
     @property
@@ -187,7 +194,9 @@ class NamespaceSandbox(Launching):
     async def close(self) -> None:
         """See `Sandbox.close`."""
         self._is_open = False
+        seedbeds, self._seedbeds = list(self._seedbeds.values()), {}
         nurseries, self._nurseries = list(self._nurseries.values()), {}
+        await asyncio.gather(*self._forgotten, *(seedbed.close() for seedbed in seedbeds))
         await asyncio.gather(*(parked.close() for parked in (*nurseries, *self._templates)))
         await super().close()
         forget(self._hierarchies)
@@ -198,12 +207,47 @@ class NamespaceSandbox(Launching):
         nursery = self._nursery(zygote)
         if nursery is not None:
             nursery.prepare()
+        seedbed = self._seedbed(zygote)
+        if seedbed is not None:
+            seedbed.prepare()
 
     async def settle(self) -> None:
         """Return when no stem is being prepared any more. For tests and benchmarks."""
-        await asyncio.gather(*(nursery.settle() for nursery in self._nurseries.values()))
+        await asyncio.gather(*(parked.settle() for parked in self._nurseries.values()))
+        await asyncio.gather(*(parked.settle() for parked in self._seedbeds.values()))
+
+    def _seedbed(self, zygote: ZygoteSpec) -> Seedbed | None:
+        """Return where the seedlings of a kind are; None where commands are to be executed."""
+        if zygote in self._seedbeds:
+            return self._seedbeds[zygote]
+        nursery = self._nursery(zygote) if zygote.seedling is not None else None
+        if zygote.seedling is None or nursery is None or not self._has_place_for_a_seedbed():
+            return None
+        self._seedbeds[zygote] = Seedbed(
+            zygote.seedling,
+            nursery,
+            spawner=self._spawner,
+            new_stem=self._new_stem,
+            take_link=self._take_link,
+            give_back=self._give_back,
+            seedlings=self._stems,
+        )
+        return self._seedbeds[zygote]
+
+    def _has_place_for_a_seedbed(self) -> bool:
+        """Whether there may be one more, for which the one that was used longest ago goes if need be."""
+        if len(self._seedbeds) < _SEEDBEDS_MAX:
+            return True
+        oldest = min(self._seedbeds, key=lambda kind: self._seedbeds[kind].used_s)
+        if asyncio.get_running_loop().time() - self._seedbeds[oldest].used_s < _SEEDBED_LEAST_S:
+            return False
+        forgotten = asyncio.create_task(self._seedbeds.pop(oldest).close())
+        self._forgotten.add(forgotten)
+        forgotten.add_done_callback(self._forgotten.discard)
+        return True
 
     def _nursery(self, zygote: ZygoteSpec) -> Nursery | None:
+        zygote = replace(zygote, seedling=None)
         if not self._stems or not self._is_open or not (zygote.interpreter or system_python()):
             return None
         if zygote not in self._nurseries:
@@ -293,6 +337,11 @@ class NamespaceSandbox(Launching):
     async def _stem(self, spec: SandboxSpec) -> LaunchedProcess | None:
         if spec.zygote is None or not fits(spec, spec.zygote):
             return None
+        if spec.zygote.seedling is not None and suits(spec, spec.zygote.seedling):
+            seedbed = self._seedbed(spec.zygote)
+            seedling = await seedbed.take() if seedbed is not None else None
+            if seedling is not None:
+                return seedling
         nursery = self._nursery(spec.zygote)
         return await nursery.take() if nursery is not None else None
 

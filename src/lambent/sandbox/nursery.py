@@ -110,6 +110,11 @@ class Nursery(Parked):
         self._order = order
         self._watching: asyncio.Task[None] | None = None
 
+    @property
+    def control(self) -> socket.socket | None:
+        """The zygote's control socket, while there is one that can fork."""
+        return self._control
+
     async def close(self) -> None:
         """Let the zygote go, and the stems that nobody has taken."""
         if self._watching is not None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from lambent.sandbox import Mount, SandboxSpec, ZygoteSpec
+from lambent.sandbox import Mount, SandboxSpec, SeedlingSpec, ZygoteSpec
 
 _MAX_REPORT_BYTES = 65536
 _MAX_DESCRIPTORS = 253  # SCM_MAX_FD: what one datagram may carry
@@ -73,6 +73,8 @@ def decode(text: bytes) -> Order:
     if spec["zygote"] is not None:
         tuples = ("interpreter", "modules", "likely_modules", "scripts", "hidden", "places", "passing")
         _restore(spec["zygote"], pairs=("environment", "listen"), tuples=tuples)
+        seedling = spec["zygote"]["seedling"]
+        spec["zygote"]["seedling"] = None if seedling is None else seedling_of(seedling)
         spec["zygote"] = ZygoteSpec(**spec["zygote"])
     cgroups = tuple(
         CgroupOrder(group["directory"], tuple((file, value) for file, value in group["settings"]))
@@ -85,6 +87,14 @@ def decode(text: bytes) -> Order:
         outbound=None if outbound is None else Outbound(**outbound),
         **members,
     )
+
+
+def seedling_of(members: dict[str, Any]) -> SeedlingSpec:
+    """Return the spec whose members JSON has carried."""
+    for name in ("command", "fixed_variables", "changing_variables", "output", "passing"):
+        members[name] = tuple(members[name])
+    members["environment"] = tuple((name, value) for name, value in members["environment"])
+    return SeedlingSpec(**members)
 
 
 def _restore(members: dict[str, Any], *, pairs: Sequence[str], tuples: Sequence[str]) -> None:

@@ -14,14 +14,14 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 
-from lambent.sandbox import SandboxError
+from lambent.sandbox import SandboxError, SeedlingSpec
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.order import Outbound
 
 _log = logging.getLogger(__name__)
 _START_TIMEOUT_S = 30.0
-_REFILL_DELAY_S = 0.05
+REFILL_DELAY_S = 0.05
 """After one was taken: the command that took it has the processor first."""
 
 
@@ -57,6 +57,8 @@ class Parked(ABC):
         self._control: socket.socket | None = None
         """Of the process that forks, while it can."""
         self._ready: deque[LaunchedProcess] = deque()
+        self._seedling: SeedlingSpec | None = None
+        """What is to wait inside, if a program is."""
         self._is_broken = False
         self._tending: asyncio.Task[None] | None = None
 
@@ -108,7 +110,7 @@ class Parked(ABC):
     def _refill(self) -> None:
         if self._tending is not None:
             self._tending.cancel()
-        self._tending = asyncio.create_task(self._tend(_REFILL_DELAY_S))
+        self._tending = asyncio.create_task(self._tend(REFILL_DELAY_S))
 
     async def _tend(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -128,7 +130,7 @@ class Parked(ABC):
         parked = self._new()
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                await parked.park(self._control, link, self._spawner)
+                await parked.park(self._control, link, self._spawner, self._seedling)
         except BaseException:
             await parked.close()
             raise

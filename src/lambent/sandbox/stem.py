@@ -45,7 +45,8 @@ def grow(
         command.Became: in process 2, which is the command now.
     """
     try:
-        _get_ready(channel, groups, base, outbound)
+        get_ready(channel, groups, base, outbound)
+        report(channel, "parked")
         order, (trees, *inherited) = receive_order(channel)
         mounts.attach(receive_trees(trees), order)
         walls.enclose(channel, order, inherited, enclosure)
@@ -59,7 +60,7 @@ def grow(
     os._exit(1)
 
 
-def _get_ready(channel: socket.socket, groups: Sequence[int], base: Order, outbound: Outbound | None) -> None:
+def get_ready(channel: socket.socket, groups: Sequence[int], base: Order, outbound: Outbound | None) -> None:
     """Take every step that does not depend on the command."""
     with step("order"):
         walls.default_signals()
@@ -76,7 +77,6 @@ def _get_ready(channel: socket.socket, groups: Sequence[int], base: Order, outbo
         )
     for group in groups:
         os.close(group)
-    report(channel, "parked")
 
 
 def _enter(entrance: int, pid: int) -> None:

@@ -137,13 +137,27 @@ def enclose(
     inherited: Sequence[int],
     enclosure: Enclosure,
 ) -> NoReturn:
-    """Clone process 1 into what was built, give it its ids, and leave.
+    """Let process 1 run the command in what was built, and leave. See `begin`."""
+    begin(channel, order, inherited, enclosure)
+    os._exit(0)
+
+
+def begin(
+    channel: socket.socket,
+    order: Order,
+    inherited: Sequence[int],
+    enclosure: Enclosure,
+    *,
+    kept: Sequence[int] = (),
+) -> None:
+    """Clone process 1 into what was built and give it its ids.
 
     Args:
         channel: the report socket.
         order: what was built and what is to run.
         inherited: descriptors for the command.
         enclosure: what all sandboxes share.
+        kept: descriptors that process 1 is not to have.
     """
     ids = enclosure.ids
     with step("victim"):
@@ -152,7 +166,8 @@ def enclose(
         ready, release = os.pipe2(os.O_CLOEXEC)
         pid, pidfd = linux.clone_process(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID)
     if pid == 0:
-        os.close(release)
+        for descriptor in (release, *kept):
+            os.close(descriptor)
         _guarded_init(channel, order, inherited, ready, enclosure)
     with step("id_maps"):
         Path(f"/proc/{pid}/uid_map").write_text(ids.user_ids, encoding="ascii")
@@ -160,7 +175,6 @@ def enclose(
     # The asyncio side holds process 1's pidfd before process 1 moves: until the release it dies with us.
     report(channel, "enclosed", [pidfd])
     os.write(release, b"!")
-    os._exit(0)
 
 
 @contextmanager

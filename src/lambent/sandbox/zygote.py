@@ -16,11 +16,23 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import CodeType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from lambent.sandbox import ZygoteSpec, command, copying, interpreter, linux, mounts, seccomp, stem, walls
+from lambent.sandbox import (
+    ZygoteSpec,
+    command,
+    copying,
+    interpreter,
+    linux,
+    mounts,
+    seccomp,
+    seedling,
+    stem,
+    walls,
+)
 from lambent.sandbox.order import (
     Order,
     Outbound,
@@ -32,6 +44,7 @@ from lambent.sandbox.order import (
     receive,
     receive_order,
     report,
+    seedling_of,
     step,
 )
 
@@ -172,9 +185,20 @@ def _serve(control: socket.socket, order: Order, enclosure: walls.Enclosure) -> 
             pid = os.fork()
         if pid == 0:
             control.close()
-            channel, *groups = descriptors
-            link = json.loads(message.partition(b" ")[2])
-            outbound = None if link is None else Outbound(**link)
-            stem.grow(socket.socket(fileno=channel), groups, order, enclosure, outbound)
+            _grow(json.loads(message.partition(b" ")[2]), descriptors, order, enclosure)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _grow(
+    request: dict[str, Any], descriptors: Sequence[int], order: Order, enclosure: walls.Enclosure
+) -> NoReturn:
+    """Be a stem, or the one that starts a seedling."""
+    link, members = request["link"], request["seedling"]
+    outbound = None if link is None else Outbound(**link)
+    channel, *further = descriptors
+    if members is None:
+        stem.grow(socket.socket(fileno=channel), further, order, enclosure, outbound)
+    seedling.grow(
+        socket.socket(fileno=channel), further, order, enclosure, outbound, spec=seedling_of(members)
+    )

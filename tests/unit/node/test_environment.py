@@ -89,6 +89,7 @@ class ScriptedProcess:
         self.cpu_share = 0.0
         self.is_frozen = False
         self.freezes = 0
+        self.given: dict[int, int] = {}
         self._runtime = runtime
         self._task = asyncio.create_task(self._run(script))
 
@@ -100,6 +101,10 @@ class ScriptedProcess:
             return ExitStatus(signal=int(signal.SIGKILL))
         finally:
             self._runtime.close()
+
+    def take_given(self) -> dict[int, int]:
+        given, self.given = self.given, {}
+        return given
 
     async def wait(self) -> ExitStatus:
         return await asyncio.shield(self._task)
@@ -155,6 +160,7 @@ class ScriptedSandbox:
         self.specs: list[SandboxSpec] = []
         self.processes: list[ScriptedProcess] = []
         self.error: SandboxError | None = None
+        self.starts_ahead = False
 
     async def open(self) -> None:
         return
@@ -166,10 +172,24 @@ class ScriptedSandbox:
         if self.error is not None:
             raise self.error
         self.specs.append(spec)
+        given: dict[int, int] = {}
         descriptors = {inside: os.dup(outside) for outside, inside in spec.inherited}
+        if self.starts_ahead:
+            descriptors, given = self._own_descriptors(descriptors)
         process = ScriptedProcess(Runtime(descriptors, len(self.specs)), self.script)
+        process.given = given
         self.processes.append(process)
         return process
+
+    @staticmethod
+    def _own_descriptors(inherited: dict[int, int]) -> tuple[dict[int, int], dict[int, int]]:
+        """What a runtime has that was started before these were made, and the other ends."""
+        for descriptor in inherited.values():
+            os.close(descriptor)
+        (ours, theirs), (read, write) = socket.socketpair(), os.pipe()
+        outputs = {number: os.dup(write) for number in inherited if number != 3}
+        os.close(write)
+        return {3: theirs.detach(), **outputs}, {3: ours.detach(), 1: read}
 
     async def close(self) -> None:
         return
@@ -271,6 +291,20 @@ def test_an_invocation_is_answered_by_the_runtime(tmp_path: Path) -> None:
         assert world.environment.state is State.READY
 
     tell(tmp_path, echo, story)
+
+
+def test_a_runtime_that_was_started_ahead_is_heard_over_what_it_has_itself(tmp_path: Path) -> None:
+    async def script(runtime: Runtime) -> int:
+        runtime.print("loading\n")
+        return await echo(runtime)
+
+    async def story(world: World) -> None:
+        world.sandbox.starts_ahead = True
+        await world.environment.start()
+        assert (await world.invoke(payload=b"[1]")).payload == b"[1]"
+        assert [line.text for fact in world.of(Output) for line in fact.lines] == ["loading", "start 1"]
+
+    tell(tmp_path, script, story)
 
 
 def test_only_the_first_report_speaks_of_init(tmp_path: Path) -> None:

@@ -76,6 +76,24 @@ def test_other_identifiers_are_other_languages(tmp_path: Path, identifier: str) 
     assert not nodejs(tmp_path).serves(identifier)
 
 
+@pytest.mark.parametrize(
+    ("version", "disabled"),
+    [
+        ((18, 20, 0), ()),
+        ((20, 16, 0), ()),
+        ((20, 17, 0), ("require",)),
+        ((22, 1, 0), ("require", "detect")),
+        ((26, 0, 0), ("require", "detect")),
+    ],
+)
+def test_what_is_experimental_is_off_where_it_exists(
+    tmp_path: Path, version: tuple[int, int, int], disabled: tuple[str, ...]
+) -> None:
+    found = Interpreter(executable="/opt/node/bin/node", version=version)
+    options = launch(nodejs(tmp_path, found), f"nodejs{version[0]}.x").default_options
+    assert options == tuple(f"--no-experimental-{name}-module" for name in disabled)
+
+
 def test_an_installation_is_shown_under_var_lang(tmp_path: Path) -> None:
     found = launch(nodejs(tmp_path, interpreter(22)), "nodejs22.x")
     assert found.command[0] == "/var/lang/bin/node"

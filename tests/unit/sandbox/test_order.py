@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent.sandbox import Mount, SandboxSpec
+from lambent.sandbox import Mount, SandboxSpec, SeedlingSpec, ZygoteSpec
 from lambent.sandbox.order import (
     CgroupOrder,
     Order,
@@ -53,6 +53,16 @@ def order(environment: dict[str, str]) -> Order:
 @given(st.dictionaries(TEXT, TEXT))
 def test_an_order_is_the_same_after_encoding_and_decoding(environment: dict[str, str]) -> None:
     assert decode(encode(order(environment))) == order(environment)
+
+
+def test_a_zygotes_order_arrives_with_its_seedling() -> None:
+    seedling = SeedlingSpec(
+        command=("/bin/true",), environment=(("A", "b"),), channel=3, output=(1, 2), memory_bytes=1
+    )
+    zygote = ZygoteSpec(interpreter=(), mounts=(Mount("/a", "/b"),), places=("/c",), seedling=seedling)
+    whole = order({})
+    whole = replace(whole, spec=replace(whole.spec, zygote=zygote))
+    assert decode(encode(whole)) == whole
 
 
 def test_an_order_without_a_link_arrives_without_one() -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lambent.runtimes import Launch, RuntimeUnavailable
+from lambent.runtimes import Launch, OwnOptions, RuntimeUnavailable, Waiting
 from lambent.runtimes.nodejs.interpreters import Interpreter, fetch
 from lambent.runtimes.nodejs.library import PACKAGES, RuntimeLibrary
 
@@ -27,6 +27,24 @@ _ENVIRONMENT = {
 # What AWS's runtimes give to V8, as shares of the memory size.
 _MEMORY_OPTIONS = (("--max-semi-space-size", 0.05), ("--max-old-space-size", 0.9))
 _FLAGS = ("--expose-gc",)
+# What is experimental is off, unless NODE_OPTIONS turns it on (AWS page "Building Lambda functions with Node.js").
+_NO_REQUIRE_OF_ES_MODULES = "--no-experimental-require-module"
+_NO_DETECTION_OF_ES_MODULES = "--no-experimental-detect-module"
+_OWN_OPTIONS = OwnOptions(
+    variable="NODE_OPTIONS",
+    memory=("max-old-space-size", "max_old_space_size", "max-semi-space-size", "max_semi_space_size"),
+    revoked={
+        option: option.replace("--no-", "--")
+        for option in (_NO_REQUIRE_OF_ES_MODULES, _NO_DETECTION_OF_ES_MODULES)
+    },
+)
+_WAITING = Waiting(
+    # Node.js, V8, libuv, ICU, OpenSSL and the C library read these once.
+    fixed_variables=("NODE_", "UV_", "ICU_", "OPENSSL_", "SSL_", "LD_", "LANG", "LC_", "MALLOC_", "GLIBC_"),
+    changing_variables=("NODE_ENV", "NODE_TLS_REJECT_UNAUTHORIZED"),
+    # The C library remembers which directories of LD_LIBRARY_PATH are missing.
+    passing=("/opt/lib", "/var/task/lib"),
+)
 
 
 class NodeJs:
@@ -134,17 +152,27 @@ def _launch(
         command=(program, *_FLAGS, f"{_RUNTIME}/bootstrap.js"),
         host_command=(interpreter.executable, *_FLAGS, str(client / "bootstrap.js")),
         memory_options=_MEMORY_OPTIONS,
+        default_options=_disabled(interpreter.version),
+        own_options=_OWN_OPTIONS,
         mounts=tuple(mounts),
         environment=_ENVIRONMENT | {"NODE_PATH": _node_path(wanted, _RUNTIME, f"{_RUNTIME}/{PACKAGES}")},
         host_environment={
             "LAMBDA_RUNTIME_DIR": str(client),
             "NODE_PATH": _node_path(wanted, str(client), str(sdk or client / PACKAGES)),
         },
+        waiting=_WAITING,
         family="nodejs",
         version=interpreter.version_text,
         is_exact=interpreter.version[0] == wanted,
         is_complete=is_complete,
     )
+
+
+def _disabled(version: tuple[int, int, int]) -> tuple[str, ...]:
+    """Return the options that turn off what is experimental; older versions do not know them."""
+    if version >= (22, 0, 0):
+        return _NO_REQUIRE_OF_ES_MODULES, _NO_DETECTION_OF_ES_MODULES
+    return (_NO_REQUIRE_OF_ES_MODULES,) if (20, 17, 0) <= version < (21, 0, 0) else ()
 
 
 def _node_path(major: int, runtime: str, sdk: str) -> str:

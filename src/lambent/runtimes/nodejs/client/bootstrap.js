@@ -3,24 +3,23 @@
 //
 // It runs under the function's own Node.js, version 16 or newer, and loads as little as it can. What it answers
 // (error payloads, log lines, exit codes) follows AWS's Node.js runtime interface client; how it speaks differs:
-// see channel.js. Up to nodejs22.x handlers may call back, and the response of a callback waits for the event
-// loop to be empty; from nodejs24.x on a handler's promise is all there is.
+// see channel.js. There are two of it: see generation.js.
 
 const { Channel } = require('./channel.js');
 const { Fault, reportOf } = require('./errors.js');
 const { contextOf } = require('./context.js');
+const generation = require('./generation.js');
 const log = require('./log.js');
+const { setInvocation, store } = require('./store.js');
 
 const EXIT_STATUS = { uncaughtException: 129, unhandledRejection: 128, init: 1, unsettled: 13 };
-const FIRST_WITHOUT_CALLBACKS = 24;
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const NO_CALLBACKS =
   'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to ' +
   'modify this function to use a supported handler signature to use Node.js 24 or later. For more information see ' +
   'https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.';
-
-const identified = /nodejs(\d+)\.x$/.exec(process.env.AWS_EXECUTION_ENV || '');
-const isModern = Number(identified ? identified[1] : process.versions.node.split('.')[0]) >= FIRST_WITHOUT_CALLBACKS;
+const ALREADY_DONE =
+  'Invocation has already been reported as done. Cannot call complete more than once per invocation.';
 
 // Handlers are called as AWS's runtime calls them, as a method of this, which stack traces show.
 const runtime = new (class Runtime {})();
@@ -36,12 +35,14 @@ function respond(id, result) {
   try {
     body = JSON.stringify(result === undefined ? null : result);
   } catch {
-    throw isModern
+    throw generation.isModern
       ? new Fault('JSONStringifyError', 'Unable to stringify response body')
       : new Error('Unable to stringify response body');
   }
+  // What is no JSON, a function for instance: the words are those of AWS's native code.
+  if (body === undefined) throw new TypeError('Wrong arguments');
   finish();
-  channel.report(`/invocation/${id}/response`, { 'Content-Type': 'application/json' }, body ?? 'null', true);
+  channel.report(`/invocation/${id}/response`, { 'Content-Type': 'application/json' }, body, true);
 }
 
 function fail(id, error) {
@@ -60,14 +61,14 @@ function finish() {
 function onInvocation(headers, body) {
   const id = headers['lambda-runtime-aws-request-id'];
   requestId = id;
-  log.setInvocation(id, headers['lambda-runtime-aws-tenant-id']);
   const trace = headers['lambda-runtime-trace-id'];
+  setInvocation(id, headers['lambda-runtime-aws-tenant-id'], trace);
   if (trace) process.env._X_AMZN_TRACE_ID = trace;
   else delete process.env._X_AMZN_TRACE_ID;
   if (runtime.handler[STREAMING]) {
     const { runStreaming } = require('./streaming.js');
     runStreaming({ id, headers, body, runtime, channel, fail, finish, setWhenIdle });
-  } else if (isModern) {
+  } else if (generation.isModern) {
     runModern(id, headers, body);
   } else {
     runClassic(id, headers, body);
@@ -78,12 +79,17 @@ function setWhenIdle(action) {
   whenIdle = action;
 }
 
+// A turn of the event loop: what a handler has left for it comes before its answer.
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 async function runModern(id, headers, body) {
   let result;
   try {
     result = await runtime.handler(JSON.parse(body), contextOf(headers));
+    await turn();
     respond(id, result);
   } catch (error) {
+    await turn();
     fail(id, error);
   }
 }
@@ -91,10 +97,13 @@ async function runModern(id, headers, body) {
 // A handler that may return a promise, call back, or use the context's older methods. The first answer counts.
 function runClassic(id, headers, body) {
   let isAnswered = false;
+  let isEmpty = false; // it was answered with nothing, because nothing was left to wait for
   let waitsForEmptyLoop = true;
   const once =
     (answer) =>
     (...values) => {
+      if (isEmpty) console.error(ALREADY_DONE);
+      isEmpty = false;
       if (isAnswered) return;
       answer(...values);
       isAnswered = true;
@@ -107,7 +116,7 @@ function runClassic(id, headers, body) {
   });
   const callback = once((error, result) => {
     if (isFailure(error)) fail(id, error);
-    else if (waitsForEmptyLoop) whenIdle = () => complete(id, result);
+    else if (waitsForEmptyLoop) whenIdle = () => respond(id, result);
     else respond(id, result);
   });
   const failWith = (error) => done(isFailure(error) ? error : 'handled');
@@ -124,7 +133,7 @@ function runClassic(id, headers, body) {
   };
   // A handler that never answers has answered nothing once there is nothing left to wait for.
   whenIdle = () => {
-    isAnswered = true;
+    isAnswered = isEmpty = true;
     respond(id, null);
   };
   try {
@@ -135,14 +144,6 @@ function runClassic(id, headers, body) {
     }
   } catch (error) {
     callback(error);
-  }
-}
-
-function complete(id, result) {
-  try {
-    respond(id, result);
-  } catch (error) {
-    fail(id, error);
   }
 }
 
@@ -164,16 +165,18 @@ function watchProcess() {
     whenIdle = null;
     // In a turn of its own, which also keeps the process.
     if (action !== null) setImmediate(action);
-    else if (runtime.handler === undefined && !isFailing) process.exitCode = EXIT_STATUS.unsettled;
+    else if (runtime.handler === undefined && !isFailing && !generation.isModern) {
+      process.exitCode = EXIT_STATUS.unsettled;
+    }
   });
-  if (isModern) return; // Node.js itself deals with what nobody caught
+  if (generation.isModern) return; // Node.js itself deals with what nobody caught
   process.on('uncaughtException', (error) => {
     log.logFailure('Uncaught Exception', error);
     failProcess(error, EXIT_STATUS.uncaughtException);
   });
-  process.on('unhandledRejection', (reason) => {
+  process.on('unhandledRejection', (reason, promise) => {
     const fault = new Fault('UnhandledPromiseRejection', String(reason));
-    fault.reason = reason;
+    Object.assign(fault, { reason, promise });
     log.logFailure('Unhandled Promise Rejection', fault);
     failProcess(fault, EXIT_STATUS.unhandledRejection);
   });
@@ -191,12 +194,15 @@ function offerStreaming() {
       return require('./streaming.js').HttpResponseStream;
     },
   };
+  if (generation.isModern) globalThis.awslambda.InvokeStore = store;
 }
 
 async function load() {
   const { loadHandler } = require('./handler.js');
-  const found = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, isModern);
-  if (isModern && found.length >= 3 && !found[STREAMING]) throw new Fault('CallbackHandlerDeprecated', NO_CALLBACKS);
+  const found = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER);
+  if (generation.isModern && found.length >= 3 && !found[STREAMING]) {
+    throw new Fault('CallbackHandlerDeprecated', NO_CALLBACKS);
+  }
   if (found[STREAMING] && found[STREAMING] !== 'response') {
     throw new Fault('MalformedStreamingHandler', 'Only response streaming is supported.');
   }
@@ -204,6 +210,9 @@ async function load() {
 }
 
 function main() {
+  generation.determine();
+  // AWS's runtime is an ES module, so nothing is the main module of a function.
+  process.mainModule = undefined;
   const descriptor = Number(process.env._LAMBENT_RUNTIME_FD);
   delete process.env._LAMBENT_RUNTIME_FD;
   channel = new Channel(descriptor, onInvocation);
@@ -212,14 +221,27 @@ function main() {
   offerStreaming();
   load().then(
     (found) => {
-      runtime.handler = found;
-      channel.first();
+      // What the module has left for the event loop, a rejection perhaps, belongs to the init.
+      setImmediate(() => {
+        runtime.handler = found;
+        channel.first();
+      });
     },
     (error) => {
+      const { isModern } = generation;
       log.logFailure(isModern ? 'Init Error' : 'Uncaught Exception', error);
       failProcess(error, isModern ? EXIT_STATUS.init : EXIT_STATUS.uncaughtException);
     },
   );
 }
 
-main();
+const waitsAt = process.env._LAMBENT_WAITS_FD;
+if (waitsAt === undefined) {
+  main();
+} else {
+  const { loadAhead, takeOrder } = require('./waiting.js');
+  loadAhead().then(() => {
+    takeOrder(Number(waitsAt));
+    main();
+  });
+}

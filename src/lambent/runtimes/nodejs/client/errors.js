@@ -2,13 +2,25 @@
 // Failures, and how AWS's runtime words them: payloads, log lines and the cause for X-Ray.
 
 const { types } = require('util');
+const generation = require('./generation.js');
+
+const MODERN_CLASSES = ['CallbackHandlerDeprecated', 'HandlerNotFound', 'MalformedHandlerName'];
+const classes = new Map();
+
+// AWS has a class for each of its errors, whose name is in JSON log lines.
+function prototypeOf(type) {
+  const name = generation.isModern && MODERN_CLASSES.includes(type) ? `${type}Error` : type;
+  if (!classes.has(name)) classes.set(name, { [name]: class extends Fault {} }[name]);
+  return classes.get(name).prototype;
+}
 
 // A failure that the runtime itself describes, with AWS's `Runtime.*` error type.
 class Fault extends Error {
   constructor(type, message) {
     super(message);
-    // Not one of the members that are logged.
-    Object.defineProperty(this, 'name', { value: `Runtime.${type}` });
+    Object.setPrototypeOf(this, prototypeOf(type));
+    // One of the members that are logged from nodejs24.x on, and none before.
+    Object.defineProperty(this, 'name', { value: `Runtime.${type}`, enumerable: generation.isModern });
     if (typeof this.stack === 'string') {
       // Written before the name was known.
       this.stack = this.stack.replace(/^Error/, this.name);
@@ -17,33 +29,36 @@ class Fault extends Error {
 }
 
 // DEL is the one ASCII character that AWS replaces, because a header cannot hold it.
-const printable = (text) => (typeof text === 'string' ? text.replace(/\x7f/g, '%7F') : text);
+// Throws, as AWS's does, for what is neither text nor missing.
+const printable = (text) => text?.replace(/\x7f/g, '%7F');
 
 const looksLikeError = (value) =>
   types.isNativeError(value) ||
   (value && ['name', 'message', 'stack'].every((name) => typeof value[name] === 'string' && value[name]));
 
+const UNREADABLE = {
+  errorType: 'handled',
+  errorMessage:
+    'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack',
+};
+
 // AWS's error payload for whatever was thrown.
 function payloadOf(error) {
+  const { isModern } = generation;
   try {
-    if (looksLikeError(error)) {
-      return {
-        errorType: printable(error.name),
-        errorMessage: printable(error.message),
-        trace: printable(error.stack || '').split('\n'),
-      };
+    if (isModern ? error instanceof Error : looksLikeError(error)) {
+      const { name, message, stack } = error;
+      const lines = isModern ? printable(stack)?.split('\n') || [] : printable(stack).split('\n');
+      return { errorType: printable(name), errorMessage: printable(message), trace: lines };
     }
-    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
+    return { errorType: typeof error, errorMessage: isModern ? String(error) : error.toString(), trace: [] };
   } catch {
-    return {
-      errorType: 'handled',
-      errorMessage:
-        'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack',
-    };
+    return isModern ? { ...UNREADABLE, trace: [] } : UNREADABLE;
   }
 }
 
-const asError = (error) => (error instanceof Error ? error : new Error(error));
+const asError = (error) =>
+  error instanceof Error ? error : new Error(generation.isModern ? String(error) : error);
 
 const withMembers = (_, value) => {
   if (!(value instanceof Error)) return value;
@@ -65,6 +80,7 @@ const FRAME = /^\s*at (?:(.*?) \(?)?([^\s()]+?)(?::(\d+))?(?::\d+)?\)?$/;
 
 // The form of an error that X-Ray shows.
 function xrayCauseOf(error) {
+  const text = (value) => (typeof value === 'string' ? printable(value) : value);
   const lines = typeof error?.stack === 'string' ? error.stack.split('\n').slice(1) : [];
   const stack = [];
   for (const line of lines) {
@@ -73,7 +89,7 @@ function xrayCauseOf(error) {
   }
   return {
     working_directory: process.cwd(),
-    exceptions: [{ type: printable(error?.name), message: printable(error?.message), stack }],
+    exceptions: [{ type: text(error?.name), message: text(error?.message), stack }],
     paths: [...new Set(stack.map((frame) => frame.path))],
   };
 }

@@ -7,15 +7,14 @@ const path = require('path');
 const { createRequire } = require('module');
 const { pathToFileURL } = require('url');
 const { Fault } = require('./errors.js');
+const generation = require('./generation.js');
 
 // Modules are required from where AWS's own runtime lies; it is named in what Node.js says about missing ones.
 const RUNTIME_FILE = path.join(process.env.LAMBDA_RUNTIME_DIR || '/var/runtime', 'index.mjs');
 const FORM = /^([^.]*)\.(.*)$/;
 
 // Return the function that a handler such as `dir/file.func` names.
-//
-// `isModern`: as the runtimes from nodejs24.x on do it.
-async function loadHandler(root, name, isModern) {
+async function loadHandler(root, name) {
   if (name.includes('..')) {
     throw new Fault(
       'MalformedHandlerName',
@@ -27,9 +26,10 @@ async function loadHandler(root, name, isModern) {
   const found = FORM.exec(file);
   if (!found) throw new Fault('MalformedHandlerName', 'Bad handler');
   const [, module, member] = found;
-  const exported = await loadModule(root, directory, module, isModern);
-  const handler =
-    memberOf(exported, member) || (isModern ? memberOf(exported?.default, member) : undefined);
+  const exported = await loadModule(root, directory, module);
+  const handler = generation.isModern
+    ? ownMemberOf(exported, member) || ownMemberOf(exported?.default, member)
+    : memberOf(exported, member);
   if (!handler) throw new Fault('HandlerNotFound', `${name} is undefined or not exported`);
   if (typeof handler !== 'function') throw new Fault('HandlerNotFound', `${name} is not a function`);
   return handler;
@@ -37,13 +37,18 @@ async function loadHandler(root, name, isModern) {
 
 const memberOf = (object, names) => names.split('.').reduce((inner, key) => inner && inner[key], object);
 
-async function loadModule(root, directory, module, keepsStack) {
+// The same of objects alone: functions have no members for the runtimes from nodejs24.x on.
+const ownMemberOf = (object, names) =>
+  names.split('.').reduce((inner, key) => (inner && typeof inner === 'object' ? inner[key] : undefined), object);
+
+async function loadModule(root, directory, module) {
+  const find = generation.isModern ? findModernModule : findModule;
   try {
-    return await findModule(root, directory, module);
+    return await find(root, directory, module);
   } catch (error) {
     if (error instanceof SyntaxError) {
       const fault = new Fault('UserCodeSyntaxError', String(error));
-      if (keepsStack) fault.stack = error.stack;
+      if (generation.isModern) fault.stack = error.stack;
       throw fault;
     }
     if (error?.code === 'MODULE_NOT_FOUND') throw new Fault('ImportModuleError', String(error));
@@ -63,20 +68,34 @@ async function findModule(root, directory, module) {
   return require(require.resolve(module, { paths: [root, path.resolve(root, directory)] }));
 }
 
+// From nodejs24.x on, everything is imported.
+async function findModernModule(root, directory, module) {
+  const file = path.resolve(root, directory, module);
+  for (const extension of ['', '.js', '.mjs', '.cjs']) {
+    const found = file + extension;
+    if (fs.existsSync(found)) return isEsFile(found) ? importFile(found) : import(pathToFileURL(found).href);
+  }
+  const require = createRequire(RUNTIME_FILE);
+  return require(require.resolve(module, { paths: [root, path.resolve(root, directory)] }));
+}
+
+const isEsFile = (file) =>
+  file.endsWith('.mjs') || (file.endsWith('.js') && isEsPackage(path.dirname(file), () => {}));
+
 async function importFile(file) {
   const { importWithNodePath } = require('./modules.js');
   return importWithNodePath(pathToFileURL(file).href);
 }
 
 // Whether the nearest package.json declares its `.js` files to be ES modules.
-function isEsPackage(directory) {
+function isEsPackage(directory, complain = console.warn) {
   for (let place = directory; !place.endsWith('/node_modules'); place = path.dirname(place)) {
     const file = path.join(place, 'package.json');
     if (fs.existsSync(file)) {
       try {
         return JSON.parse(fs.readFileSync(file, 'utf8'))?.type === 'module';
       } catch (error) {
-        console.warn(`${file} cannot be read, it will be ignored for ES module detection purposes.`, error);
+        complain(`${file} cannot be read, it will be ignored for ES module detection purposes.`, error);
         return false;
       }
     }

@@ -7,24 +7,16 @@
 const fs = require('fs');
 const util = require('util');
 const { asError, logTextOf } = require('./errors.js');
+const { currentRequestId, currentTenantId } = require('./store.js');
 
 const LEVELS = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
-const METHODS = { trace: 'TRACE', debug: 'DEBUG', info: 'INFO', log: 'INFO', warn: 'WARN', error: 'ERROR' };
+const METHODS = { trace: 'TRACE', debug: 'DEBUG', info: 'INFO', warn: 'WARN', error: 'ERROR' };
 const TEXT_FRAME = 0xa55a0003;
 const JSON_FRAME = 0xa55a0002;
 const FULL_PIPE_PAUSE_MS = 1;
 
-// Where AWS's runtime keeps them, and where libraries look for them.
-const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
-const TENANT_ID = Symbol.for('aws.lambda.runtime.tenantId');
-
 let isJson = false;
 let descriptor = -1;
-
-function setInvocation(requestId, tenantId) {
-  globalThis[REQUEST_ID] = requestId;
-  globalThis[TENANT_ID] = tenantId;
-}
 
 // Take the place of the console's methods.
 function install() {
@@ -35,9 +27,11 @@ function install() {
   const least = LEVELS[(process.env.AWS_LAMBDA_LOG_LEVEL || '').toUpperCase()] || LEVELS.TRACE;
   const write = isJson ? writeJson : writeText;
   for (const [method, level] of Object.entries(METHODS)) {
-    console[method] = LEVELS[level] >= least ? (...values) => write(level, values) : () => {};
+    // Without a value, undefined is what is logged.
+    console[method] = LEVELS[level] >= least ? (value, ...rest) => write(level, [value, ...rest]) : () => {};
   }
-  console.fatal = (...values) => write('FATAL', values);
+  console.log = console.info;
+  console.fatal = (value, ...rest) => write('FATAL', [value, ...rest]);
 }
 
 // Log a failure that nobody caught, in AWS's form.
@@ -48,14 +42,14 @@ function logFailure(words, error) {
 
 function writeText(level, values) {
   const now = new Date();
-  const text = `${now.toISOString()}\t${globalThis[REQUEST_ID]}\t${level}\t${util.format(...values)}`;
+  const text = `${now.toISOString()}\t${currentRequestId()}\t${level}\t${util.format(...values)}`;
   writeMessage(TEXT_FRAME, level, now, text);
 }
 
 function writeJson(level, values) {
   const now = new Date();
-  const line = { timestamp: now.toISOString(), level, requestId: globalThis[REQUEST_ID] };
-  const tenantId = globalThis[TENANT_ID];
+  const line = { timestamp: now.toISOString(), level, requestId: currentRequestId() };
+  const tenantId = currentTenantId();
   if (tenantId !== undefined && tenantId !== null) line.tenantId = tenantId;
   writeMessage(JSON_FRAME, level, now, values.length === 1 ? jsonOfOne(line, values[0]) : jsonOfMany(line, values));
 }
@@ -118,4 +112,4 @@ function writeAll(content) {
   }
 }
 
-module.exports = { install, logFailure, setInvocation };
+module.exports = { install, logFailure };

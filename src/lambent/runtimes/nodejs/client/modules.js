@@ -30,7 +30,12 @@ async function importWithNodePath(url) {
     if (error?.code !== 'ERR_MODULE_NOT_FOUND' || typeof nodeModule.register !== 'function') throw error;
     addThreadedResolver();
     // Its failure is remembered under its address, so it needs another one.
-    return import(`${url}?again`);
+    try {
+      return await import(`${url}?again`);
+    } catch (again) {
+      // The first one was raised without a resolver of ours in its way.
+      throw again?.code === error.code && again.message === error.message ? error : again;
+    }
   }
 }
 
