@@ -58,7 +58,6 @@ NOTES: Mapping[tuple[str, str], str] = {
     "tenants and durability are kept, and such functions are not run; `CapacityProviderConfig`, "
     "`AcceleratorConfig`, `RuntimeConfig` are refused, `PublishTo` answers `NotImplemented`; whether subnets, "
     "security groups, keys, file systems and queues exist is not asked",
-    ("lambda", "CreateFunctionUrlConfig"): "`RESPONSE_STREAM` answers when the function has ended",
     ("lambda", "DeleteDurableExecution"): _NO_EXECUTION,
     ("lambda", "GetAccountSettings"): "the concurrency is the setting `account_concurrency`",
     ("lambda", "GetDurableExecution"): _NO_EXECUTION,
@@ -70,6 +69,10 @@ NOTES: Mapping[tuple[str, str], str] = {
         "lambda",
         "Invoke",
     ): "functions from images, with tenants, or durable answer `NotImplemented`",
+    (
+        "lambda",
+        "InvokeWithResponseStream",
+    ): "as `Invoke`; not slowed down beyond 6 MB unless `stream_mb_per_s` is set; Python handlers may be generators",
     ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
     ("lambda", "ListFunctionVersionsByCapacityProvider"): "always empty: no function is on one",
     ("lambda", "PauseDurableExecution"): _NO_EXECUTION,

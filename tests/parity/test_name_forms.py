@@ -59,7 +59,7 @@ FORMS: Mapping[str, Form] = {
     "arn beside": lambda name, qualifier: {"FunctionName": arn(name), "Qualifier": qualifier},
     "twice": lambda name, qualifier: {"FunctionName": f"{arn(name)}:{qualifier}", "Qualifier": qualifier},
 }
-NOT_SERVED = {"InvokeWithResponseStream"}
+NOT_SERVED: set[str] = set()
 AT_THE_END = {"DeleteFunction"}
 ONLY_BESIDE = {"GetFunctionScalingConfig", "PutFunctionScalingConfig"}
 """Here AWS's own pattern of the name has no place for a qualifier."""

@@ -137,6 +137,9 @@ class Report(Fact, frozen=True, kw_only=True, gc=False):
     is_spillover: bool = False
     """Its version has provisioned concurrency and this ran beyond it, in another environment than those: AWS's
     ProvisionedConcurrencySpilloverInvocations. In one of those, ``origin.initialization_type`` says so."""
+    streamed_bytes: int | None = None
+    """Of a response that was streamed, what the runtime had sent of it, whether or not anybody read it; None: it was
+    not streamed. The price counts what is beyond the first 6 MB."""
 
 
 class LogsDropped(Fact, frozen=True, kw_only=True, gc=False):

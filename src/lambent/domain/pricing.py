@@ -11,13 +11,18 @@ from functools import lru_cache
 
 import msgspec
 
+from lambent.domain.limits import STREAMED_BURST_BYTES
+
 REQUEST_USD = Decimal("0.0000002")
 """0.20 USD per million requests."""
 DURATION_USD_PER_GB_S = {"x86_64": Decimal("0.0000166667"), "arm64": Decimal("0.0000133334")}
 EPHEMERAL_STORAGE_USD_PER_GB_S = Decimal("0.0000000309")
 RESTORE_USD_PER_GB = Decimal("0.0001397998")
 """SnapStart, per GB of memory and restore; Python and .NET."""
+STREAMED_USD_PER_GB = Decimal("0.008")
+"""Of a streamed response, beyond its first 6 MB."""
 FREE_EPHEMERAL_STORAGE_MB = 512
+_BYTES_PER_GB = 1024**3
 _MB_MS_PER_GB_S = Decimal(1024 * 1000)
 
 
@@ -57,3 +62,8 @@ def price_of(
     if is_restored:
         price += RESTORE_USD_PER_GB * memory_mb / 1024
     return Cost(gb_seconds=gb_seconds, price_usd=price)
+
+
+def price_of_stream(streamed_bytes: int) -> Decimal:
+    """Return what streaming one response of this size costs, in USD, on top of its invocation."""
+    return STREAMED_USD_PER_GB * max(0, streamed_bytes - STREAMED_BURST_BYTES) / _BYTES_PER_GB
