@@ -80,7 +80,8 @@ class ResponseStream:
         self._wake()
 
     def finish(self) -> None:
-        """Say that nothing more comes. May be repeated."""
+        """Say that nothing more comes; what the writer has to say otherwise is not held. May be repeated."""
+        self._let_go()
         self._is_finished, self._writer = True, None
         self._wake()
 

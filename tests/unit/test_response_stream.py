@@ -127,12 +127,16 @@ def test_a_stream_of_the_largest_size_is_whole_and_one_byte_more_is_too_much() -
     tell(story, max_bytes=10)
 
 
-def test_a_writer_that_is_gone_is_not_let_go() -> None:
+def test_a_writer_that_is_through_is_not_held_by_what_waits() -> None:
+    """It has other things to say on its connection: the next invocation's response."""
+
     async def story(stream: ResponseStream, writer: Writer) -> None:
         stream.begin("text/plain", writer)
         stream.write(bytes(BUFFER_MAX_BYTES + 1))
         stream.finish()
-        await stream.read()
-        assert writer.is_held
+        assert not writer.is_held
+        assert len(await stream.read()) == BUFFER_MAX_BYTES + 1
+        stream.abandon()
+        assert writer.holds == 1
 
     tell(story)

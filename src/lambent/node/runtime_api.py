@@ -197,7 +197,8 @@ class RuntimeApi:
         """End a streamed response, unless it has ended, in our words instead of the runtime's."""
         if self._responding is not responding or self._answered is None or self._answered.done():
             return
-        self.state, self._responding = RuntimeState.RESPONDED, None
+        self._leave_stream(responding)
+        self.state = RuntimeState.RESPONDED
         self._on_answer()
         self._answered.set_result(answer)
 
@@ -271,11 +272,18 @@ class RuntimeApi:
         else:
             self._accept_report(connection, request, is_error=verb == "error")
 
+    def _leave_stream(self, responding: Responding) -> None:
+        """End the stream, which lets go of the connection: the runtime may have asked for more behind its response."""
+        responding.into.finish()
+        self._responding = None
+
     def _is_responding_on(self, connection: Connection) -> bool:
         return self._responding is not None and self._responding.source is connection
 
     def _accept_report(self, connection: Connection, request: RuntimeRequest, *, is_error: bool) -> None:
-        self.state, self._responding = RuntimeState.RESPONDED, None
+        if self._responding is not None:
+            self._leave_stream(self._responding)
+        self.state = RuntimeState.RESPONDED
         answer = _answer_of(request, is_error=is_error)
         if request.is_too_large:
             connection.refuse(

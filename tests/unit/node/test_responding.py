@@ -186,6 +186,27 @@ def test_a_runtime_whose_reader_is_slow_is_held() -> None:
     stream(story, max_bytes=10_000_000)
 
 
+def test_a_connection_is_read_on_when_a_response_has_ended_that_nobody_has_read_yet() -> None:
+    """Its end came with more than is kept, so it was held; what comes next is another invocation's."""
+
+    async def story(
+        conversation: Conversation, runtime: Runtime, into: ResponseStream, answered: asyncio.Future[Answer]
+    ) -> None:
+        # All of it lies in the socket before anything is read of it.
+        head, rest = HEAD + chunk(bytes(1_000)), chunk(bytes(BUFFER_MAX_BYTES)) + END + NEXT
+        await runtime.send(head)
+        await runtime.send(rest)
+        assert not (await answered).is_error
+        answered = conversation.api.exchange(request_id="two", next_response=EVENT)
+        assert (await runtime.response())[0] == 202
+        assert await runtime.response() == (200, b"{}")
+        await runtime.send(post("/invocation/two/response", b"2"))
+        assert (await answered).body == b"2"
+        assert len(await into.read()) == BUFFER_MAX_BYTES + 1_000
+
+    stream(story)
+
+
 def test_a_response_over_the_limit_ends_there_and_its_runtime_with_it() -> None:
     async def story(
         conversation: Conversation, runtime: Runtime, into: ResponseStream, answered: asyncio.Future[Answer]
