@@ -61,7 +61,6 @@ NOTES: Mapping[tuple[str, str], str] = {
     "durability is kept, and such functions are not run; "
     "`AcceleratorConfig`, `RuntimeConfig` are refused; whether subnets, "
     "security groups, keys, file systems and queues exist is not asked",
-    ("lambda", "CreateFunctionUrlConfig"): "`RESPONSE_STREAM` answers when the function has ended",
     ("lambda", "DeleteDurableExecution"): _NO_EXECUTION,
     ("lambda", "GetAccountSettings"): "the concurrency is the setting `account_concurrency`",
     ("lambda", "GetDurableExecution"): _NO_EXECUTION,
@@ -73,6 +72,10 @@ NOTES: Mapping[tuple[str, str], str] = {
         "lambda",
         "Invoke",
     ): "functions from images and durable ones answer `NotImplemented`",
+    (
+        "lambda",
+        "InvokeWithResponseStream",
+    ): "as `Invoke`; not slowed down beyond 6 MB unless `stream_mb_per_s` is set; Python handlers may be generators",
     ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
     ("lambda", "PauseDurableExecution"): _NO_EXECUTION,
     ("lambda", "PublishLayerVersion"): "S3 objects are copied (`s3_endpoint_url`)",

@@ -50,6 +50,7 @@ from lambent.gateway.urls import FunctionUrls
 from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
+from lambent.invoke.streamed import Bandwidth
 from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.node.memory import memory_mb
@@ -273,6 +274,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 get_function=functions.get,
                 prepare=lambda_.events.prepare,
                 invoke=invoker.invoke,
+                stream=invoker.stream,
                 authenticate=authentication.authenticate,
                 authorization=authorization,
                 clock=clock,
@@ -414,6 +416,7 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
             return await node.provision(version)
         return await node.start(version, cold_start_reason=cold_start_reason)
 
+    rate = settings.invoke.stream_mb_per_s
     return Invoker(
         start=start,
         clock=clock,
@@ -423,6 +426,7 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
         memory=memory,
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
+        bandwidth=Bandwidth(clock=SystemClock(), bytes_per_s=rate * 1024 * 1024) if rate else None,
     )
 
 

@@ -241,6 +241,12 @@ class InvokeSettings:
     account_concurrency: int = _setting(
         1000, "Concurrent executions of one account in one region, as AWS's quota of that name.", minimum=1
     )
+    stream_mb_per_s: float = _setting(
+        0.0,
+        "How many MB of a streamed response are passed on in a second, once it has passed its first 6 MB; AWS's "
+        "limit is 2. 0: as many as the client takes.",
+        minimum=0,
+    )
     async_concurrency: int = _setting(
         16, "Asynchronous events that run at one moment; the others wait on disk.", minimum=1
     )

@@ -91,6 +91,7 @@ GOALS = (
     Goal(figure="GetFunction, 10,000 functions to 10", must=1.1, aim=1.0),
     Goal(figure="ListFunctions, 10,000 functions to 10", must=1.1, aim=1.0),
     Goal(figure="warm invoke, 10,000 functions to 10", must=1.1, aim=1.0),
+    Goal(figure="first streamed byte, written to read", must=5, aim=1),
     Goal(figure="start of the server", must=1500, aim=700),
 )
 

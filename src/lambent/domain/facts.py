@@ -158,8 +158,9 @@ class Report(Fact, frozen=True, kw_only=True, gc=False):
     """Size of the event."""
     response_bytes: int = 0
     """Size of the answer, an error's included."""
-    streamed_bytes: int = 0
-    """Of that, what was streamed."""
+    streamed_bytes: int | None = None
+    """Of a response that was streamed, what the runtime had sent of it, whether or not anybody read it; None: it was
+    not streamed. The price counts what is beyond the first 6 MB."""
 
 
 class LogsDropped(Fact, frozen=True, kw_only=True, gc=False):

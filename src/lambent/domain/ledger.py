@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from lambent.domain.limits import STREAMED_BURST_BYTES
+
 INVOCATION = "invocation"
 INITIALIZATION = "initialization"
 RESTORE = "restore"
@@ -21,8 +23,6 @@ SNAPSHOT = "snapshot"
 KINDS = (INVOCATION, INITIALIZATION, RESTORE, PROVISIONED, SNAPSHOT)
 
 DAY_MS = 86_400_000
-STREAM_FREE_BYTES = 6 * 2**20
-"""Of each streamed response, this much costs nothing."""
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +207,7 @@ def sums_of(rows: Rows) -> Sums:
         found["billed_init_ms"] += rare.billed_init_ms
         if rare.restore_us is not None and (is_invocation or rows.billed_ms[index]):
             found["restores"] += 1
-        found["charged_stream_bytes"] += max(0, rare.streamed_bytes - STREAM_FREE_BYTES)
+        found["charged_stream_bytes"] += max(0, rare.streamed_bytes - STREAMED_BURST_BYTES)
         found["streamed_bytes"] += rare.streamed_bytes
         found["errors"] += rare.status != "success"
         found["cold_starts"] += is_invocation and rare.cold_start_reason is not None

@@ -184,7 +184,7 @@ def _is_rare(report: Report) -> bool:
         or report.attempt != 1
         or report.init_duration_ms is not None
         or report.restore_duration_ms is not None
-        or report.streamed_bytes != 0
+        or bool(report.streamed_bytes)
     )
 
 
@@ -203,7 +203,7 @@ def _rare(report: Report) -> Rare:
         init_us=None if init_ms is None else round(init_ms * 1000),
         restore_us=None if restore_ms is None else round(restore_ms * 1000),
         billed_init_ms=billed_init_ms,
-        streamed_bytes=report.streamed_bytes,
+        streamed_bytes=report.streamed_bytes or 0,
         attempt=report.attempt,
     )
 

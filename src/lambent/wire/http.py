@@ -7,6 +7,7 @@ how.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -35,12 +36,33 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     client_address: str = ""
 
 
-class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete HTTP response; `body` may become an asynchronous iterator when operations stream.
+class BrokenBody(Exception):
+    """A body ends before its end."""
 
-    ``Content-Length`` is left to the server.
+
+class StreamedBody(Protocol):
+    """A body that is sent while it is being made. It has one reader."""
+
+    async def read(self) -> bytes:
+        """Wait for bytes and return them; none at the end.
+
+        Raises:
+            BrokenBody: the rest will not come; the client is to notice.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Make no more; nobody reads. May be repeated, also while somebody reads, who then is at the end."""
+        ...
+
+
+class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP response, complete unless it has a `stream`, which is sent instead of `body`.
+
+    ``Content-Length`` and ``Transfer-Encoding`` are left to the server.
     """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    stream: StreamedBody | None = None

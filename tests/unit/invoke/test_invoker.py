@@ -16,6 +16,7 @@ from lambent.errors import ServiceException, TooManyRequestsException
 from lambent.invoke.budget import MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.rates import SCALING_MAX
+from lambent.response_stream import ResponseStream
 from lambent.runtimes import RuntimeUnavailable
 from lambent.testing import ManualClock
 from samples import KEY, VERSION, invocation, report
@@ -29,7 +30,7 @@ class GatedEnvironment:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
+    async def invoke(self, invocation: Invocation, into: ResponseStream | None = None) -> Outcome:
         self._house.running += 1
         self._house.ran.append(invocation)
         await self._house.gate.wait()

@@ -4,6 +4,6 @@
 of the ledger costs by component, `invocation` what one invocation does.
 """
 
-from lambent.domain.pricing.invocation import REQUEST_USD, Cost, price_of
+from lambent.domain.pricing.invocation import REQUEST_USD, Cost, price_of, price_of_stream
 
-__all__ = ["REQUEST_USD", "Cost", "price_of"]
+__all__ = ["REQUEST_USD", "Cost", "price_of", "price_of_stream"]

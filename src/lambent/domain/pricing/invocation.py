@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import msgspec
 
-from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
-from lambent.domain.pricing.exact import MB_MS_PER_GB_S, exact
+from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB, STREAMED_BURST_BYTES
+from lambent.domain.pricing.exact import GB_BYTES, MB_MS_PER_GB_S, exact
 from lambent.domain.pricing.price_list import ARCHITECTURES, AWS
 
 assert AWS.prices.request is not None
@@ -70,3 +70,11 @@ def price_of(
         if is_tenants_new:
             price += prices.tenant_environment[architecture] * memory_mb / 1024
     return Cost(gb_seconds=gb_seconds, price_usd=price)
+
+
+def price_of_stream(streamed_bytes: int, *, region: str = AWS.home) -> Decimal:
+    """Return what streaming one response of this size costs, in USD, on top of its invocation."""
+    rate = AWS.of(region).streamed_gb
+    assert rate is not None
+    with exact():
+        return rate * max(0, streamed_bytes - STREAMED_BURST_BYTES) / GB_BYTES

@@ -17,6 +17,7 @@ from lambent.errors import (
     InvalidParameterValueException,
     InvalidRequestContentException,
 )
+from lambent.invoke.streamed import Streamed
 from lambent.services import Members
 from lambent.services.lambda_.events import Accept, queued, refuse_recursion
 from lambent.services.lambda_.names import not_found, resolve
@@ -27,6 +28,7 @@ from lambent.services.lambda_.payloads import (
     is_plainly_json,
 )
 from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.response_events import ResponseEvents
 from lambent.services.lambda_.states import check_invocable
 from lambent.services.lambda_.unserved import refuse_unserved
 from lambent.services.lambda_.usage import AccountUsage, provisioned_of
@@ -37,6 +39,7 @@ RESPONSE_HEADERS = "ResponseHeaders"
 TRACE_HEADER = "X-Amzn-Trace-Id"
 _TRACE_HEADER_LOWER = TRACE_HEADER.lower()
 _EMPTY_EVENT = b"{}"
+_OPERATIONS = ("Invoke", "InvokeWithResponseStream")
 
 
 class Invoker(Protocol):
@@ -61,6 +64,23 @@ class Invoker(Protocol):
         Raises:
             TooManyRequestsException: no concurrency is left, requests come too quickly, or there is no memory.
             ServiceError: the version cannot be run.
+        """
+        ...
+
+    async def stream(
+        self,
+        invocation: Invocation,
+        *,
+        takes_everything: bool,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        unreserved_concurrency: int | None = None,
+    ) -> Streamed:
+        """Run one invocation and return when its response begins, or when it has ended without one.
+
+        Args:
+            invocation: as for `invoke`, and so are the limits, and what is raised.
+            takes_everything: whether also what its runtime has not announced as a stream comes as one.
         """
         ...
 
@@ -96,7 +116,17 @@ class InvocationOperations:
         self._usage = usage
         self._draw = draw
 
-    async def invoke(self, call: Call, parameters: Members) -> Members:
+    async def invoke_with_response_stream(self, call: Call, parameters: Members) -> Members:
+        """Run a function and answer while it does (API page InvokeWithResponseStream).
+
+        Whatever its runtime sends is passed on as it comes, made for a stream or not; how it ended comes last.
+
+        Raises:
+            ServiceError: as `invoke`, before the response begins.
+        """
+        return await self.invoke(call, parameters, is_streamed=True)
+
+    async def invoke(self, call: Call, parameters: Members, *, is_streamed: bool = False) -> Members:
         """Run a function, now or later (API page Invoke).
 
         An ``Event`` is run later: the answer says that it is kept, durably.
@@ -112,7 +142,9 @@ class InvocationOperations:
             TooManyRequestsException: no concurrency is left, requests come too quickly, or there is no memory.
             RecursiveInvocationException: the function has been invoked too often in one chain.
         """
-        target = resolve(call, parameters["FunctionName"], parameters.get("Qualifier"), operation="Invoke")
+        target = resolve(
+            call, parameters["FunctionName"], parameters.get("Qualifier"), operation=_OPERATIONS[is_streamed]
+        )
         invocation_type = parameters.get("InvocationType", "RequestResponse")
         payload = parameters.get("Payload") or _EMPTY_EVENT
         _check_request_id(call)
@@ -140,17 +172,32 @@ class InvocationOperations:
             await self._accept(event, payload)
             return {"StatusCode": 202, RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller}}
         refuse_recursion(function, trace)
+        invocation = Invocation(
+            request_id=call.request_id,
+            version=version,
+            invoked_arn=target.arn,
+            payload=payload,
+            client_context=client_context,
+            tenant_id=tenant_id,
+            trace_id=str(trace.through(target.key.arn)),
+            wants_log_tail=parameters.get("LogType") == "Tail",
+        )
+        if is_streamed:
+            streamed = await self._invoker.stream(
+                invocation,
+                takes_everything=True,
+                reserved_concurrency=function.reserved_concurrency,
+                provisioned_concurrency=provisioned_of(function, version.version),
+                unreserved_concurrency=self._usage.unreserved(target.key.account, target.key.region),
+            )
+            return {
+                "StatusCode": 200,
+                "ExecutedVersion": version.version,
+                "EventStream": ResponseEvents(streamed, wants_log_tail=invocation.wants_log_tail),
+                RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller},
+            }
         outcome = await self._invoker.invoke(
-            Invocation(
-                request_id=call.request_id,
-                version=version,
-                invoked_arn=target.arn,
-                payload=payload,
-                client_context=client_context,
-                tenant_id=tenant_id,
-                trace_id=str(trace.through(target.key.arn)),
-                wants_log_tail=parameters.get("LogType") == "Tail",
-            ),
+            invocation,
             reserved_concurrency=function.reserved_concurrency,
             provisioned_concurrency=provisioned_of(function, version.version),
             unreserved_concurrency=self._usage.unreserved(target.key.account, target.key.region),
