@@ -73,6 +73,7 @@ from lambent.store.queues import Queues
 from lambent.store.sqlite.blobs import FileBlobs
 from lambent.store.sqlite.database import Database, StoreError
 from lambent.store.sqlite.documents import SqliteDocuments
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
 from lambent.telemetry.logs import LogListener
@@ -310,20 +311,17 @@ def _open_stores(
     data: DataDirectory, stack: contextlib.AsyncExitStack
 ) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages]:
     """Open the databases; they are closed with the stack."""
-    control, logs, queues = (
-        stack.enter_context(contextlib.closing(_open(data, name))) for name in ("control", "logs", "queues")
+    control = stack.enter_context(
+        contextlib.closing(Database(data.control_database, migrations="control", full_sync=True))
+    )
+    # Log events survive the death of the process; only a power cut may take the last of them.
+    logs = stack.enter_context(
+        contextlib.closing(Database(data.logs_database, migrations="logs", full_sync=False))
+    )
+    queues = stack.enter_context(
+        contextlib.closing(LightDatabase(data.queues_database, migrations="queues", full_sync=True))
     )
     return SqliteDocuments(control), SqliteLogEvents(logs), SqliteMessages(queues)
-
-
-def _open(data: DataDirectory, name: str) -> Database:
-    # Log events survive the death of the process; only a power cut may take the last of them.
-    paths = {
-        "control": data.control_database,
-        "logs": data.logs_database,
-        "queues": data.queues_database,
-    }
-    return Database(paths[name], migrations=name, full_sync=name != "logs")
 
 
 async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Runtimes:
