@@ -31,6 +31,7 @@ from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
 from lambent.domain.function import FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.session import Credentials, Session, seal
 from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey, is_loopback
@@ -77,6 +78,7 @@ from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
 from lambent.telemetry.logs import LogListener
+from lambent.telemetry.metrics import Metrics
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
 from lambent.wire.s3 import s3_client
@@ -139,8 +141,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
+        metrics = Metrics()
         stream = await stack.enter_async_context(
-            FactStream(LogListener(documents=documents, log_events=log_events, clock=clock))
+            FactStream(LogListener(documents=documents, log_events=log_events, clock=clock), metrics)
         )
         memory = MemoryBudget(
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
@@ -164,7 +167,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             architectures=Architectures(runs_foreign=settings.runtimes.run_foreign),
         )
         stack.push_async_callback(node.close)
-        invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
+        invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock, metrics.hear))
         message_queues = MessageQueues(documents)
         events = Asynchronous(
             queues=queues,
@@ -175,6 +178,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             concurrency=settings.invoke.async_concurrency,
             retry_base_s=settings.invoke.async_retry_base_s,
             drain_timeout_s=settings.server.drain_timeout_s,
+            emit=metrics.hear,
         )
         stack.push_async_callback(events.close)
         pollers = Pollers(
@@ -186,6 +190,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             invoke=invoker.invoke,
             clock=clock,
             most_at_once=settings.invoke.poller_concurrency,
+            emit=metrics.hear,
         )
         stack.push_async_callback(pollers.close)
         lambda_ = lambda_service(
@@ -204,6 +209,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             strict_roles=settings.server.auth == "iam",
             objects=s3_client(settings.s3, machine_clock),
             mapping_changed=pollers.changed,
+            emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
@@ -237,7 +243,12 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             },
             authentication=authentication,
             own_paths=OwnPaths(
-                describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
+                describe=lambda: describe(server, invoker),
+                blobs=blobs,
+                secret=data.secret,
+                clock=clock,
+                metrics=lambda: metrics.text(invoker.concurrency),
+                metrics_token=_metrics_token(settings, data),
             ),
             clock=clock,
             authorization=authorization,
@@ -360,7 +371,9 @@ async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Run
     return Runtimes([python, nodejs, Provided()])
 
 
-def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock) -> Invoker:
+def _invoker(
+    settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock, emit: EmitFunctionFact
+) -> Invoker:
     async def start(version: FunctionVersion, cold_start_reason: str) -> Any:
         if cold_start_reason == PROVISIONED:
             return await node.provision(version)
@@ -375,6 +388,7 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
         memory=memory,
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
+        emit=emit,
     )
 
 
@@ -417,6 +431,22 @@ def _authentication(
         )
     return IamAuthentication(
         keys=identities, secret=data.secret, root=_root_key(data), account=account, clock=clock
+    )
+
+
+def _metrics_token(settings: Settings, data: DataDirectory) -> str | None:
+    """Return what has to be shown for the metrics, made at the first start with `auth = iam`."""
+    if settings.server.auth == "open":
+        return None
+    if not data.metrics_token.exists():
+        write_private(data.metrics_token, secrets.token_urlsafe(30).encode())
+    try:
+        if token := data.metrics_token.read_text().strip():
+            return token
+    except (OSError, ValueError):
+        pass
+    raise DataDirectoryError(
+        f"{data.metrics_token} is damaged: remove it, and a new token is made at the next start."
     )
 
 

@@ -1,8 +1,9 @@
-"""Lambent's own paths, under ``/_lambent``: health, the clock, and the download of code that GetFunction links to."""
+"""Lambent's own paths, under ``/_lambent``: health, metrics, the clock, and code that GetFunction links to."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,6 +17,10 @@ from lambent.wire.http import HttpRequest, HttpResponse
 
 _CODE_PREFIX = "/_lambent/code/"
 _CLOCK = "/_lambent/clock"
+_METRICS = "/_lambent/metrics"
+_ONLY_WITH = (
+    "Authorization must be Bearer and the token that is in the data directory's file metrics-token."
+)
 _ADVANCE_MAX_S = 10 * 366 * 86_400.0
 
 
@@ -29,7 +34,14 @@ class OwnPaths:
     """Answers ``/_lambent/…``."""
 
     def __init__(
-        self, *, describe: Callable[[], Mapping[str, Any]], blobs: Blobs, secret: bytes, clock: Clock
+        self,
+        *,
+        describe: Callable[[], Mapping[str, Any]],
+        blobs: Blobs,
+        secret: bytes,
+        clock: Clock,
+        metrics: Callable[[], str] = str,
+        metrics_token: str | None = None,
     ) -> None:
         """Make it.
 
@@ -38,7 +50,11 @@ class OwnPaths:
             blobs: where code lies.
             secret: what links are signed with.
             clock: the time.
+            metrics: what is counted, in Prometheus' text format.
+            metrics_token: who asks for that has to show this; None: nobody has to.
         """
+        self._metrics = metrics
+        self._metrics_token = metrics_token
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
@@ -52,6 +68,8 @@ class OwnPaths:
             return _json(405, {"message": f"{request.method} is not possible here."})
         if request.path == "/_lambent/health":
             return _json(200, {"status": "running", **self._describe()})
+        if request.path == _METRICS:
+            return self._answer_metrics(request)
         if request.path.startswith(_CODE_PREFIX):
             return await self._code(request)
         return _json(404, {"message": f"There is nothing at {request.path}."})
@@ -73,6 +91,14 @@ class OwnPaths:
             return _json(405, {"message": f"{request.method} is not possible here."})
         kind = "virtual" if isinstance(clock, VirtualClock) else "system"
         return _json(200, {"clock": kind, "now": iso_ms(clock.now_s())})
+
+    def _answer_metrics(self, request: HttpRequest) -> HttpResponse:
+        shown = request.headers.get("authorization", "").encode("latin-1", "replace")
+        wanted = f"Bearer {self._metrics_token}".encode()
+        if self._metrics_token is not None and not hmac.compare_digest(shown, wanted):
+            return _json(401, {"message": _ONLY_WITH})
+        headers = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]
+        return HttpResponse(status=200, headers=headers, body=self._metrics().encode())
 
     async def _code(self, request: HttpRequest) -> HttpResponse:
         blob = request.path.removeprefix(_CODE_PREFIX)

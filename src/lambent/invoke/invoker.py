@@ -12,8 +12,9 @@ from typing import Self
 from lambent.clock import Clock
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionKey, FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact, Throttled, unheard
 from lambent.domain.invocation import Invocation, Outcome
-from lambent.errors import ServiceError, ServiceException
+from lambent.errors import ServiceError, ServiceException, TooManyRequestsException
 from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.counting import Counting
 from lambent.invoke.pool import Pool
@@ -39,6 +40,7 @@ class Invoker:
         memory: MemoryBudget | None = None,
         max_life_s: float = math.inf,
         snapstart_ahead: int = 0,
+        emit: EmitFunctionFact = unheard,
     ) -> None:
         """Make an invoker without environments.
 
@@ -51,7 +53,9 @@ class Invoker:
             memory: what environments may claim, shared with whoever else needs memory; None: no limit.
             max_life_s: how old an environment may become.
             snapstart_ahead: environments to keep ready beyond those that run, for versions with SnapStart.
+            emit: is told of what is refused.
         """
+        self._emit = emit
         self._start = start
         self._clock = clock
         self._counting = Counting(account_concurrency=account_concurrency, clock=clock)
@@ -92,21 +96,27 @@ class Invoker:
                 reached, or there is no memory for one.
             ServiceException: no environment could be started.
         """
-        with self._counting.admitted(
-            invocation.version.key,
-            reserved_concurrency,
-            configuration_id=invocation.version.configuration_id,
-            provisioned_concurrency=provisioned_concurrency,
-            unreserved_concurrency=unreserved_concurrency,
-            is_rate_limited=is_rate_limited,
-        ) as admission:
-            self._is_idle.clear()
-            concurrency_max = unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
-            try:
-                return await self._run(invocation, admission.spills_over, concurrency_max)
-            finally:
-                if self._counting.running() == 1:
-                    self._is_idle.set()
+        try:
+            with self._counting.admitted(
+                invocation.version.key,
+                reserved_concurrency,
+                configuration_id=invocation.version.configuration_id,
+                provisioned_concurrency=provisioned_concurrency,
+                unreserved_concurrency=unreserved_concurrency,
+                is_rate_limited=is_rate_limited,
+            ) as admission:
+                self._is_idle.clear()
+                concurrency_max = (
+                    unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
+                )
+                try:
+                    return await self._run(invocation, admission.spills_over, concurrency_max)
+                finally:
+                    if self._counting.running() == 1:
+                        self._is_idle.set()
+        except TooManyRequestsException:
+            self._emit(Throttled(function=invocation.version.key))
+            raise
 
     async def _run(self, invocation: Invocation, spills_over: bool, concurrency_max: int | None) -> Outcome:
         pool = self._pool_of(invocation.version)
@@ -166,6 +176,10 @@ class Invoker:
     def running(self) -> int:
         """Return how many invocations run."""
         return self._counting.running()
+
+    def concurrency(self) -> list[tuple[str, str, int, int]]:
+        """Return accounts and regions with what runs there; see `Counting.by_place`."""
+        return self._counting.by_place()
 
     async def __aenter__(self) -> Self:
         self._sweeping = asyncio.create_task(self._sweep())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from lambent.arn import parse_arn
 from lambent.clock import Clock
 from lambent.domain.function import FunctionKey
+from lambent.domain.function_facts import EmitFunctionFact, LoopEnded, RecordsCounted, unheard
 from lambent.domain.invocation import Outcome
 from lambent.domain.mapping import EventSourceMapping
 from lambent.domain.queued_event import QueuedEvent
@@ -50,6 +51,7 @@ class Pollers:
         invoke: Invoke,
         clock: Clock,
         most_at_once: int,
+        emit: EmitFunctionFact = unheard,
     ) -> None:
         """Make it; nothing is polled before `start`.
 
@@ -58,11 +60,13 @@ class Pollers:
             invoke: the path of every invocation.
             clock: the time.
             most_at_once: how many batches of one mapping run at once at most.
+            emit: is told what becomes of records.
         """
         self._openers = openers
         self._invoke = invoke
         self._clock = clock
         self._most_at_once = most_at_once
+        self._emit = emit
         self._prepare: PrepareAttempt | None = None
         self._pollers: dict[str, _Poller] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -96,6 +100,7 @@ class Pollers:
                 invoke=self._invoke,
                 clock=self._clock,
                 most_at_once=self._most_at_once,
+                emit=self._emit,
             )
 
     async def close(self) -> None:
@@ -117,13 +122,16 @@ class _Poller:
         invoke: Invoke,
         clock: Clock,
         most_at_once: int,
+        emit: EmitFunctionFact,
     ) -> None:
+        self._emit = emit
         self._mapping = mapping
         self._source = source
         self._prepare = prepare
         self._invoke = invoke
         self._clock = clock
         self._most_at_once = most_at_once
+        self._key, self._qualifier = _function(mapping.function_arn)
         settings = mapping.settings
         self._batch_size: int = settings.get("BatchSize", 10)
         self._window_s = float(settings.get("MaximumBatchingWindowInSeconds", 0))
@@ -209,6 +217,8 @@ class _Poller:
     async def _filter(self, records: Sequence[Record]) -> list[Record]:
         """Let go of records that no filter wants."""
         kept = [record for record in records if wanted(record, self._filters)]
+        self._count("PolledEventCount", len(records))
+        self._count("FilteredOutEventCount", len(records) - len(kept))
         if len(kept) < len(records):
             await self._source.done([record for record in records if record not in kept])
         return kept
@@ -237,19 +247,25 @@ class _Poller:
         if outcome is None:
             return
         done = succeeded(batch, outcome, reports_failures=self._reports_failures)
+        self._count("InvokedEventCount", len(batch))
+        self._count("FailedInvokeEventCount", len(batch) - len(done))
         if done:
             try:
                 await self._source.done(done)
             except SourceMissing:
                 return
+            self._count("DeletedEventCount", len(done))
+
+    def _count(self, metric: str, count: int) -> None:
+        self._emit(RecordsCounted(function=self._key, mapping=self._mapping.uuid, metric=metric, count=count))
 
     async def _invoke_with(self, batch: list[Record]) -> Outcome | None:
         """Run the function with a batch; None when it is not to run."""
-        key, qualifier = _function(self._mapping.function_arn)
+        key = self._key
         event = QueuedEvent(
             request_id=str(uuid.uuid4()),
             key=key,
-            qualifier=qualifier,
+            qualifier=self._qualifier,
             trace_header=most_travelled((record.trace_header for record in batch), key.arn),
             accepted_s=self._clock.now_s(),
         )
@@ -259,6 +275,7 @@ class _Poller:
             return None
         if attempt.is_recursive:
             _log.warning("%s: a recursive loop of %s is ended.", self._mapping.arn, event.invoked_arn)
+            self._emit(LoopEnded(function=key))
             return None
         return await self._invoke(
             attempt.invocation,

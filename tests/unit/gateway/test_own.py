@@ -56,6 +56,26 @@ def test_health_says_that_it_runs_and_what(own: Own) -> None:
     assert json.loads(answer.body) == {"status": "running", "version": "9"}
 
 
+def test_metrics_are_for_everybody_or_for_who_has_the_token(own: Own) -> None:
+    def asked(token: str | None, **headers: str) -> tuple[int, bytes]:
+        paths = OwnPaths(
+            describe=dict,
+            blobs=own.store,
+            secret=SECRET,
+            clock=own.clock,
+            metrics=lambda: "counted 1\n",
+            metrics_token=token,
+        )
+        request = HttpRequest(method="GET", path="/_lambent/metrics", query="", headers=headers, body=b"")
+        answer = asyncio.run(paths.answer(request))
+        return answer.status, answer.body
+
+    assert asked(None) == (200, b"counted 1\n")
+    assert asked("t", authorization="Bearer t") == (200, b"counted 1\n")
+    for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "t"}, {"authorization": "\xff"}):
+        assert asked("t", **headers)[0] == 401
+
+
 def test_a_link_gives_the_package(own: Own) -> None:
     answer = own.follow(own.link())
     assert (answer.status, answer.body) == (200, CONTENT)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lambent.domain.function_facts import FunctionFact, RecordsCounted
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.mapping import EventSourceMapping
 from lambent.domain.message_queue import MessageQueue
@@ -56,6 +57,7 @@ class World:
         self.batches: list[list[dict[str, Any]]] = []
         self.invocations: list[Invocation] = []
         self.answer: Callable[[Invocation], Any] = lambda invocation: None
+        self.facts: list[FunctionFact] = []
         self.is_failing = False
         self.is_recursive = False
         self.gate = asyncio.Event()
@@ -71,6 +73,7 @@ class World:
             invoke=self.invoke,
             clock=self.clock,
             most_at_once=16,
+            emit=self.facts.append,
         )
 
     async def prepare(self, event: QueuedEvent, payload: bytes) -> Attempt | None:
@@ -144,6 +147,31 @@ def told(story: Callable[[World], Awaitable[None]], queue: MessageQueue = QUEUE)
             world.store.close()
 
     asyncio.run(tell())
+
+
+def test_what_becomes_of_records_is_counted() -> None:
+    async def story(world: World) -> None:
+        await world.start(
+            FilterCriteria={"Filters": [{"Pattern": '{"body": {"a": [1]}}'}]},
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+        )
+        world.answer = lambda invocation: {
+            "batchItemFailures": [
+                {"itemIdentifier": json.loads(invocation.payload)["Records"][0]["messageId"]}
+            ]
+        }
+        await world.send('{"a": 1}', '{"a": 2}', '{"a": 1}')
+        counted = {fact.metric: fact.count for fact in world.facts if isinstance(fact, RecordsCounted)}
+        assert counted == {
+            "PolledEventCount": 3,
+            "FilteredOutEventCount": 1,
+            "InvokedEventCount": 2,
+            "FailedInvokeEventCount": 1,
+            "DeletedEventCount": 1,
+        }
+        assert {fact.function for fact in world.facts} == {KEY}
+
+    told(story)
 
 
 def test_messages_reach_the_function_in_awss_shape_and_are_deleted() -> None:

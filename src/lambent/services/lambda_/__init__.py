@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambent.clock import Clock
+from lambent.domain.function_facts import EmitFunctionFact, unheard
 from lambent.services import OperationMethod, operations_of
 from lambent.services.lambda_.account import AccountOperations
 from lambent.services.lambda_.activations import Activations, Forget, Prepare, Retire
@@ -118,6 +119,7 @@ def lambda_service(
     objects: Objects | None = None,
     mapping_changed: Changed = lambda mapping: None,
     draw: Callable[[], float] = random.random,
+    emit: EmitFunctionFact = unheard,
 ) -> LambdaService:
     """Build the service.
 
@@ -138,6 +140,7 @@ def lambda_service(
         objects: S3, for code that lies there; None: there is none.
         mapping_changed: told of event source mappings whose change has come into effect.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
+        emit: is told of loops of invocations that are ended.
     """
     code_storage = CodeStorage(blobs, clock)
     sources = CodeSources(code_storage=code_storage, objects=objects)
@@ -175,7 +178,9 @@ def lambda_service(
                 clock=clock,
             ),
             VersionOperations(records=records, activations=activations),
-            InvocationOperations(records=records, invoker=invoker, usage=usage, accept=accept, draw=draw),
+            InvocationOperations(
+                records=records, invoker=invoker, usage=usage, accept=accept, draw=draw, emit=emit
+            ),
             EventOperations(records=records, accept=accept),
             UrlOperations(records=records, clock=clock),
             MappingOperations(records=records, mappings=mappings, states=mapping_states, clock=clock),
