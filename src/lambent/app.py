@@ -59,6 +59,7 @@ from lambent.sandbox import SandboxError
 from lambent.sandbox.probe import choose
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
+from lambent.services.lambda_.filter_patterns import explain_filter
 from lambent.services.logs import expire_logs, logs_service
 from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
@@ -209,6 +210,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             strict_roles=settings.server.auth == "iam",
             objects=s3_client(settings.s3, machine_clock),
             mapping_changed=pollers.changed,
+            problem_of=pollers.problem_of,
+            has_queue=message_queues.has,
             emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)
@@ -249,6 +252,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 clock=clock,
                 metrics=lambda: metrics.text(invoker.concurrency),
                 metrics_token=_metrics_token(settings, data),
+                explain_filter=explain_filter,
             ),
             clock=clock,
             authorization=authorization,

@@ -6,11 +6,14 @@ made, so that `lambent --help` does not wait for them.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
 
@@ -165,6 +168,38 @@ class Connection:
             aws_session_token=target.session_token,
             config=Config(**options),
         )
+
+    def own(self, path: str, question: Any) -> Any:
+        """Return Lambent's answer at one of its own paths, decoded.
+
+        Args:
+            path: what follows ``/_lambent/``.
+            question: is posted as JSON.
+
+        Raises:
+            CommandError: nothing answers, or it refuses.
+        """
+        if self.target.endpoint is None:
+            raise UsageError("AWS cannot be asked this: leave out --aws.")
+        endpoint = self.target.endpoint.rstrip("/")
+        request = Request(  # noqa: S310 - its scheme has been checked
+            f"{endpoint}/_lambent/{path}", json.dumps(question).encode(), {"Content-Type": "application/json"}
+        )
+        opener = build_opener(ProxyHandler({})) if _is_loopback(endpoint) else build_opener()
+        try:
+            with opener.open(request, timeout=60.0) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            raise CommandError(_refusal(error)) from error
+        except OSError as error:
+            raise CommandError(f"Nothing answers at {endpoint}: start it with `lambent up`.") from error
+
+
+def _refusal(error: HTTPError) -> str:
+    try:
+        return str(json.load(error)["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"The server answered {error.code} {error.reason}."
 
 
 def _session(target: Target) -> Any:

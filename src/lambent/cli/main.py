@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lambent import __version__
-from lambent.cli import demo, deploy, functions, iam, invoke, logs, up
+from lambent.cli import demo, deploy, functions, iam, invoke, logs, pattern, up
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
 from lambent.cli.terminal import CommandError, UsageError, notice, one_line
 from lambent.settings import SettingsError
@@ -70,6 +70,7 @@ app.command("url")(functions.url)
 app.command("delete")(functions.delete)
 app.command("version")(version)
 app.add_typer(iam.app, name="iam")
+app.add_typer(pattern.app, name="pattern")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

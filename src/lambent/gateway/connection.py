@@ -83,6 +83,9 @@ class HttpConnection(asyncio.Protocol):
         self._common_bytes = b""
         self._answered_s = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._is_gone = False
+        self._gone: asyncio.Future[None] | None = None
+        """Made when somebody wants to know."""
 
     # uvicorn's -----------------------------------------------------------------------------------------------
 
@@ -108,6 +111,7 @@ class HttpConnection(asyncio.Protocol):
         self._state.connections.discard(self)  # type: ignore[arg-type]
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        self._leave()
         self._is_write_paused = False
         self._wake()
         del self._parser  # It holds this connection.
@@ -129,6 +133,7 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Nothing more will come; what has come whole is still answered."""
         self._stays_open = False
+        self._leave()
         return self._unanswered > self._is_receiving
 
     def pause_writing(self) -> None:
@@ -189,12 +194,26 @@ class HttpConnection(asyncio.Protocol):
             is_complete=self._body_bytes <= BODY_MAX_BYTES,
             base_url=self._base_url,
             client_address=self._client_address,
+            gone=self._until_gone,
         )
         stays_open = parser.should_keep_alive()
         if "connection" in self._headers and parser.get_http_version() == "1.0":
             stays_open = False  # It would have to be told that it does.
         self._turns.append((request, stays_open))
         self._wake()
+
+    def _until_gone(self) -> asyncio.Future[None]:
+        """Return what is done once the client has gone; who closes its half alone is taken for gone as well."""
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+            if self._is_gone:
+                self._gone.set_result(None)
+        return self._gone
+
+    def _leave(self) -> None:
+        self._is_gone = True
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     # Turn by turn --------------------------------------------------------------------------------------------
 

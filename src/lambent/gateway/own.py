@@ -12,15 +12,16 @@ import msgspec
 
 from lambent.clock import Clock, VirtualClock, iso_ms
 from lambent.domain.code_link import verify_code_link
+from lambent.errors import ServiceError
 from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
 _CODE_PREFIX = "/_lambent/code/"
 _CLOCK = "/_lambent/clock"
+_EXPLAIN = "/_lambent/pattern/explain"
+_HEALTH = "/_lambent/health"
 _METRICS = "/_lambent/metrics"
-_ONLY_WITH = (
-    "Authorization must be Bearer and the token that is in the data directory's file metrics-token."
-)
+_ONLY_WITH = "Authorization must be Bearer and the token that is in the data directory's file metrics-token."
 _ADVANCE_MAX_S = 10 * 366 * 86_400.0
 
 
@@ -28,6 +29,16 @@ class _Advance(msgspec.Struct, forbid_unknown_fields=True):
     """What is posted to the clock."""
 
     advance_s: float
+
+
+class _Explain(msgspec.Struct, forbid_unknown_fields=True):
+    """What is posted to have a pattern explained."""
+
+    pattern: Any
+    event: Any
+
+
+ExplainFilter = Callable[[Any, Any], str | None]
 
 
 class OwnPaths:
@@ -42,6 +53,7 @@ class OwnPaths:
         clock: Clock,
         metrics: Callable[[], str] = str,
         metrics_token: str | None = None,
+        explain_filter: ExplainFilter = lambda pattern, event: None,
     ) -> None:
         """Make it.
 
@@ -52,27 +64,33 @@ class OwnPaths:
             clock: the time.
             metrics: what is counted, in Prometheus' text format.
             metrics_token: who asks for that has to show this; None: nobody has to.
+            explain_filter: says why a record is not wanted by a filter.
         """
+        self._explain_filter = explain_filter
         self._metrics = metrics
         self._metrics_token = metrics_token
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
         self._clock = clock
+        # What can be posted to, and what can only be read.
+        self._asked = {_CLOCK: self._answer_clock, _EXPLAIN: self._answer_explain}
+        self._read = {_HEALTH: self._answer_health, _METRICS: self._answer_metrics}
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the answer to one request."""
-        if request.path == _CLOCK:
-            return self._answer_clock(request)
+        if (answer := self._asked.get(request.path)) is not None:
+            return answer(request)
         if request.method not in ("GET", "HEAD"):
             return _json(405, {"message": f"{request.method} is not possible here."})
-        if request.path == "/_lambent/health":
-            return _json(200, {"status": "running", **self._describe()})
-        if request.path == _METRICS:
-            return self._answer_metrics(request)
+        if (answer := self._read.get(request.path)) is not None:
+            return answer(request)
         if request.path.startswith(_CODE_PREFIX):
             return await self._code(request)
         return _json(404, {"message": f"There is nothing at {request.path}."})
+
+    def _answer_health(self, _: HttpRequest) -> HttpResponse:
+        return _json(200, {"status": "running", **self._describe()})
 
     def _answer_clock(self, request: HttpRequest) -> HttpResponse:
         """Tell the time, or move it on."""
@@ -91,6 +109,19 @@ class OwnPaths:
             return _json(405, {"message": f"{request.method} is not possible here."})
         kind = "virtual" if isinstance(clock, VirtualClock) else "system"
         return _json(200, {"clock": kind, "now": iso_ms(clock.now_s())})
+
+    def _answer_explain(self, request: HttpRequest) -> HttpResponse:
+        """Say whether an event is wanted by a filter pattern, and why not."""
+        if request.method != "POST":
+            return _json(405, {"message": f"{request.method} is not possible here."})
+        try:
+            asked = msgspec.json.decode(request.body, type=_Explain)
+            reason = self._explain_filter(asked.pattern, asked.event)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return _json(400, {"message": f'The body must be {{"pattern": …, "event": …}}: {error}.'})
+        except ServiceError as error:
+            return _json(400, {"message": error.message})
+        return _json(200, {"matches": reason is None, "reason": reason})
 
     def _answer_metrics(self, request: HttpRequest) -> HttpResponse:
         shown = request.headers.get("authorization", "").encode("latin-1", "replace")

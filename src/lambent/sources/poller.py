@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 Open = Callable[[EventSourceMapping], Source]
 """Opens the source of a mapping."""
 _LONG_WAIT_S = 20.0
+_LEAST_WAIT_S = 0.5
+"""A source that is empty is expected to wait longer than this."""
 _TROUBLE_S = 1.0
 _TROUBLE_MAX_S = 60.0
 _DRAIN_S = 30.0
@@ -103,6 +105,11 @@ class Pollers:
                 emit=self._emit,
             )
 
+    def problem_of(self, mapping_uuid: str) -> str | None:
+        """Return what keeps a mapping's source from being polled just now, or None."""
+        poller = self._pollers.get(mapping_uuid)
+        return None if poller is None else poller.problem
+
     async def close(self) -> None:
         """Take no more; what runs may end, but not for ever."""
         self._prepare = None
@@ -141,6 +148,10 @@ class _Poller:
         self._has_room = asyncio.Event()
         self._busy_since_s: float | None = None
         self._trouble_s = 0.0
+        self._has_taken = False
+        """Whether the last look at the source found anything."""
+        self.problem: str | None = None
+        """What keeps the source from being polled."""
         self._task = asyncio.create_task(self._poll())
 
     async def close(self) -> None:
@@ -152,16 +163,16 @@ class _Poller:
             task.cancel()
 
     async def _poll(self) -> None:
-        was_missing = False
         while True:
             await self._room()
+            looked_s = self._clock.monotonic_s()
             try:
                 batch = await self._next_batch()
-                was_missing = False
+                self.problem = None
             except SourceMissing as error:
-                if not was_missing:
+                if self.problem is None:
                     _log.warning("%s cannot be polled: %s", self._mapping.arn, error)
-                was_missing = True
+                self.problem = str(error)
                 await asyncio.sleep(_TROUBLE_S)
                 continue
             except Exception:
@@ -170,6 +181,9 @@ class _Poller:
                 continue
             if batch:
                 self._start(batch)
+            elif not self._has_taken and self._clock.monotonic_s() - looked_s < _LEAST_WAIT_S:
+                # A source that does not wait must not be asked over and over.
+                await asyncio.sleep(_TROUBLE_S)
             if self._trouble_s:
                 await asyncio.sleep(self._trouble_s)
 
@@ -191,14 +205,16 @@ class _Poller:
     async def _next_batch(self) -> list[Record]:
         """Take records until a batch is full, large, or old enough."""
         batch: list[Record] = []
+        self._has_taken = False
         end_s = 0.0
         loop = asyncio.get_running_loop()
         try:
             while len(batch) < self._batch_size:
-                wait_s = _LONG_WAIT_S if not batch else end_s - loop.time()
+                wait_s = self._first_wait_s() if not batch else end_s - loop.time()
                 if batch and wait_s <= 0 and self._window_s:
                     break
                 taken = await self._source.take(limit=self._batch_size - len(batch), wait_s=max(0.0, wait_s))
+                self._has_taken = self._has_taken or bool(taken)
                 if not batch:
                     end_s = loop.time() + self._window_s
                 kept = await self._filter(taken)
@@ -213,6 +229,10 @@ class _Poller:
                 await self._source.give_back(batch)
             raise
         return batch
+
+    def _first_wait_s(self) -> float:
+        """How long to wait for the first record: not at all while it is not known whether there is a source."""
+        return _LONG_WAIT_S if self.problem is None else 0.0
 
     async def _filter(self, records: Sequence[Record]) -> list[Record]:
         """Let go of records that no filter wants."""

@@ -19,7 +19,7 @@ from lambent.domain.queued_event import QueuedEvent
 from lambent.errors import TooManyRequestsException
 from lambent.invoke.queue import Attempt
 from lambent.sources.poller import Pollers
-from lambent.sources.sqs import SqsSource
+from lambent.sources.sqs import NO_QUEUE, SqsSource
 from lambent.store.message_queues import MessageQueues, new_message
 from lambent.store.queues import Queues
 from lambent.testing import ManualClock, MemoryMessages, MemoryStore
@@ -359,6 +359,30 @@ def test_a_mapping_of_a_queue_that_is_not_there_says_so_once(caplog: pytest.LogC
     async def story(world: World) -> None:
         world.pollers.start([MAPPING, replace(MAPPING, uuid="u-2", source="kinesis")], world.prepare)
         await settle()
-        assert caplog.text.count(f"There is no queue {QUEUE.arn}.") == 1
+        assert caplog.text.count(f"{MAPPING.arn} cannot be polled: {NO_QUEUE}") == 1
+        assert world.pollers.problem_of("u-1") == NO_QUEUE
+        assert world.pollers.problem_of("u-2") is None
+
+    told(story)
+
+
+def test_a_source_that_does_not_wait_is_not_asked_over_and_over() -> None:
+    class Hasty:
+        asked = 0
+
+        async def take(self, *, limit: int, wait_s: float) -> list[Any]:
+            self.asked += 1
+            await asyncio.sleep(0)
+            return []
+
+    async def story(world: World) -> None:
+        hasty: Any = Hasty()
+        pollers = Pollers(
+            openers={"sqs": lambda _: hasty}, invoke=world.invoke, clock=world.clock, most_at_once=16
+        )
+        pollers.start([MAPPING], world.prepare)
+        await settle()
+        assert hasty.asked == 1
+        await pollers.close()
 
     told(story)

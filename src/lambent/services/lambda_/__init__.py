@@ -33,7 +33,7 @@ from lambent.services.lambda_.layer_permissions import LayerPermissionOperations
 from lambent.services.lambda_.layer_records import LayerRecords
 from lambent.services.lambda_.layers import LayerOperations
 from lambent.services.lambda_.mapping_states import Changed, MappingStates
-from lambent.services.lambda_.mappings import MappingOperations
+from lambent.services.lambda_.mappings import HasQueue, MappingOperations, ProblemOf
 from lambent.services.lambda_.permissions import PermissionOperations
 from lambent.services.lambda_.provisioned import ProvisionedConcurrencyOperations
 from lambent.services.lambda_.provisioning import Provisioning
@@ -118,6 +118,8 @@ def lambda_service(
     strict_roles: bool,
     objects: Objects | None = None,
     mapping_changed: Changed = lambda mapping: None,
+    problem_of: ProblemOf = lambda uuid: None,
+    has_queue: HasQueue | None = None,
     draw: Callable[[], float] = random.random,
     emit: EmitFunctionFact = unheard,
 ) -> LambdaService:
@@ -139,6 +141,8 @@ def lambda_service(
         strict_roles: whether a function's role must exist, as on AWS.
         objects: S3, for code that lies there; None: there is none.
         mapping_changed: told of event source mappings whose change has come into effect.
+        problem_of: says what keeps the source of a mapping from being polled just now.
+        has_queue: says whether there is a queue of an ARN; None: nobody knows.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
         emit: is told of loops of invocations that are ended.
     """
@@ -183,7 +187,14 @@ def lambda_service(
             ),
             EventOperations(records=records, accept=accept),
             UrlOperations(records=records, clock=clock),
-            MappingOperations(records=records, mappings=mappings, states=mapping_states, clock=clock),
+            MappingOperations(
+                records=records,
+                mappings=mappings,
+                states=mapping_states,
+                clock=clock,
+                problem_of=problem_of,
+                has_queue=has_queue,
+            ),
             CapacityProviderOperations(providers=capacity_providers, clock=clock),
             DurableExecutionOperations(records=records),
             TagOperations(
