@@ -25,7 +25,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -34,6 +34,7 @@ from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
 from lambent.domain.function import FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact
 from lambent.domain.ledger import day_of
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.pricing.own import PriceListError, own_prices
@@ -68,6 +69,7 @@ from lambent.sandbox import SandboxError
 from lambent.sandbox.probe import choose
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
+from lambent.services.lambda_.filter_patterns import explain_filter
 from lambent.services.logs import expire_logs, logs_service
 from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
@@ -84,15 +86,18 @@ from lambent.store.sqlite.blobs import FileBlobs
 from lambent.store.sqlite.database import Database, StoreError
 from lambent.store.sqlite.documents import SqliteDocuments
 from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
 from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.logs import LogListener
+from lambent.telemetry.metrics import Metrics
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
 from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
+_Database = TypeVar("_Database", bound=Database)
 
 SERVICES = ("lambda", "logs", "iam", "sts", "sqs")
 _CREDENTIALS_VALID_S = 12 * 3600
@@ -153,18 +158,19 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
+        metrics = Metrics()
         stream = await stack.enter_async_context(
             FactStream(
                 LogListener(documents=documents, log_events=log_events, clock=clock),
                 BillingListener(ledger=ledger, tags_of=functions.tags, price_list=AWS.id),
+                metrics,
             )
         )
         memory = MemoryBudget(
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
         )
         runtimes = await _runtimes(settings, stack)
-        code = UnpackedCode(data.code, blobs)
-        await asyncio.to_thread(code.sweep)
+        code = await _unpacked_code(data, blobs)
         busy_poll = BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         node = LocalNode(
             sandbox=sandbox,
@@ -182,7 +188,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         )
         stack.push_async_callback(node.close)
         memory.evict_from(lambda: map(_evictable, node.idle_snapshots()))
-        invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
+        invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock, metrics.hear))
         message_queues = MessageQueues(documents)
         events = Asynchronous(
             queues=queues,
@@ -193,6 +199,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             concurrency=settings.invoke.async_concurrency,
             retry_base_s=settings.invoke.async_retry_base_s,
             drain_timeout_s=settings.server.drain_timeout_s,
+            emit=metrics.hear,
         )
         stack.push_async_callback(events.close)
         pollers = Pollers(
@@ -204,6 +211,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             invoke=invoker.invoke,
             clock=clock,
             most_at_once=settings.invoke.poller_concurrency,
+            emit=metrics.hear,
         )
         stack.push_async_callback(pollers.close)
         lambda_ = lambda_service(
@@ -222,6 +230,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             strict_roles=settings.server.auth == "iam",
             objects=s3_client(settings.s3, machine_clock),
             mapping_changed=pollers.changed,
+            problem_of=pollers.problem_of,
+            has_queue=message_queues.has,
+            emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
@@ -266,6 +277,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                     clock=clock,
                     own=own_list,
                 ),
+                metrics=lambda: metrics.text(invoker.concurrency),
+                metrics_token=_metrics_token(settings, data),
+                explain_filter=explain_filter,
             ),
             clock=clock,
             authorization=authorization,
@@ -356,22 +370,23 @@ def _open_stores(
     data: DataDirectory, stack: contextlib.AsyncExitStack
 ) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages, SqliteLedger]:
     """Open the databases; they are closed with the stack."""
-    control, logs, queues, ledger = (
-        stack.enter_context(contextlib.closing(_open(data, name)))
-        for name in ("control", "logs", "queues", "ledger")
-    )
-    return SqliteDocuments(control), SqliteLogEvents(logs), SqliteMessages(queues), SqliteLedger(ledger)
 
+    def opened(database: _Database) -> _Database:
+        return stack.enter_context(contextlib.closing(database))
 
-def _open(data: DataDirectory, name: str) -> Database:
     # Log events and rows of the ledger survive the death of the process; only a power cut may take the last of them.
-    paths = {
-        "control": data.control_database,
-        "logs": data.logs_database,
-        "queues": data.queues_database,
-        "ledger": data.ledger_database,
-    }
-    return Database(paths[name], migrations=name, full_sync=name not in ("logs", "ledger"))
+    return (
+        SqliteDocuments(opened(Database(data.control_database, migrations="control", full_sync=True))),
+        SqliteLogEvents(opened(Database(data.logs_database, migrations="logs", full_sync=False))),
+        SqliteMessages(opened(LightDatabase(data.queues_database, migrations="queues", full_sync=True))),
+        SqliteLedger(opened(Database(data.ledger_database, migrations="ledger", full_sync=False))),
+    )
+
+
+async def _unpacked_code(data: DataDirectory, blobs: FileBlobs) -> UnpackedCode:
+    code = UnpackedCode(data.code, blobs)
+    await asyncio.to_thread(code.sweep)
+    return code
 
 
 async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Runtimes:
@@ -410,7 +425,9 @@ async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Run
     return Runtimes([python, nodejs, Provided()])
 
 
-def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock) -> Invoker:
+def _invoker(
+    settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock, emit: EmitFunctionFact
+) -> Invoker:
     async def start(version: FunctionVersion, cold_start_reason: str) -> Any:
         if cold_start_reason == PROVISIONED:
             return await node.provision(version)
@@ -427,6 +444,7 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
         bandwidth=Bandwidth(clock=SystemClock(), bytes_per_s=rate * 1024 * 1024) if rate else None,
+        emit=emit,
     )
 
 
@@ -473,6 +491,22 @@ def _authentication(
         )
     return IamAuthentication(
         keys=identities, secret=data.secret, root=_root_key(data), account=account, clock=clock
+    )
+
+
+def _metrics_token(settings: Settings, data: DataDirectory) -> str | None:
+    """Return what has to be shown for the metrics, made at the first start with `auth = iam`."""
+    if settings.server.auth == "open":
+        return None
+    if not data.metrics_token.exists():
+        write_private(data.metrics_token, secrets.token_urlsafe(30).encode())
+    try:
+        if token := data.metrics_token.read_text().strip():
+            return token
+    except (OSError, ValueError):
+        pass
+    raise DataDirectoryError(
+        f"{data.metrics_token} is damaged: remove it, and a new token is made at the next start."
     )
 
 

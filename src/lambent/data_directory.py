@@ -66,6 +66,11 @@ class DataDirectory:
         """The access key of the account's root, for `auth = iam`."""
         return self.root / "root-access-key.json"
 
+    @property
+    def metrics_token(self) -> Path:
+        """What has to be shown for the metrics, with `auth = iam`."""
+        return self.root / "metrics-token"
+
 
 @contextlib.contextmanager
 def open_data_directory(root: Path) -> Generator[DataDirectory]:

@@ -8,6 +8,7 @@ themselves. ``docs/reference/settings.md`` is generated from this file (``python
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
@@ -19,6 +20,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
+_OTHER_VARIABLES = frozenset({"LAMBENT_CONFIG", "LAMBENT_ENDPOINT"})
+"""Which are read elsewhere."""
 _AHEAD_MAX = 100
 """Of what is kept ready: each costs processes or loop devices, and they are a machine's, not a server's."""
 
@@ -220,7 +223,7 @@ class InvokeSettings:
         "What live environments may use of this machine's memory together, in MB, as far as their reports say: idle "
         "ones are stopped to make room, and an invocation for which there is none is throttled. `auto`: three "
         "quarters of what the machine, or the control group of the server, has. `0`: no limit.",
-        form=("auto|[0-9]{1,9}", "auto or a whole number"),
+        form=("auto|[0-9]{1,9}", "auto or a whole number of at most nine digits"),
     )
     memory_wait_s: float = _setting(
         5.0, "How long an invocation waits for memory before it is throttled, in seconds.", minimum=0
@@ -330,6 +333,19 @@ def load(
             f"The configuration file has no settings in [{unknown[0]}]: there is no such group."
         )
     return Settings(**groups)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that begins as ours do and is none: most likely it is misspelt."""
+    known = {f"LAMBENT_{setting.name.upper()}" for group in GROUPS.values() for setting in fields(group)}
+    known |= _OTHER_VARIABLES
+    sentences: list[str] = []
+    for name in sorted(environ):
+        if name.startswith("LAMBENT_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"; is {near[0]} meant?" if near else "."
+            sentences.append(f"{name} is no setting and has no effect{advice}")
+    return sentences
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

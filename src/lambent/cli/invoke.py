@@ -59,11 +59,14 @@ def invoke(
     The event comes from -d, --file or a pipe. The result goes to stdout, log and status to stderr. The exit
     code is 1 when the function failed.
     """
+    if tail and is_async:
+        raise UsageError(
+            f"--tail shows the log of an invocation that has ended, and --async does not wait for it: see "
+            f"`lambent logs {name} --follow`."
+        )
     payload = read_event(event, file)
     connection = connect(context, endpoint, region, aws)
-    answer = ask(
-        connection, name, payload, qualifier=qualifier, tail=tail and not is_async, is_async=is_async
-    )
+    answer = ask(connection, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
     sys.stdout.buffer.write(answer.payload)
     sys.stdout.buffer.flush()
     if answer.payload and sys.stdout.isatty():

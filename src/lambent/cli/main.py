@@ -25,6 +25,7 @@ from lambent.cli import (
     invoke,
     ledger,
     logs,
+    pattern,
     simulate,
     tune,
     up,
@@ -90,6 +91,7 @@ app.command("version")(version)
 bill_diff.register(bill.app)
 app.add_typer(bill.app, name="bill")
 app.add_typer(iam.app, name="iam")
+app.add_typer(pattern.app, name="pattern")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

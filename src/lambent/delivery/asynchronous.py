@@ -7,6 +7,7 @@ from lambent.delivery import Delivery, Target
 from lambent.delivery.functions import FunctionTarget
 from lambent.delivery.message_queues import QueueTarget
 from lambent.delivery.outbox import Outbox
+from lambent.domain.function_facts import EmitFunctionFact
 from lambent.invoke.queue import EventQueue, Invoke, PrepareAttempt
 from lambent.store.functions import Functions
 from lambent.store.message_queues import MessageQueues
@@ -27,6 +28,7 @@ class Asynchronous:
         concurrency: int,
         retry_base_s: float,
         drain_timeout_s: float,
+        emit: EmitFunctionFact,
     ) -> None:
         """Make both; neither does anything before `start`.
 
@@ -39,9 +41,10 @@ class Asynchronous:
             concurrency: how many events run at one moment.
             retry_base_s: the delay before the first retry after a function error.
             drain_timeout_s: how long closing waits for events that run.
+            emit: is told what becomes of events and parcels.
         """
         targets: dict[str, Target] = {"sqs": QueueTarget(message_queues=message_queues, queues=queues)}
-        self._outbox = Outbox(queues=queues, delivery=Delivery(targets))
+        self._outbox = Outbox(queues=queues, delivery=Delivery(targets), emit=emit)
         self._events = EventQueue(
             queues=queues,
             invoke=invoke,
@@ -50,6 +53,7 @@ class Asynchronous:
             concurrency=concurrency,
             retry_base_s=retry_base_s,
             drain_timeout_s=drain_timeout_s,
+            emit=emit,
         )
         self.accept = self._events.accept
         targets["lambda"] = FunctionTarget(functions=functions, accept=self.accept, clock=clock)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lambent.delivery import Delivery, Undeliverable
+from lambent.domain.function_facts import DeliveryFailed, EmitFunctionFact, unheard
 from lambent.domain.parcel import Parcel
 from lambent.store.messages import Message, NewMessage, Postponement, Take
 from lambent.store.queues import Queues
@@ -31,7 +32,15 @@ _TROUBLE_S = 1.0
 class Outbox:
     """Owns the parcels on their way. Use `start` and `close`."""
 
-    def __init__(self, *, queues: Queues, delivery: Delivery) -> None:
+    def __init__(self, *, queues: Queues, delivery: Delivery, emit: EmitFunctionFact = unheard) -> None:
+        """Make it; nothing is delivered before `start`.
+
+        Args:
+            queues: the queue engine.
+            delivery: the table of targets.
+            emit: is told of what is given up.
+        """
+        self._emit = emit
         self._queues = queues
         self._delivery = delivery
         self._tasks: list[asyncio.Task[None]] = []
@@ -79,6 +88,8 @@ class Outbox:
             _log.error(
                 "Given up delivering %s to %s: %s.", parcel.about, parcel.arn, why or "it took too long"
             )
+            if parcel.function is not None:
+                self._emit(DeliveryFailed(function=parcel.function, is_dead_letter=parcel.is_dead_letter))
         await self._queues.delete(_QUEUE, [message.receipt])
 
     async def _later(self, message: Message) -> None:

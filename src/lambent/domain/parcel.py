@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lambent.domain.function import FunctionKey
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
@@ -17,3 +19,6 @@ class Parcel:
     trace_header: str = ""
     about: str
     """What it tells of, for whoever reads that it could not be delivered."""
+    function: FunctionKey | None = None
+    """Whose event it tells of, if it is one's."""
+    is_dead_letter: bool = False

@@ -87,6 +87,9 @@ class HttpConnection(asyncio.Protocol):
         self._common_bytes = b""
         self._answered_s = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._is_gone = False
+        self._gone: asyncio.Future[None] | None = None
+        """Made when somebody wants to know."""
 
     # uvicorn's -----------------------------------------------------------------------------------------------
 
@@ -112,6 +115,7 @@ class HttpConnection(asyncio.Protocol):
         self._state.connections.discard(self)  # type: ignore[arg-type]
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        self._leave()
         self._is_write_paused = False
         self._wake()
         if self._streaming is not None:
@@ -135,6 +139,7 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Nothing more will come; what has come whole is still answered."""
         self._stays_open = False
+        self._leave()
         return self._unanswered > self._is_receiving
 
     def pause_writing(self) -> None:
@@ -195,6 +200,7 @@ class HttpConnection(asyncio.Protocol):
             is_complete=self._body_bytes <= BODY_MAX_BYTES,
             base_url=self._base_url,
             client_address=self._client_address,
+            gone=self._until_gone,
         )
         stays_open = parser.should_keep_alive()
         takes_chunks = True
@@ -202,6 +208,19 @@ class HttpConnection(asyncio.Protocol):
             stays_open = takes_chunks = False  # It would have to be told that it stays open.
         self._turns.append((request, stays_open, takes_chunks))
         self._wake()
+
+    def _until_gone(self) -> asyncio.Future[None]:
+        """Return what is done once the client has gone; who closes its half alone is taken for gone as well."""
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+            if self._is_gone:
+                self._gone.set_result(None)
+        return self._gone
+
+    def _leave(self) -> None:
+        self._is_gone = True
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     # Turn by turn --------------------------------------------------------------------------------------------
 

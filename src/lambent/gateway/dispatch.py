@@ -130,6 +130,7 @@ class Dispatch:
             endpoint_url=f"http://{host}" if host else request.base_url,
             at_s=self._clock.now_s(),
             headers=request.headers,
+            gone=request.gone,
         )
 
     def _refuse(

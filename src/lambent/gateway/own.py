@@ -1,4 +1,4 @@
-"""Lambent's own paths, under ``/_lambent``: health, the clock, and the download of code that GetFunction links to.
+"""Lambent's own paths, under ``/_lambent``: health, metrics, the clock, and code that GetFunction links to.
 
 Those of the ledger are `accounting`'s.
 """
@@ -6,6 +6,7 @@ Those of the ledger are `accounting`'s.
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,12 +15,17 @@ import msgspec
 
 from lambent.clock import Clock, VirtualClock, iso_ms
 from lambent.domain.code_link import verify_code_link
+from lambent.errors import ServiceError
 from lambent.gateway.accounting import Accounting
 from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
 _CODE_PREFIX = "/_lambent/code/"
 _CLOCK = "/_lambent/clock"
+_EXPLAIN = "/_lambent/pattern/explain"
+_HEALTH = "/_lambent/health"
+_METRICS = "/_lambent/metrics"
+_ONLY_WITH = "Authorization must be Bearer and the token that is in the data directory's file metrics-token."
 _ADVANCE_MAX_S = 10 * 366 * 86_400.0
 
 
@@ -27,6 +33,16 @@ class _Advance(msgspec.Struct, forbid_unknown_fields=True):
     """What is posted to the clock."""
 
     advance_s: float
+
+
+class _Explain(msgspec.Struct, forbid_unknown_fields=True):
+    """What is posted to have a pattern explained."""
+
+    pattern: Any
+    event: Any
+
+
+ExplainFilter = Callable[[Any, Any], str | None]
 
 
 class OwnPaths:
@@ -40,6 +56,9 @@ class OwnPaths:
         secret: bytes,
         clock: Clock,
         accounting: Accounting | None = None,
+        metrics: Callable[[], str] = str,
+        metrics_token: str | None = None,
+        explain_filter: ExplainFilter = lambda pattern, event: None,
     ) -> None:
         """Make it.
 
@@ -49,26 +68,38 @@ class OwnPaths:
             secret: what links are signed with.
             clock: the time.
             accounting: answers what is asked of the ledger; None: there is none.
+            metrics: what is counted, in Prometheus' text format.
+            metrics_token: who asks for that has to show this; None: nobody has to.
+            explain_filter: says why a record is not wanted by a filter.
         """
         self._accounting = accounting
+        self._explain_filter = explain_filter
+        self._metrics = metrics
+        self._metrics_token = metrics_token
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
         self._clock = clock
+        # What can be posted to, and what can only be read.
+        self._asked = {_CLOCK: self._answer_clock, _EXPLAIN: self._answer_explain}
+        self._read = {_HEALTH: self._answer_health, _METRICS: self._answer_metrics}
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the answer to one request."""
-        if request.path == _CLOCK:
-            return self._answer_clock(request)
+        if (answer := self._asked.get(request.path)) is not None:
+            return answer(request)
         if self._accounting is not None and self._accounting.serves(request.path):
             return await self._accounting.answer(request)
         if request.method not in ("GET", "HEAD"):
             return _json(405, {"message": f"{request.method} is not possible here."})
-        if request.path == "/_lambent/health":
-            return _json(200, {"status": "running", **self._describe()})
+        if (answer := self._read.get(request.path)) is not None:
+            return answer(request)
         if request.path.startswith(_CODE_PREFIX):
             return await self._code(request)
         return _json(404, {"message": f"There is nothing at {request.path}."})
+
+    def _answer_health(self, _: HttpRequest) -> HttpResponse:
+        return _json(200, {"status": "running", **self._describe()})
 
     def _answer_clock(self, request: HttpRequest) -> HttpResponse:
         """Tell the time, or move it on."""
@@ -87,6 +118,27 @@ class OwnPaths:
             return _json(405, {"message": f"{request.method} is not possible here."})
         kind = "virtual" if isinstance(clock, VirtualClock) else "system"
         return _json(200, {"clock": kind, "now": iso_ms(clock.now_s())})
+
+    def _answer_explain(self, request: HttpRequest) -> HttpResponse:
+        """Say whether an event is wanted by a filter pattern, and why not."""
+        if request.method != "POST":
+            return _json(405, {"message": f"{request.method} is not possible here."})
+        try:
+            asked = msgspec.json.decode(request.body, type=_Explain)
+            reason = self._explain_filter(asked.pattern, asked.event)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return _json(400, {"message": f'The body must be {{"pattern": …, "event": …}}: {error}.'})
+        except ServiceError as error:
+            return _json(400, {"message": error.message})
+        return _json(200, {"matches": reason is None, "reason": reason})
+
+    def _answer_metrics(self, request: HttpRequest) -> HttpResponse:
+        shown = request.headers.get("authorization", "").encode("latin-1", "replace")
+        wanted = f"Bearer {self._metrics_token}".encode()
+        if self._metrics_token is not None and not hmac.compare_digest(shown, wanted):
+            return _json(401, {"message": _ONLY_WITH})
+        headers = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]
+        return HttpResponse(status=200, headers=headers, body=self._metrics().encode())
 
     async def _code(self, request: HttpRequest) -> HttpResponse:
         blob = request.path.removeprefix(_CODE_PREFIX)

@@ -55,7 +55,15 @@ def parcels(
     )
     if destination is not None:
         record = _record(ended, payload, outcome, executed_version, now_s)
-        told.append(Parcel(arn=destination, body=record, trace_header=ended.event.trace_header, about=about))
+        told.append(
+            Parcel(
+                arn=destination,
+                body=record,
+                trace_header=ended.event.trace_header,
+                about=about,
+                function=ended.event.key,
+            )
+        )
     if dead_letter_arn is not None and not ended.is_success:
         told.append(
             Parcel(
@@ -64,6 +72,8 @@ def parcels(
                 attributes=_dead_letter_attributes(ended, outcome),
                 trace_header=ended.event.trace_header,
                 about=about,
+                function=ended.event.key,
+                is_dead_letter=True,
             )
         )
     return told

@@ -12,9 +12,10 @@ from typing import Any, Self
 from lambent.clock import Clock
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionKey, FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact, Throttled, unheard
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.limits import STREAMED_RESPONSE_MAX_BYTES
-from lambent.errors import ServiceError, ServiceException
+from lambent.errors import ServiceError, ServiceException, TooManyRequestsException
 from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.counting import Counting
 from lambent.invoke.pool import Pool
@@ -43,6 +44,7 @@ class Invoker:
         max_life_s: float = math.inf,
         snapstart_ahead: int = 0,
         bandwidth: Bandwidth | None = None,
+        emit: EmitFunctionFact = unheard,
     ) -> None:
         """Make an invoker without environments.
 
@@ -56,7 +58,9 @@ class Invoker:
             max_life_s: how old an environment may become.
             snapstart_ahead: environments to keep ready beyond those that run, for versions with SnapStart.
             bandwidth: how quickly streamed responses go; None: as quickly as they can.
+            emit: is told of what is refused.
         """
+        self._emit = emit
         self._start = start
         self._clock = clock
         self._counting = Counting(account_concurrency=account_concurrency, clock=clock)
@@ -103,21 +107,27 @@ class Invoker:
                 reached, or there is no memory for one.
             ServiceException: no environment could be started.
         """
-        with self._counting.admitted(
-            invocation.version.key,
-            reserved_concurrency,
-            configuration_id=invocation.version.configuration_id,
-            provisioned_concurrency=provisioned_concurrency,
-            unreserved_concurrency=unreserved_concurrency,
-            is_rate_limited=is_rate_limited,
-        ) as admission:
-            self._is_idle.clear()
-            concurrency_max = unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
-            try:
-                return await self._run(invocation, admission.spills_over, concurrency_max, into)
-            finally:
-                if self._counting.running() == 1:
-                    self._is_idle.set()
+        try:
+            with self._counting.admitted(
+                invocation.version.key,
+                reserved_concurrency,
+                configuration_id=invocation.version.configuration_id,
+                provisioned_concurrency=provisioned_concurrency,
+                unreserved_concurrency=unreserved_concurrency,
+                is_rate_limited=is_rate_limited,
+            ) as admission:
+                self._is_idle.clear()
+                concurrency_max = (
+                    unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
+                )
+                try:
+                    return await self._run(invocation, admission.spills_over, concurrency_max, into)
+                finally:
+                    if self._counting.running() == 1:
+                        self._is_idle.set()
+        except TooManyRequestsException:
+            self._emit(Throttled(function=invocation.version.key))
+            raise
 
     async def stream(
         self,
@@ -222,6 +232,10 @@ class Invoker:
     def running(self) -> int:
         """Return how many invocations run."""
         return self._counting.running()
+
+    def concurrency(self) -> list[tuple[str, str, int, int]]:
+        """Return accounts and regions with what runs there; see `Counting.by_place`."""
+        return self._counting.by_place()
 
     async def __aenter__(self) -> Self:
         self._sweeping = asyncio.create_task(self._sweep())

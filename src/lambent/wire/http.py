@@ -6,7 +6,7 @@ how.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -24,6 +24,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
         is_complete: whether the body was within the limit; else it was not kept.
         base_url: scheme, address and port at which it arrived.
         client_address: the address that it came from; empty when unknown.
+        gone: returns what is done once the client has gone, or will say nothing more; None: nobody knows.
     """
 
     method: str
@@ -34,6 +35,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     is_complete: bool = True
     base_url: str = "http://localhost"
     client_address: str = ""
+    gone: Callable[[], Awaitable[None]] | None = None
 
 
 class BrokenBody(Exception):

@@ -11,6 +11,7 @@ from lambent.delivery import Delivery, Undeliverable
 from lambent.delivery.functions import FunctionTarget
 from lambent.delivery.message_queues import QueueTarget
 from lambent.delivery.outbox import Outbox
+from lambent.domain.function_facts import DeliveryFailed, FunctionFact
 from lambent.domain.message_queue import MessageQueue
 from lambent.domain.parcel import Parcel
 from lambent.domain.queue_message import Envelope
@@ -19,6 +20,7 @@ from lambent.store.functions import Functions
 from lambent.store.message_queues import MessageQueues, take_of
 from lambent.store.queues import Queues
 from lambent.testing import ManualClock, MemoryMessages, MemoryStore
+from samples import KEY
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:results"
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:after"
@@ -49,10 +51,11 @@ class World:
         self.clock = ManualClock()
         self.queues = Queues(MemoryMessages(), self.clock, waiting=self.clock)
         self.target = Fickle()
+        self.facts: list[FunctionFact] = []
         self.outbox = self.new_outbox()
 
     def new_outbox(self) -> Outbox:
-        return Outbox(queues=self.queues, delivery=Delivery({"sqs": self.target}))
+        return Outbox(queues=self.queues, delivery=Delivery({"sqs": self.target}), emit=self.facts.append)
 
     async def send(self, *bodies: bytes, arn: str = QUEUE) -> None:
         await self.outbox.send([Parcel(arn=arn, body=body, about="the outcome of r-1") for body in bodies])
@@ -112,6 +115,21 @@ def test_what_is_never_delivered_is_reported_and_given_up(caplog: pytest.LogCapt
     told(story)
     assert "Given up delivering the outcome of r-1 to arn:aws:sqs" in caplog.text
     assert "nobody opens" in caplog.text
+
+
+@pytest.mark.parametrize("is_dead_letter", [True, False])
+def test_what_is_given_up_is_a_fact_about_the_function_of_the_event(is_dead_letter: bool) -> None:
+    async def story(world: World) -> None:
+        nowhere = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+        for function in (KEY, None):
+            parcel = Parcel(
+                arn=nowhere, body=b"x", about="", function=function, is_dead_letter=is_dead_letter
+            )
+            await world.outbox.send([parcel])
+            await settle()
+        assert world.facts == [DeliveryFailed(function=KEY, is_dead_letter=is_dead_letter)]
+
+    told(story)
 
 
 def test_what_cannot_be_delivered_to_is_reported_at_once(caplog: pytest.LogCaptureFixture) -> None:

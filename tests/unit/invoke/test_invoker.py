@@ -11,6 +11,7 @@ import pytest
 
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionVersion
+from lambent.domain.function_facts import FunctionFact, Throttled
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.errors import ServiceException, TooManyRequestsException
 from lambent.invoke.budget import MemoryBudget
@@ -92,7 +93,9 @@ def test_invocations_beyond_the_account_limit_are_throttled_with_its_reason() ->
         await asyncio.gather(*running)
         await invoker.invoke(invocation())
 
-    with_invoker(story, account_concurrency=3)
+    facts: list[FunctionFact] = []
+    with_invoker(story, account_concurrency=3, emit=facts.append)
+    assert facts == [Throttled(function=KEY)]
 
 
 def test_invocations_beyond_the_reserved_concurrency_are_throttled_with_its_reason() -> None:

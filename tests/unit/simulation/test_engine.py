@@ -239,7 +239,7 @@ class TimedEnvironment:
         self._real = real
         self._is_new = True
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
+    async def invoke(self, invocation: Invocation, into: object = None) -> Outcome:
         place = int(invocation.payload)
         self._real.began_s[place] = self._real.now_s()
         if self._is_new and self not in self._real.provisioned:

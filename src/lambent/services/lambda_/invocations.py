@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from lambent.domain.call import Call
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact, LoopEnded
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.trace import Trace, trace_of
 from lambent.errors import (
     InvalidParameterValueException,
     InvalidRequestContentException,
+    RecursiveInvocationException,
 )
 from lambent.invoke.streamed import Streamed
 from lambent.services import Members
@@ -99,6 +101,7 @@ class InvocationOperations:
     Args:
         accept: keeps an event that is to be run later.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
+        emit: is told of loops that are ended.
     """
 
     def __init__(
@@ -109,8 +112,10 @@ class InvocationOperations:
         usage: AccountUsage,
         accept: Accept,
         draw: Callable[[], float],
+        emit: EmitFunctionFact,
     ) -> None:
         self._records = records
+        self._emit = emit
         self._accept = accept
         self._invoker = invoker
         self._usage = usage
@@ -171,7 +176,11 @@ class InvocationOperations:
             event = queued(call, target, trace, client_context=client_context, tenant_id=tenant_id)
             await self._accept(event, payload)
             return {"StatusCode": 202, RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller}}
-        refuse_recursion(function, trace)
+        try:
+            refuse_recursion(function, trace)
+        except RecursiveInvocationException:
+            self._emit(LoopEnded(function=function.key))
+            raise
         invocation = Invocation(
             request_id=call.request_id,
             version=version,
