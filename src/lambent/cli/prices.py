@@ -8,7 +8,6 @@ architecture. So this one file of the command line reads the price list of the d
 from __future__ import annotations
 
 from lambent.cli.report import Report
-from lambent.domain.pricing import price_of
 
 FREE_EPHEMERAL_STORAGE_MB = 512
 
@@ -28,6 +27,9 @@ def price_usd(
         runtime: the function's; restoring a snapshot costs nothing for Java.
         ephemeral_storage_mb: the size of its /tmp.
     """
+    # Only what measures needs it; every other command should start without waiting for it.
+    from lambent.domain.pricing import price_of
+
     cost = price_of(
         architecture=architecture,
         memory_mb=report.memory_mb,

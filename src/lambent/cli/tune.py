@@ -125,6 +125,8 @@ def tune(
     if event is not None or payload is not None:
         document["payload"] = json.loads(cast("bytes", read_event(event, payload)) or b"{}")
     tuning = read_tuning(document)
+    if html is not None and not html.parent.is_dir():
+        raise UsageError(f"--html names {html}, and there is no such folder.")
     connection = connect(context, endpoint, region, aws)
     run = Run(connection, tuning, warm_ups=warm_ups, has_other_price=arm64_price)
     sizes = run.measure()
@@ -166,8 +168,8 @@ class Run:
         """Measure all sizes and return their figures."""
         tuning = self.tuning
         notice(
-            f"Invoking temporary clones of {self.blueprint.label} at {len(tuning.powers_mb)} sizes, "
-            f"{tuning.num} times each after {self.warm_ups} warm-ups. Whatever it does, it does that often."
+            f"Invoking temporary clones of {self.blueprint.label} at {len(tuning.powers_mb)} sizes: {tuning.num} "
+            f"each, and {self.warm_ups} before to warm up. Whatever it does, it does that often."
         )
         procedure = Procedure(
             payloads=tuple(payload.body for payload in tuning.payloads),

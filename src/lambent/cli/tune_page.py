@@ -19,7 +19,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --page: #191918; --ink: #ecebe6; --soft: #a3a29a; --rule: #383733;
   --first: #6cb0ec; --second: #ec9a6c; --cost: #63c79a; --best: #ecebe6; } }
 body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; margin: 0 auto;
-  max-width: 60rem; padding: 2rem 1rem; }
+  max-width: 76rem; padding: 2rem 1rem; }
 h1 { font-size: 1.4rem; margin: 0 0 .25rem; } h2 { font-size: 1rem; margin: 2rem 0 .25rem; }
 p { margin: .25rem 0; } .soft { color: var(--soft); }
 svg { display: block; width: 100%; height: auto; }
