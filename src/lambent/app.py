@@ -30,6 +30,8 @@ from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
+from lambent.delivery.buckets import BucketTarget
+from lambent.delivery.signing import Signing
 from lambent.domain.function import FunctionVersion
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.session import Credentials, Session, seal
@@ -60,6 +62,7 @@ from lambent.sandbox.probe import choose
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.logs import expire_logs, logs_service
+from lambent.services.sns import sns_service
 from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
@@ -76,16 +79,18 @@ from lambent.store.sqlite.database import Database, StoreError
 from lambent.store.sqlite.documents import SqliteDocuments
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
+from lambent.store.topics import Topics
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
+from lambent.wire.outgoing import Outgoing
 from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
 
-SERVICES = ("lambda", "logs", "iam", "sts", "sqs")
+SERVICES = ("lambda", "logs", "iam", "sts", "sqs", "sns")
 _CREDENTIALS_VALID_S = 12 * 3600
-_RETENTION_SWEEP_S = 3600.0
+_SWEEP_S = 3600.0
 
 
 def serve(settings: Settings) -> int:
@@ -125,9 +130,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
     """
     started_s = time.monotonic() if started_s is None else started_s
     _check_address(settings)
-    _raise_open_files_limit()
-    machine_clock = SystemClock()
     # What a function measures and is measured by is real time, and so is the date of a signature.
+    machine_clock = SystemClock()
     clock = VirtualClock() if settings.server.clock == "virtual" else machine_clock
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
@@ -146,9 +150,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
         )
         runtimes = await _runtimes(settings, stack)
-        code = UnpackedCode(data.code, blobs)
+        code, busy_poll = UnpackedCode(data.code, blobs), BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         await asyncio.to_thread(code.sweep)
-        busy_poll = BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         node = LocalNode(
             sandbox=sandbox,
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
@@ -166,12 +169,23 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         stack.push_async_callback(node.close)
         memory.evict_from(lambda: map(_evictable, node.idle_snapshots()))
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
-        message_queues = MessageQueues(documents)
+        message_queues, topics = MessageQueues(documents), Topics(documents)
+        endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"
+        objects, signing = (
+            s3_client(settings.s3, machine_clock),
+            Signing(data.message_key, machine_clock.now_s),
+        )
         events = Asynchronous(
             queues=queues,
             message_queues=message_queues,
             functions=functions,
+            topics=topics,
+            buckets=BucketTarget(put=objects.put if objects else None, region=settings.server.region),
             invoke=invoker.invoke,
+            send=Outgoing(reaches_private=settings.server.sns_private_endpoints).send,
+            signing=signing,
+            endpoint_url=endpoint_url,
+            is_strict=settings.server.auth == "iam",
             clock=clock,
             concurrency=settings.invoke.async_concurrency,
             retry_base_s=settings.invoke.async_retry_base_s,
@@ -203,14 +217,15 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             forget=node.forget_snapshots,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
-            objects=s3_client(settings.s3, machine_clock),
+            objects=objects,
             mapping_changed=pollers.changed,
         )
         stack.push_async_callback(lambda_.close)
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
         stack.push_async_callback(sqs.close)
+        sns = sns_service(topics=topics, notifications=events.notifications, clock=clock)
         server = Running(
-            endpoint_url=f"http://{_host_in_url(settings.server.host)}:{port}",
+            endpoint_url=endpoint_url,
             settings=settings,
             services=SERVICES,
             sandbox=sandbox,
@@ -221,7 +236,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         authentication = _authentication(settings, identities, data, machine_clock)
         authorization = Authorization(
             identities=identities,
-            find_resource=lambda_.resources.find,
+            find_resource={"lambda": lambda_.resources.find, "sns": sns.find_resource},
             is_enforced=settings.server.auth == "iam",
         )
         dispatch = Dispatch(
@@ -235,10 +250,15 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 "iam": iam_service(documents=documents, identities=identities, clock=clock),
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
                 "sqs": sqs.operations,
+                "sns": sns.operations,
             },
             authentication=authentication,
             own_paths=OwnPaths(
-                describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
+                describe=lambda: describe(server, invoker),
+                blobs=blobs,
+                secret=data.secret,
+                clock=clock,
+                find_certificate=signing.certificate,
             ),
             clock=clock,
             authorization=authorization,
@@ -267,8 +287,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         # Before that: who polls queues that are closed is told at once that they are empty, for ever.
         stack.push_async_callback(pollers.close)
         await _take_up(lambda_, sqs, events, pollers)
-        sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
-        stack.callback(sweeping.cancel)
+        expire_events = partial(expire_logs, documents=documents, log_events=log_events, clock=clock)
+        stack.callback(asyncio.create_task(_sweep(clock, expire_events, sns.expire)).cancel)
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
@@ -312,6 +332,7 @@ def _open_stores(
     data: DataDirectory, stack: contextlib.AsyncExitStack
 ) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages]:
     """Open the databases; they are closed with the stack."""
+    _raise_open_files_limit()
     control, logs, queues = (
         stack.enter_context(contextlib.closing(_open(data, name))) for name in ("control", "logs", "queues")
     )
@@ -445,14 +466,15 @@ def _root_key(data: DataDirectory) -> RootKey:
         ) from error
 
 
-async def _sweep_logs(documents: SqliteDocuments, log_events: SqliteLogEvents, clock: Clock) -> None:
-    """Let log events go when their group's retention says so, for ever."""
+async def _sweep(clock: Clock, *expirations: Callable[[], Awaitable[None]]) -> None:
+    """Let go what has expired, log events and unconfirmed subscriptions, for ever."""
     while True:
-        try:
-            await expire_logs(documents=documents, log_events=log_events, clock=clock)
-        except Exception:
-            _log.exception("Expired log events could not be removed.")
-        await clock.sleep(_RETENTION_SWEEP_S)
+        for expire in expirations:
+            try:
+                await expire()
+            except Exception:
+                _log.exception("What has expired could not be removed.")
+        await clock.sleep(_SWEEP_S)
 
 
 def _tame_garbage_collection() -> None:

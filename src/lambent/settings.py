@@ -83,6 +83,11 @@ class ServerSettings:
         "visibility timeouts and idle timeouts.",
         choices=("system", "virtual"),
     )
+    sns_private_endpoints: bool = _setting(
+        True,
+        "Whether HTTP subscriptions of topics may lead to this machine and to private networks. Who may subscribe can "
+        "have the server send requests there.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

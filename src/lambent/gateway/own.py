@@ -1,9 +1,11 @@
-"""Lambent's own paths, under ``/_lambent``: health, the clock, and the download of code that GetFunction links to."""
+"""Lambent's own paths, under ``/_lambent``: health, the clock, the download of code that GetFunction links to, and the
+certificate of what signs messages of topics.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,6 +17,7 @@ from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
 _CODE_PREFIX = "/_lambent/code/"
+_CERTIFICATE_PREFIX = "/_lambent/sns/"
 _CLOCK = "/_lambent/clock"
 _ADVANCE_MAX_S = 10 * 366 * 86_400.0
 
@@ -29,7 +32,13 @@ class OwnPaths:
     """Answers ``/_lambent/…``."""
 
     def __init__(
-        self, *, describe: Callable[[], Mapping[str, Any]], blobs: Blobs, secret: bytes, clock: Clock
+        self,
+        *,
+        describe: Callable[[], Mapping[str, Any]],
+        blobs: Blobs,
+        secret: bytes,
+        clock: Clock,
+        find_certificate: Callable[[str], Awaitable[bytes | None]] | None = None,
     ) -> None:
         """Make it.
 
@@ -38,7 +47,9 @@ class OwnPaths:
             blobs: where code lies.
             secret: what links are signed with.
             clock: the time.
+            find_certificate: returns the certificate of a name as PEM; None: there are none.
         """
+        self._find_certificate = find_certificate
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
@@ -54,6 +65,8 @@ class OwnPaths:
             return _json(200, {"status": "running", **self._describe()})
         if request.path.startswith(_CODE_PREFIX):
             return await self._code(request)
+        if request.path.startswith(_CERTIFICATE_PREFIX) and self._find_certificate is not None:
+            return await self._certificate(request, self._find_certificate)
         return _json(404, {"message": f"There is nothing at {request.path}."})
 
     def _answer_clock(self, request: HttpRequest) -> HttpResponse:
@@ -73,6 +86,16 @@ class OwnPaths:
             return _json(405, {"message": f"{request.method} is not possible here."})
         kind = "virtual" if isinstance(clock, VirtualClock) else "system"
         return _json(200, {"clock": kind, "now": iso_ms(clock.now_s())})
+
+    async def _certificate(
+        self, request: HttpRequest, find: Callable[[str], Awaitable[bytes | None]]
+    ) -> HttpResponse:
+        certificate = await find(request.path.removeprefix(_CERTIFICATE_PREFIX))
+        if certificate is None:
+            return _json(404, {"message": f"There is nothing at {request.path}."})
+        return HttpResponse(
+            status=200, headers=[("Content-Type", "application/x-pem-file")], body=certificate
+        )
 
     async def _code(self, request: HttpRequest) -> HttpResponse:
         blob = request.path.removeprefix(_CODE_PREFIX)
