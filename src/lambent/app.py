@@ -31,7 +31,7 @@ from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
 from lambent.delivery.buckets import BucketTarget
-from lambent.delivery.signing import Signing
+from lambent.delivery.signing import open_signing
 from lambent.domain.function import FunctionVersion
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.session import Credentials, Session, seal
@@ -173,7 +173,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"
         objects, signing = (
             s3_client(settings.s3, machine_clock),
-            Signing(data.message_key, machine_clock.now_s),
+            open_signing(data.message_key, machine_clock.now_s),
         )
         events = Asynchronous(
             queues=queues,
@@ -281,7 +281,6 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
         await lambda_.resume()
         await stack.enter_async_context(http)
-        lambda_.start()
         # A stopping server does not wait for whoever waits for messages.
         stack.callback(queues.close)
         # Before that: who polls queues that are closed is told at once that they are empty, for ever.
@@ -294,7 +293,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
 
 
 async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous, pollers: Pollers) -> None:
-    """Begin with what lies in queues, first what a server before this one left."""
+    """Begin with what goes on in the background, first what a server before this one left."""
+    lambda_.start()
     await sqs.resume()
     await events.start(lambda_.events.prepare)
     pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)

@@ -670,6 +670,37 @@ def test_a_function_is_given_what_its_policy_lets_in_and_the_trace_goes_on(
     assert root in message["Attributes"]["AWSTraceHeader"]
 
 
+PUBLISH_ON = """
+import boto3, os
+def handler(event, context):
+    number = int(event["Records"][0]["Sns"]["Message"])
+    boto3.client("sns").publish(TopicArn=os.environ["TOPIC"], Message=str(number + 1))
+"""
+
+
+def test_a_function_that_publishes_to_itself_is_stopped(
+    lambent: Server, sns: Any, sqs: Any, topic: str, name: str
+) -> None:
+    url, arn = new_queue(sqs, name)
+    client = lambent.client("lambda")
+    create(client, name, PUBLISH_ON, Environment={"Variables": {"TOPIC": topic}})
+    client.add_permission(
+        FunctionName=name,
+        StatementId="sns",
+        Action="lambda:InvokeFunction",
+        Principal="sns.amazonaws.com",
+    )
+    failure = {"OnFailure": {"Destination": arn}}
+    client.put_function_event_invoke_config(FunctionName=name, DestinationConfig=failure)
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
+    sns.publish(TopicArn=topic, Message="1")
+    (message,) = take(sqs, url)
+    told = json.loads(message["Body"])
+    assert told["requestContext"]["condition"] == "RecursiveInvocation"
+    assert told["requestPayload"]["Records"][0]["Sns"]["Message"] == "17"
+
+
 def trace_adder(root: str) -> Callable[..., None]:
     def add(request: Any, **_: Any) -> None:
         request.headers["X-Amzn-Trace-Id"] = f"Root={root};Parent=0123456789abcdef;Sampled=1"

@@ -42,7 +42,7 @@ from lambent.store.topics import Topics
 _log = logging.getLogger(__name__)
 
 _SERVICE = "sns.amazonaws.com"
-_COPIED_AT_ONCE_MAX = 8
+_COPIED_AT_ONCE_MAX = 10
 _SENT_AT_ONCE_MAX = 5
 """Messages of one subscription."""
 

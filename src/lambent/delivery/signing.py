@@ -22,9 +22,21 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CERTIFICATE_PATH = "/_lambent/sns/"
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _KEY_BITS = 2048
 _VALID_DAYS = 36_500
 _REMEMBERED_MAX = 512
+
+
+def open_signing(file: Path, now_s: Callable[[], float]) -> Signing:
+    """Return what signs, by the key in a file, which need not be there yet.
+
+    Raises:
+        DataDirectoryError: it is there and damaged.
+    """
+    if file.exists() and _CERTIFICATE not in file.read_bytes():
+        raise _damaged(file)
+    return Signing(file, now_s)
 
 
 class Signing:
@@ -97,16 +109,20 @@ class Signing:
         if not self._file.exists():
             write_private(self._file, _new_key_and_certificate(self._now_s()))
         content = self._file.read_bytes()
-        key_text, marker, certificate = content.partition(b"-----BEGIN CERTIFICATE-----")
+        key_text, marker, certificate = content.partition(_CERTIFICATE)
         try:
             key = load_pem_private_key(key_text, password=None)
         except ValueError:
             key = None
         if not marker or not isinstance(key, RSAPrivateKey):
-            raise DataDirectoryError(
-                f"{self._file} is damaged: remove it, and a new key that signs messages of topics is made."
-            )
+            raise _damaged(self._file)
         return marker + certificate, key
+
+
+def _damaged(file: Path) -> DataDirectoryError:
+    return DataDirectoryError(
+        f"{file} is damaged: remove it, and a new key that signs messages of topics is made."
+    )
 
 
 def _new_key_and_certificate(now_s: float) -> bytes:

@@ -96,15 +96,15 @@ class Takers:
 
     async def _take_some(self, queue: str, taker: _Taker) -> bool:
         is_fifo = _is_fifo(queue)
-        await taker.room.acquire()
+        # Of an ordered group no two are handled side by side, and a receive may return several of one.
+        room = await taker.claim(1 if is_fifo else self._at_once_max)
         messages: Sequence[Message] = ()
         try:
-            # One at a time, so that two of an ordered group are never handled side by side.
             messages = await self._queues.receive(
-                queue, Take(limit=1, visibility_ms=_IN_FLIGHT_MS, is_fifo=is_fifo)
+                queue, Take(limit=room, visibility_ms=_IN_FLIGHT_MS, is_fifo=is_fifo)
             )
         finally:
-            if not messages:
+            for _ in range(room - len(messages)):
                 taker.room.release()
         for message in messages:
             task = asyncio.create_task(self._handle_in_room(queue, taker, message))
@@ -150,6 +150,15 @@ class _Taker:
         self.task = task
         self.is_wanted = False
         self.room = asyncio.Semaphore(at_once_max)
+
+    async def claim(self, most: int) -> int:
+        """Wait for room for one message, and claim it and what else is free now; returns for how many."""
+        await self.room.acquire()
+        claimed = 1
+        while claimed < most and not self.room.locked():
+            await self.room.acquire()
+            claimed += 1
+        return claimed
 
 
 def _is_fifo(queue: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from lambent.arn import parse_arn
@@ -136,6 +136,9 @@ def _sns(operation: str, call: Call, parameters: Parameters) -> list[Requirement
         named = (parameters.get(member) for member in ("TopicArn", "TargetArn", "ResourceArn"))
         resource = next((str(arn) for arn in named if arn), "*")
     found = [_requirement(action, resource, call, parameters)]
+    if operation == "ConfirmSubscription":
+        # The token says that the topic wants it: its policy is not asked.
+        found = [replace(found[0], account=call.account)]
     if operation == "CreateTopic" and parameters.get("Tags"):
         found.append(_requirement("SNS:TagResource", resource, call, parameters))
     return found

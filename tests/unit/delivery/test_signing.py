@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from lambent.data_directory import DataDirectoryError
-from lambent.delivery.signing import CERTIFICATE_PATH, Signing
+from lambent.delivery.signing import CERTIFICATE_PATH, Signing, open_signing
 from lambent.domain.publication import Signature
 
 NOW_S = 1_767_323_045.0
@@ -66,3 +66,5 @@ def test_a_damaged_key_is_said_to_be_damaged(tmp_path: Path) -> None:
     damaged.write_bytes(b"nothing")
     with pytest.raises(DataDirectoryError, match="is damaged: remove it"):
         signed(damaged, "x", "1")
+    with pytest.raises(DataDirectoryError, match="is damaged: remove it"):
+        open_signing(damaged, lambda: NOW_S)

@@ -206,6 +206,8 @@ def test_a_signed_confirmation_needs_a_permission_and_an_unsigned_one_a_token() 
         assert requirements("sns", operation, CALL, {})
         assert requirements("sns", operation, unsigned, {}) == []
     assert requirements("sns", "Publish", unsigned, {})
+    foreign = {"TopicArn": f"arn:aws:sns:{REGION}:{OTHER}:t", "Token": "x"}
+    assert requirements("sns", "ConfirmSubscription", CALL, foreign)[0].account == ACCOUNT
 
 
 def test_tags_of_a_request_can_be_asked_about() -> None:
