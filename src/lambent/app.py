@@ -182,7 +182,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             topics=topics,
             buckets=BucketTarget(put=objects.put if objects else None, region=settings.server.region),
             invoke=invoker.invoke,
-            send=Outgoing(reaches_private=settings.server.sns_private_endpoints).send,
+            send=Outgoing(reaches_private=settings.server.sns_endpoints == "any").send,
             signing=signing,
             endpoint_url=endpoint_url,
             is_strict=settings.server.auth == "iam",

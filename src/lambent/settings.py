@@ -83,10 +83,11 @@ class ServerSettings:
         "visibility timeouts and idle timeouts.",
         choices=("system", "virtual"),
     )
-    sns_private_endpoints: bool = _setting(
-        True,
-        "Whether HTTP subscriptions of topics may lead to this machine and to private networks. Who may subscribe can "
-        "have the server send requests there.",
+    sns_endpoints: str = _setting(
+        "any",
+        "Where HTTP subscriptions of topics may lead: `any` is this machine and private networks, too, and who may "
+        "subscribe can have the server send requests there; `public` is neither.",
+        choices=("any", "public"),
     )
 
 
