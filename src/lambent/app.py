@@ -21,7 +21,7 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,8 @@ from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
+from lambent.delivery.buckets import BucketTarget
+from lambent.delivery.signing import open_signing
 from lambent.domain.function import FunctionVersion
 from lambent.domain.function_facts import EmitFunctionFact
 from lambent.domain.ledger import day_of
@@ -71,6 +73,7 @@ from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.lambda_.filter_patterns import explain_filter
 from lambent.services.logs import expire_logs, logs_service
+from lambent.services.sns import sns_service
 from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
 from lambent.settings import LedgerSettings, Settings, SettingsError
@@ -89,19 +92,21 @@ from lambent.store.sqlite.ledger import SqliteLedger
 from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
+from lambent.store.topics import Topics
 from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.metrics import Metrics
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
+from lambent.wire.outgoing import Outgoing
 from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
 _Database = TypeVar("_Database", bound=Database)
 
-SERVICES = ("lambda", "logs", "iam", "sts", "sqs")
+SERVICES = ("lambda", "logs", "iam", "sts", "sqs", "sns")
 _CREDENTIALS_VALID_S = 12 * 3600
-_RETENTION_SWEEP_S = 3600.0
+_SWEEP_S = 3600.0
 _PACKING_PAUSE_S = 0.05
 """Between two steps: meanwhile requests have the interpreter for themselves."""
 
@@ -143,9 +148,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
     """
     started_s = time.monotonic() if started_s is None else started_s
     _check_address(settings)
-    _raise_open_files_limit()
-    machine_clock = SystemClock()
     # What a function measures and is measured by is real time, and so is the date of a signature.
+    machine_clock = SystemClock()
     clock = VirtualClock() if settings.server.clock == "virtual" else machine_clock
     own_list = _own_prices(settings.ledger.own_prices)
     async with contextlib.AsyncExitStack() as stack:
@@ -158,7 +162,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
-        metrics = Metrics()
+        metrics, busy_poll = Metrics(), BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         stream = await stack.enter_async_context(
             FactStream(
                 LogListener(documents=documents, log_events=log_events, clock=clock),
@@ -171,7 +175,6 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         )
         runtimes = await _runtimes(settings, stack)
         code = await _unpacked_code(data, blobs)
-        busy_poll = BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         node = LocalNode(
             sandbox=sandbox,
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
@@ -189,12 +192,23 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         stack.push_async_callback(node.close)
         memory.evict_from(lambda: map(_evictable, node.idle_snapshots()))
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock, metrics.hear))
-        message_queues = MessageQueues(documents)
+        message_queues, topics = MessageQueues(documents), Topics(documents)
+        endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"
+        objects, signing = (
+            s3_client(settings.s3, machine_clock),
+            open_signing(data.message_key, machine_clock.now_s),
+        )
         events = Asynchronous(
             queues=queues,
             message_queues=message_queues,
             functions=functions,
+            topics=topics,
+            buckets=BucketTarget(put=objects.put if objects else None, region=settings.server.region),
             invoke=invoker.invoke,
+            send=Outgoing(reaches_private=settings.server.sns_endpoints == "any").send,
+            signing=signing,
+            endpoint_url=endpoint_url,
+            is_strict=settings.server.auth == "iam",
             clock=clock,
             concurrency=settings.invoke.async_concurrency,
             retry_base_s=settings.invoke.async_retry_base_s,
@@ -228,7 +242,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             forget=node.forget_snapshots,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
-            objects=s3_client(settings.s3, machine_clock),
+            objects=objects,
             mapping_changed=pollers.changed,
             problem_of=pollers.problem_of,
             has_queue=message_queues.has,
@@ -237,8 +251,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         stack.push_async_callback(lambda_.close)
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
         stack.push_async_callback(sqs.close)
+        sns = sns_service(topics=topics, notifications=events.notifications, clock=clock)
         server = Running(
-            endpoint_url=f"http://{_host_in_url(settings.server.host)}:{port}",
+            endpoint_url=endpoint_url,
             settings=settings,
             services=SERVICES,
             sandbox=sandbox,
@@ -249,7 +264,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         authentication = _authentication(settings, identities, data, machine_clock)
         authorization = Authorization(
             identities=identities,
-            find_resource=lambda_.resources.find,
+            find_resource={"lambda": lambda_.resources.find, "sns": sns.find_resource},
             is_enforced=settings.server.auth == "iam",
         )
         dispatch = Dispatch(
@@ -263,6 +278,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 "iam": iam_service(documents=documents, identities=identities, clock=clock),
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
                 "sqs": sqs.operations,
+                "sns": sns.operations,
             },
             authentication=authentication,
             own_paths=OwnPaths(
@@ -280,6 +296,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 metrics=lambda: metrics.text(invoker.concurrency),
                 metrics_token=_metrics_token(settings, data),
                 explain_filter=explain_filter,
+                find_certificate=signing.certificate,
             ),
             clock=clock,
             authorization=authorization,
@@ -303,17 +320,20 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
         await lambda_.resume()
         await stack.enter_async_context(http)
-        lambda_.start()
         # A stopping server does not wait for whoever waits for messages.
         stack.callback(queues.close)
         # Before that: who polls queues that are closed is told at once that they are empty, for ever.
         stack.push_async_callback(pollers.close)
         await _take_up(lambda_, sqs, events, pollers)
-        for work in (
-            _sweep_logs(documents, log_events, clock),
+        _in_background(
+            stack,
+            _sweep(
+                clock,
+                partial(expire_logs, documents=documents, log_events=log_events, clock=clock),
+                sns.expire,
+            ),
             _keep_ledger(ledger, settings.ledger, clock),
-        ):
-            stack.callback(asyncio.create_task(work).cancel)
+        )
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
@@ -332,7 +352,8 @@ def _own_prices(path: str) -> PriceList | None:
 
 
 async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous, pollers: Pollers) -> None:
-    """Begin with what lies in queues, first what a server before this one left."""
+    """Begin with what goes on in the background, first what a server before this one left."""
+    lambda_.start()
     await sqs.resume()
     await events.start(lambda_.events.prepare)
     pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
@@ -370,6 +391,7 @@ def _open_stores(
     data: DataDirectory, stack: contextlib.AsyncExitStack
 ) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages, SqliteLedger]:
     """Open the databases; they are closed with the stack."""
+    _raise_open_files_limit()
 
     def opened(database: _Database) -> _Database:
         return stack.enter_context(contextlib.closing(database))
@@ -527,14 +549,21 @@ def _root_key(data: DataDirectory) -> RootKey:
         ) from error
 
 
-async def _sweep_logs(documents: SqliteDocuments, log_events: SqliteLogEvents, clock: Clock) -> None:
-    """Let log events go when their group's retention says so, for ever."""
+def _in_background(stack: contextlib.AsyncExitStack, *works: Coroutine[Any, Any, None]) -> None:
+    """Do these until the server stops."""
+    for work in works:
+        stack.callback(asyncio.create_task(work).cancel)
+
+
+async def _sweep(clock: Clock, *expirations: Callable[[], Awaitable[None]]) -> None:
+    """Let go what has expired, log events and unconfirmed subscriptions, for ever."""
     while True:
-        try:
-            await expire_logs(documents=documents, log_events=log_events, clock=clock)
-        except Exception:
-            _log.exception("Expired log events could not be removed.")
-        await clock.sleep(_RETENTION_SWEEP_S)
+        for expire in expirations:
+            try:
+                await expire()
+            except Exception:
+                _log.exception("What has expired could not be removed.")
+        await clock.sleep(_SWEEP_S)
 
 
 async def _keep_ledger(ledger: SqliteLedger, settings: LedgerSettings, clock: Clock) -> None:

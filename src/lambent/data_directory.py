@@ -38,7 +38,7 @@ class DataDirectory:
 
     @property
     def queues_database(self) -> Path:
-        """Messages: events that wait to be run, and those of SQS."""
+        """Messages: events that wait to be run, those of SQS, and those of SNS on their way."""
         return self.root / "queues.db"
 
     @property
@@ -60,6 +60,11 @@ class DataDirectory:
     def run(self) -> Path:
         """What dies with the server: directories of execution environments."""
         return self.root / "run"
+
+    @property
+    def message_key(self) -> Path:
+        """The key that signs messages of topics, and its certificate."""
+        return self.root / "message-key.pem"
 
     @property
     def root_key(self) -> Path:

@@ -90,6 +90,12 @@ class ServerSettings:
         "visibility timeouts and idle timeouts.",
         choices=("system", "virtual"),
     )
+    sns_endpoints: str = _setting(
+        "any",
+        "Where HTTP subscriptions of topics may lead: `any` is this machine and private networks, too, and who may "
+        "subscribe can have the server send requests there; `public` is neither.",
+        choices=("any", "public"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

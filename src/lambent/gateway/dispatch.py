@@ -13,11 +13,18 @@ import msgspec
 
 from lambent.clock import Clock
 from lambent.domain.call import Call
-from lambent.errors import InternalFailure, NotImplemented_, RequestEntityTooLargeException, ServiceError
+from lambent.errors import (
+    InternalFailure,
+    MissingAuthenticationTokenException,
+    NotImplemented_,
+    RequestEntityTooLargeException,
+    ServiceError,
+)
 from lambent.gateway import connection
-from lambent.gateway.auth import Caller
+from lambent.gateway.auth import ANYBODY, Caller
 from lambent.gateway.authorization import Asked, Authorization
 from lambent.gateway.own import OwnPaths
+from lambent.gateway.requirements import WITHOUT_SIGNATURE
 from lambent.gateway.urls import FunctionUrls
 from lambent.services import OperationMethod
 from lambent.wire.http import HttpRequest, HttpResponse
@@ -94,7 +101,7 @@ class Dispatch:
             if not request.is_complete:
                 # Before the signature is looked at: it covers a body that is not kept.
                 raise _too_large(route)
-            caller = await self._authentication.authenticate(request)
+            caller = await self._caller(route, request)
             parameters = parse(route, request)
             validate(route.operation, parameters)
             call = self._call(request, caller, request_id)
@@ -111,6 +118,14 @@ class Dispatch:
         except Exception as error:
             return self._refuse(route, request, _failure(error, request, request_id), request_id)
         return response
+
+    async def _caller(self, route: Route, request: HttpRequest) -> Caller:
+        try:
+            return await self._authentication.authenticate(request)
+        except MissingAuthenticationTokenException:
+            if (route.operation.api.service, route.operation.name) in WITHOUT_SIGNATURE:
+                return ANYBODY
+            raise
 
     def _method_of(self, route: Route) -> OperationMethod:
         api, operation = route.operation.api, route.operation

@@ -1,13 +1,12 @@
-"""Lambent's own paths, under ``/_lambent``: health, metrics, the clock, and code that GetFunction links to.
-
-Those of the ledger are `accounting`'s.
+"""Lambent's own paths, under ``/_lambent``: health, metrics, the clock, code that GetFunction links to, and the
+certificate of what signs messages of topics. Those of the ledger are `accounting`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,6 +20,7 @@ from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
 _CODE_PREFIX = "/_lambent/code/"
+_CERTIFICATE_PREFIX = "/_lambent/sns/"
 _CLOCK = "/_lambent/clock"
 _EXPLAIN = "/_lambent/pattern/explain"
 _HEALTH = "/_lambent/health"
@@ -59,6 +59,7 @@ class OwnPaths:
         metrics: Callable[[], str] = str,
         metrics_token: str | None = None,
         explain_filter: ExplainFilter = lambda pattern, event: None,
+        find_certificate: Callable[[str], Awaitable[bytes | None]] | None = None,
     ) -> None:
         """Make it.
 
@@ -71,11 +72,13 @@ class OwnPaths:
             metrics: what is counted, in Prometheus' text format.
             metrics_token: who asks for that has to show this; None: nobody has to.
             explain_filter: says why a record is not wanted by a filter.
+            find_certificate: returns the certificate of a name as PEM; None: there are none.
         """
         self._accounting = accounting
         self._explain_filter = explain_filter
         self._metrics = metrics
         self._metrics_token = metrics_token
+        self._find_certificate = find_certificate
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
@@ -83,6 +86,7 @@ class OwnPaths:
         # What can be posted to, and what can only be read.
         self._asked = {_CLOCK: self._answer_clock, _EXPLAIN: self._answer_explain}
         self._read = {_HEALTH: self._answer_health, _METRICS: self._answer_metrics}
+        self._below = {_CODE_PREFIX: self._code, _CERTIFICATE_PREFIX: self._certificate}
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the answer to one request."""
@@ -94,9 +98,10 @@ class OwnPaths:
             return _json(405, {"message": f"{request.method} is not possible here."})
         if (answer := self._read.get(request.path)) is not None:
             return answer(request)
-        if request.path.startswith(_CODE_PREFIX):
-            return await self._code(request)
-        return _json(404, {"message": f"There is nothing at {request.path}."})
+        for prefix, below in self._below.items():
+            if request.path.startswith(prefix):
+                return await below(request)
+        return _nothing_at(request)
 
     def _answer_health(self, _: HttpRequest) -> HttpResponse:
         return _json(200, {"status": "running", **self._describe()})
@@ -140,6 +145,15 @@ class OwnPaths:
         headers = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]
         return HttpResponse(status=200, headers=headers, body=self._metrics().encode())
 
+    async def _certificate(self, request: HttpRequest) -> HttpResponse:
+        name = request.path.removeprefix(_CERTIFICATE_PREFIX)
+        certificate = await self._find_certificate(name) if self._find_certificate is not None else None
+        if certificate is None:
+            return _nothing_at(request)
+        return HttpResponse(
+            status=200, headers=[("Content-Type", "application/x-pem-file")], body=certificate
+        )
+
     async def _code(self, request: HttpRequest) -> HttpResponse:
         blob = request.path.removeprefix(_CODE_PREFIX)
         query = parse_qs(request.query)
@@ -157,3 +171,7 @@ def _json(status: int, content: Mapping[str, Any]) -> HttpResponse:
     return HttpResponse(
         status=status, headers=[("Content-Type", "application/json")], body=msgspec.json.encode(content)
     )
+
+
+def _nothing_at(request: HttpRequest) -> HttpResponse:
+    return _json(404, {"message": f"There is nothing at {request.path}."})

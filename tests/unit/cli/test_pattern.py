@@ -64,4 +64,7 @@ def test_nobody_there_is_said_as_everywhere(run: Run) -> None:
         "lambent: Nothing answers at http://127.0.0.1:9: start it with `lambent up`.\n",
     )
     ran = run("pattern", "explain", "-p", "{}", "-e", "{}", "--aws")
-    assert (ran.code, ran.err) == (2, "lambent: This is Lambent's own, and AWS has no such thing: leave out --aws.\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "lambent: This is Lambent's own, and AWS has no such thing: leave out --aws.\n",
+    )

@@ -29,9 +29,16 @@ class Own:
         self.store = MemoryStore()
         self.clock = clock or ManualClock()
         self.paths = OwnPaths(
-            describe=lambda: {"version": "9"}, blobs=self.store, secret=SECRET, clock=self.clock
+            describe=lambda: {"version": "9"},
+            blobs=self.store,
+            secret=SECRET,
+            clock=self.clock,
+            find_certificate=self.certificate,
         )
         self.blob = asyncio.run(self.store.put(CONTENT))
+
+    async def certificate(self, name: str) -> bytes | None:
+        return b"PEM" if name == "ours.pem" else None
 
     def link(self) -> str:
         return code_link(SECRET, self.blob, endpoint_url="http://here:1", now_s=self.clock.now_s())
@@ -176,3 +183,9 @@ def test_a_virtual_clock_is_moved_on_and_never_back() -> None:
         assert own.ask("/_lambent/clock", method="POST", body=body).status == 400
     assert clock.now_s() - before_s < 122
     own.store.close()
+
+
+def test_the_certificate_of_messages_is_there_under_its_name_only(own: Own) -> None:
+    answer = own.ask("/_lambent/sns/ours.pem")
+    assert (answer.status, answer.body) == (200, b"PEM")
+    assert own.ask("/_lambent/sns/other.pem").status == 404
