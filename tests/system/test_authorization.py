@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from harness import ACCOUNT, REGION, Server, create, invoke, zip_of
+from streams import Streamed
 
 TRUST_LAMBDA = {
     "Effect": "Allow",
@@ -89,11 +90,12 @@ def test_a_user_does_what_policies_allow_and_nothing_else(root: Clients, alice: 
 
     iam, client = root("iam"), alice("lambda")
     assert alice("sts").get_caller_identity()["Arn"] == ALICE
-    assert refused(client.invoke, FunctionName="f") == (
-        "AccessDeniedException",
-        refusal("lambda:InvokeFunction", FUNCTION),
-        403,
-    )
+    for invoking in (client.invoke, client.invoke_with_response_stream):
+        assert refused(invoking, FunctionName="f") == (
+            "AccessDeniedException",
+            refusal("lambda:InvokeFunction", FUNCTION),
+            403,
+        )
     assert refused(alice("iam").list_roles) == (
         "AccessDenied",
         refusal("iam:ListRoles", f"arn:aws:iam::{ACCOUNT}:role/"),
@@ -169,6 +171,7 @@ def test_a_policy_on_the_function_lets_a_user_in(root: Clients, alice: Clients) 
         FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal=ALICE
     )
     assert invoke(alice("lambda"), "f").payload == "f"
+    assert Streamed(alice("lambda"), "f", {}).rest() == b'"f"'
     assert refused(alice("lambda").get_function, FunctionName="f")[0] == "AccessDeniedException"
 
 
