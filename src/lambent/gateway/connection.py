@@ -285,19 +285,18 @@ class HttpConnection(asyncio.Protocol):
         if not (stays_open and (self._stays_open or self._unanswered - 1 > self._is_receiving)):
             end = b"connection: close\r\n" + end
         self._streaming = body
-        is_whole = is_head
+        is_whole = False
         try:
-            transport.write(
-                b"".join([_STATUS_LINES[response.status], self._common(), _lines(response), end, b"\r\n"])
-            )
-            while not is_whole and not transport.is_closing():
-                if self._is_write_paused:
+            piece = b"".join([_STATUS_LINES[response.status], self._common(), _lines(response), end, b"\r\n"])
+            while piece and not transport.is_closing():
+                transport.write(piece)
+                while self._is_write_paused:
                     self._waiting = self._loop.create_future()
                     await self._waiting
-                elif chunk := await body.read():
-                    transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if takes_chunks else chunk)
-                else:
-                    is_whole = True
+                piece = b"" if is_head else await body.read()
+                is_whole = not piece
+                if piece and takes_chunks:
+                    piece = b"%x\r\n%b\r\n" % (len(piece), piece)
         except BrokenBody:
             pass
         except Exception:

@@ -41,7 +41,7 @@ class UrlBody:
             first, self._first = self._first, b""
             return first
         chunk = await self._streamed.read()
-        if not chunk and not await _is_success(self._streamed):
+        if not (chunk or self._streamed.is_abandoned or await _is_success(self._streamed)):
             raise BrokenBody
         return chunk
 

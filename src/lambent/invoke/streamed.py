@@ -39,6 +39,11 @@ class Streamed:
         """Of the response; None: it does not come bit by bit, and what there is of it is in the outcome."""
         return self._stream.content_type
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody reads any more."""
+        return self._stream.is_abandoned
+
     async def read(self) -> bytes:
         """Wait for bytes of the response and return them; none at the end."""
         if self._bandwidth is not None:

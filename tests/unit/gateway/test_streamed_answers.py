@@ -170,6 +170,24 @@ def test_a_client_that_goes_is_noticed_although_nothing_is_made() -> None:
     asyncio.run(tell())
 
 
+def test_a_client_that_goes_before_its_answer_begins_is_sent_nothing() -> None:
+    async def tell() -> None:
+        met = client()
+        body = Body()
+
+        async def answer(request: object) -> HttpResponse:
+            met.transport.is_closed = True
+            met.connection.connection_lost(None)
+            return HttpResponse(status=200, headers=[], body=b"", stream=body)
+
+        met.application.answer = answer  # type: ignore[method-assign]
+        assert await met.send(GET) == b""
+        assert (body.is_abandoned, body.reads) == (True, 0)
+        assert not met.state.tasks
+
+    asyncio.run(tell())
+
+
 def test_a_server_that_stops_lets_a_stream_end_first() -> None:
     async def story(met: Client) -> None:
         bodies = Bodies(met)

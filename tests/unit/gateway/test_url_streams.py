@@ -145,6 +145,17 @@ def test_so_does_a_platform_that_fails() -> None:
     tell(story)
 
 
+def test_who_abandons_a_body_does_not_wait_for_the_function() -> None:
+    async def story(met: Answering) -> None:
+        met.begin("text/plain")
+        _, body = await met.streamed()
+        body.abandon()
+        assert await body.read() == b""
+        met.end()
+
+    tell(story)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{}", b"{}" + bytes(7), b"[1]" + bytes(8), b"x" * (PRELUDE_MAX_BYTES + 1)],

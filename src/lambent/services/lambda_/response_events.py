@@ -29,6 +29,8 @@ class ResponseEvents:
         if chunk := await self._streamed.read():
             return "PayloadChunk", {"Payload": chunk}
         self._is_complete = True
+        if self._streamed.is_abandoned:
+            return None
         return "InvokeComplete", completion(await self._streamed.outcome(), self._wants_log_tail)
 
     def abandon(self) -> None:
