@@ -41,12 +41,13 @@ from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
 from lambent.gateway.urls import FunctionUrls
-from lambent.invoke.budget import MemoryBudget
+from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
 from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.node.memory import memory_mb
+from lambent.node.snapshots import IdleSnapshot
 from lambent.node.unpack import UnpackedCode
 from lambent.runtimes import Runtimes
 from lambent.runtimes.nodejs import NodeJs
@@ -149,8 +150,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
         )
         runtimes = await _runtimes(settings, stack)
-        code = UnpackedCode(data.code, blobs)
-        await asyncio.to_thread(code.sweep)
+        code = await _unpacked_code(data, blobs)
         busy_poll = BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         node = LocalNode(
             sandbox=sandbox,
@@ -167,6 +167,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             architectures=Architectures(runs_foreign=settings.runtimes.run_foreign),
         )
         stack.push_async_callback(node.close)
+        memory.evict_from(lambda: map(_evictable, node.idle_snapshots()))
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock, metrics.hear))
         message_queues = MessageQueues(documents)
         events = Asynchronous(
@@ -286,6 +287,12 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
 
+async def _unpacked_code(data: DataDirectory, blobs: FileBlobs) -> UnpackedCode:
+    code = UnpackedCode(data.code, blobs)
+    await asyncio.to_thread(code.sweep)
+    return code
+
+
 async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous, pollers: Pollers) -> None:
     """Begin with what lies in queues, first what a server before this one left."""
     await sqs.resume()
@@ -393,6 +400,10 @@ def _invoker(
         snapstart_ahead=settings.invoke.snapstart_ahead,
         emit=emit,
     )
+
+
+def _evictable(snapshot: IdleSnapshot) -> Evictable:
+    return Evictable(mb=snapshot.mb, idle_since_s=snapshot.idle_since_s, is_ahead=False, evict=snapshot.evict)
 
 
 def _memory_limit_mb(settings: Settings) -> int | None:

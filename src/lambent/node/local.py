@@ -7,7 +7,7 @@ import dataclasses
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,13 @@ from lambent.node.architecture import Architectures, ForeignArchitecture
 from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of, environment_of
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
-from lambent.node.snapshots import SnapshotForgotten, SnapshotInitError, Snapshots, TemplateRuntime
+from lambent.node.snapshots import (
+    IdleSnapshot,
+    SnapshotForgotten,
+    SnapshotInitError,
+    Snapshots,
+    TemplateRuntime,
+)
 from lambent.node.unpack import UnpackedCode, UnpackError
 from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
 from lambent.runtimes import Launch, Preparation, Runtimes, RuntimeUnavailable
@@ -123,7 +129,7 @@ class LocalNode:
         self._architectures = architectures
         self._freeze_after_s = freeze_after_s
         self._endpoint: Endpoint | None = None
-        self._snapshots = Snapshots(self._begin_snapshot, snapshots_max=snapshots_max)
+        self._snapshots = Snapshots(self._begin_snapshot, snapshots_max=snapshots_max, clock=clock)
 
     def open_endpoint(self, endpoint: Endpoint) -> None:
         """Say where Lambent's own API is, once it is served."""
@@ -204,6 +210,10 @@ class LocalNode:
             await asyncio.shield(environment.stop("failed"))
             raise
         return environment
+
+    def idle_snapshots(self) -> Iterator[IdleSnapshot]:
+        """Yield the snapshots that may go to make room."""
+        return self._snapshots.idle()
 
     def forget_snapshots(self, key: FunctionKey, version: str | None = None) -> None:
         """Let the snapshots of a deleted function, or of one deleted version of it, go."""

@@ -168,6 +168,7 @@ def lambda_service(
                 activations=activations,
                 provisioning=provisioning,
                 signing=signing,
+                providers=capacity_providers,
                 clock=clock,
                 secret=secret,
             ),
@@ -195,7 +196,7 @@ def lambda_service(
                 problem_of=problem_of,
                 has_queue=has_queue,
             ),
-            CapacityProviderOperations(providers=capacity_providers, clock=clock),
+            CapacityProviderOperations(providers=capacity_providers, records=records, clock=clock),
             DurableExecutionOperations(records=records),
             TagOperations(
                 taggable={
