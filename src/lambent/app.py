@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from lambent import own_log
 from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
@@ -117,9 +118,7 @@ def serve(settings: Settings) -> int:
     What keeps it from starting is said in one sentence on standard error.
     """
     started_s = time.monotonic()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    own_log.set_up()
     try:
         uvloop.run(_serve(settings, started_s))
     except (SettingsError, DataDirectoryError, StoreError, SandboxError) as error:

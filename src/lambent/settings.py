@@ -20,8 +20,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
-_OTHER_VARIABLES = frozenset({"LAMBENT_CONFIG", "LAMBENT_ENDPOINT"})
-"""Which are read elsewhere."""
+_OTHER_VARIABLES = frozenset({"CONFIG", "ENDPOINT"})
+"""Which are read elsewhere, behind ``LAMBENT_``."""
 _AHEAD_MAX = 100
 """Of what is kept ready: each costs processes or loop devices, and they are a machine's, not a server's."""
 
@@ -343,14 +343,15 @@ def load(
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable that begins as ours do and is none: most likely it is misspelt."""
-    known = {f"LAMBENT_{setting.name.upper()}" for group in GROUPS.values() for setting in fields(group)}
+    known = {setting.name.upper() for group in GROUPS.values() for setting in fields(group)}
     known |= _OTHER_VARIABLES
     sentences: list[str] = []
-    for name in sorted(environ):
-        if name.startswith("LAMBENT_") and name not in known:
+    for variable in sorted(environ):
+        name = variable.removeprefix("LAMBENT_")
+        if name != variable and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            advice = f"; is {near[0]} meant?" if near else "."
-            sentences.append(f"{name} is no setting and has no effect{advice}")
+            advice = f"; is LAMBENT_{near[0]} meant?" if near else "."
+            sentences.append(f"{variable} is no setting and has no effect{advice}")
     return sentences
 
 

@@ -51,7 +51,7 @@ FULL = Effort(
     many_functions=10_000,
     events=100,
     idle_s=8.0,
-    limit_s=330.0,
+    limit_s=520.0,
 )
 QUICK = Effort(
     starts=2,
@@ -67,7 +67,7 @@ QUICK = Effort(
     many_functions=10_000,
     events=30,
     idle_s=3.0,
-    limit_s=120.0,
+    limit_s=210.0,
 )
 
 

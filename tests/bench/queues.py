@@ -392,3 +392,7 @@ def _polled_per_s(queue: _Queue, client: Any) -> float:
     elapsed_s = time.monotonic() - started_s
     client.delete_event_source_mapping(UUID=mapping["UUID"])
     return _POLLED_MESSAGES / elapsed_s
+
+
+BESIDE_EMULATORS = (sqs, events, pollers)
+"""The groups that have them as peers."""

@@ -45,6 +45,19 @@ def handler(event, context):
         client.send_message(QueueUrl=os.environ["RESULTS"], MessageBody=json.dumps(record))
 """
 
+FORWARD_BUT_POISON = """
+import boto3, json, os
+client = boto3.client("sqs")
+def handler(event, context):
+    failed = []
+    for record in event["Records"]:
+        if record["body"] == "poison":
+            failed.append({"itemIdentifier": record["messageId"]})
+        else:
+            client.send_message(QueueUrl=os.environ["RESULTS"], MessageBody=json.dumps(record))
+    return {"batchItemFailures": failed}
+"""
+
 
 def queue(server: Server, name: str) -> tuple[str, str]:
     """Make a queue and return its URL and ARN."""
@@ -341,6 +354,36 @@ def keeping(bucket: queue_module.Queue[tuple[str, bytes]]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def test_a_poison_message_goes_to_its_queues_dead_letters_and_holds_up_no_other(
+    lambent: Server, name: str
+) -> None:
+    client, sqs = lambent.client("lambda"), lambent.client("sqs")
+    dead, dead_arn = queue(lambent, f"{name}-dead")
+    results, _ = queue(lambent, f"{name}-results")
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 1})
+    source = sqs.create_queue(
+        QueueName=name, Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "3"}
+    )["QueueUrl"]
+    create(client, name, FORWARD_BUT_POISON, Environment={"Variables": {"RESULTS": results}})
+    # Warm, so that no batch is in flight for longer than the queue allows.
+    client.invoke(FunctionName=name, Payload=b'{"Records": []}')
+    mapping = client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    bodies = ["poison", *(f"good-{number}" for number in range(25))]
+    for first in range(0, len(bodies), 10):
+        entries = [{"Id": body, "MessageBody": body} for body in bodies[first : first + 10]]
+        sqs.send_message_batch(QueueUrl=source, Entries=entries)
+    records(sqs, results, lambda found: {record["body"] for record in found} == set(bodies[1:]))
+    (letter,) = take(sqs, dead, wait_s=20)
+    assert letter["Body"] == "poison"
+    assert letter["Attributes"]["ApproximateReceiveCount"] == "2"
+    assert letter["Attributes"]["DeadLetterQueueSourceArn"].endswith(f":{name}")
+    client.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
 def test_messages_of_a_queue_reach_a_function_through_a_mapping(lambent: Server, name: str) -> None:

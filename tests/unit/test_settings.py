@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambent import settings
-from lambent.settings import GROUPS, Settings, SettingsError, load
+from lambent.settings import GROUPS, Settings, SettingsError, load, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +176,25 @@ def test_the_reference_page_names_every_setting() -> None:
     for group in GROUPS.values():
         for setting in fields(group):
             assert f"| `{setting.name}` | `LAMBENT_{setting.name.upper()}` |" in page
+
+
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one() -> None:
+    environ = {
+        "LAMBENT_STEM": "1",
+        "LAMBENT_CONFIG": "x",
+        "LAMBENT_XYZZY": "1",
+        "PATH": "/",
+        "LAMBENT_PORT": "1",
+    }
+    assert unknown_variables(environ) == [
+        "LAMBENT_STEM is no setting and has no effect; is LAMBENT_STEMS meant?",
+        "LAMBENT_XYZZY is no setting and has no effect.",
+    ]
+
+
+def test_a_number_that_no_machine_has_is_refused_with_what_may_be() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={"LAMBENT_MEMORY_BUDGET_MB": "99999999999"})
+    assert str(caught.value) == (
+        "LAMBENT_MEMORY_BUDGET_MB must be auto or a whole number of at most nine digits, not '99999999999'."
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import random
 import re
@@ -19,6 +18,7 @@ from lambent.errors import (
     NotImplemented_,
     RequestEntityTooLargeException,
     ServiceError,
+    ServiceException,
 )
 from lambent.gateway import connection
 from lambent.gateway.auth import ANYBODY, Caller
@@ -26,6 +26,7 @@ from lambent.gateway.authorization import Asked, Authorization
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.requirements import WITHOUT_SIGNATURE
 from lambent.gateway.urls import FunctionUrls
+from lambent.own_log import is_disk_full
 from lambent.services import OperationMethod
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.model import Api
@@ -37,6 +38,8 @@ from lambent.wire.validate import validate
 _log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_FAILURES: Mapping[str, type[ServiceError]] = {"lambda": ServiceException}
+"""What a failure of ours is called by services that have a word of their own for it."""
 _RESPONSE_HEADERS = "ResponseHeaders"
 """Reserved key of a result: headers beyond AWS's model."""
 
@@ -116,7 +119,7 @@ class Dispatch:
         except ServiceError as error:
             return self._refuse(route, request, error, request_id)
         except Exception as error:
-            return self._refuse(route, request, _failure(error, request, request_id), request_id)
+            return self._refuse(route, request, _failure(error, route, request, request_id), request_id)
         return response
 
     async def _caller(self, route: Route, request: HttpRequest) -> Caller:
@@ -179,13 +182,14 @@ def _asked(
     )
 
 
-def _failure(error: Exception, request: HttpRequest, request_id: str) -> ServiceError:
+def _failure(error: Exception, route: Route | None, request: HttpRequest, request_id: str) -> ServiceError:
     """Log what kept a request from its answer, and return what its caller is told."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    kind = InternalFailure if route is None else _FAILURES.get(route.operation.api.service, InternalFailure)
+    if is_disk_full(error):
         _log.error("Request %s failed: there is no space left in the data directory.", request_id)
-        return InternalFailure("There is no space left in the data directory.")
+        return kind("There is no space left in the data directory.")
     _log.error("Request %s failed: %s %s", request_id, request.method, request.path, exc_info=error)
-    return InternalFailure("An internal error occurred.")
+    return kind("An internal error occurred.")
 
 
 def _request_id(request: HttpRequest) -> str:

@@ -244,7 +244,7 @@ def test_a_bug_is_a_500_in_the_protocols_form_and_its_traceback_stays_in_the_log
     door.services.error = RuntimeError("secret detail")
     rest = door.answer("GET", FUNCTION)
     assert rest.status == 500
-    assert rest.headers["x-amzn-errortype"] == "InternalFailure"
+    assert rest.headers["x-amzn-errortype"] == "ServiceException"
     query = door.answer("POST", "/", body=b"Action=GetRole&Version=2010-05-08&RoleName=r", content_type=FORM)
     assert query.status == 500
     assert b"<Code>InternalFailure</Code>" in query.body
@@ -259,7 +259,7 @@ def test_a_full_disk_is_said_in_one_sentence(door: Door, caplog: pytest.LogCaptu
     door.services.error = OSError(errno.ENOSPC, "No space left on device")
     answer = door.answer("GET", FUNCTION)
     assert answer.status == 500
-    assert answer.json["message"] == "There is no space left in the data directory."
+    assert answer.json["Message"] == "There is no space left in the data directory."
     assert "no space left in the data directory" in caplog.text
     assert "Traceback" not in caplog.text
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -52,6 +54,12 @@ def keys(database: LightDatabase) -> list[str]:
     return database.read(
         lambda connection: [row[0] for row in connection.execute("SELECT key FROM documents ORDER BY key")]
     )
+
+
+def grown(path: Path) -> None:
+    """Return when a file has a megabyte."""
+    while path.stat().st_size < 1_000_000:
+        time.sleep(0.005)
 
 
 class Disk:
@@ -167,6 +175,24 @@ def test_the_log_does_not_grow_for_as_long_as_somebody_writes(
         assert len(keys(database)) == 1_000
 
     with_database(path, story)
+
+
+def test_the_log_of_a_killed_server_is_written_back_by_the_next(path: Path) -> None:
+    with opened(path):
+        pass
+    killed = path.with_name("killed.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        put("a", "x" * 1_000_000)(connection)
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{path}{suffix}", f"{killed}{suffix}")
+    assert killed.stat().st_size < 1_000_000
+
+    async def story(database: LightDatabase) -> None:
+        await asyncio.to_thread(grown, killed)
+        assert keys(database) == ["a"]
+
+    with_database(killed, story)
 
 
 def test_closing_commits_what_is_pending(path: Path) -> None:

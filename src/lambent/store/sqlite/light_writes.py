@@ -42,6 +42,8 @@ class LightDatabase(Database):
         self._commits = 0
         self._is_synced = full_sync
         self._syncer = _Syncer(path, self._connect(), self._writer, self._turn)
+        # What killed servers have left in the log: else it would grow from one to the next.
+        self._syncer.check_point()
 
     async def write_lightly(self, change: Callable[[sqlite3.Connection], T], *, is_soft: bool = False) -> T:
         """Run a change of a few rows and return its result once it is committed; see `Database.write`.

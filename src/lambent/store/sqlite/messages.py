@@ -33,7 +33,9 @@ _ROUNDS_MAX = 20
 """Bounds what one receive or move clears away of expired and dead messages: the rest is for the next one."""
 _REMOVED_AT_ONCE = 2_000
 _LIGHT_MAX_BYTES = 65_536
-"""Of bodies that are written on the event loop."""
+"""Of messages that are written on the event loop."""
+_FORGOTTEN_AT_ONCE = 100
+"""Deduplication ids that have expired: more than one send adds, and no more than a light change may take away."""
 _COLUMNS = (
     "sequence, message_id, body, attributes, group_name, sent_ms, first_received_ms, receive_count, source"
 )
@@ -54,7 +56,8 @@ class SqliteMessages:
             _count(connection, number, sum(not one.is_duplicate for one in sent))
             return sent
 
-        is_light = sum(len(message.body) for message in messages) <= _LIGHT_MAX_BYTES
+        size_bytes = sum(len(message.body) + len(message.attributes) for message in messages)
+        is_light = size_bytes <= _LIGHT_MAX_BYTES
         write = self._database.write_lightly if is_light else self._database.write
         sent = await write(change)
         self._hopeful.add(queue)
@@ -321,7 +324,11 @@ def _send_one(connection: sqlite3.Connection, number: int, message: NewMessage, 
     if message.group is not None:
         message_groups.add(connection, number, message.group, sequence, now_ms + message.delay_ms)
     if message.deduplication_id is not None:
-        connection.execute("DELETE FROM deduplications WHERE until_ms <= ?", (now_ms,))
+        connection.execute(
+            "DELETE FROM deduplications WHERE (queue, deduplication_id) IN "
+            "(SELECT queue, deduplication_id FROM deduplications WHERE until_ms <= ? LIMIT ?)",
+            (now_ms, _FORGOTTEN_AT_ONCE),
+        )
         connection.execute(
             "INSERT OR REPLACE INTO deduplications VALUES (?, ?, ?, ?, ?)",
             (number, message.deduplication_id, message.message_id, sequence, now_ms + DEDUPLICATION_MS),
