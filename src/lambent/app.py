@@ -88,6 +88,7 @@ from lambent.store.sqlite.messages import SqliteMessages
 from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.stream import FactStream
+from lambent.telemetry.upkeep import UpkeepMeter
 from lambent.wire.model import load_api
 from lambent.wire.s3 import s3_client
 
@@ -136,12 +137,11 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         SettingsError, DataDirectoryError, StoreError, SandboxError: with one sentence for the user.
     """
     started_s = time.monotonic() if started_s is None else started_s
-    _check_address(settings)
+    own_list = _checked(settings)
     _raise_open_files_limit()
     machine_clock = SystemClock()
     # What a function measures and is measured by is real time, and so is the date of a signature.
     clock = VirtualClock() if settings.server.clock == "virtual" else machine_clock
-    own_list = _own_prices(settings.ledger.own_prices)
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
         port = int(listening.getsockname()[1])
@@ -157,6 +157,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 LogListener(documents=documents, log_events=log_events, clock=clock),
                 BillingListener(ledger=ledger, tags_of=functions.tags, price_list=AWS.id),
             )
+        )
+        upkeep = await stack.enter_async_context(
+            UpkeepMeter(ledger=ledger, tags_of=functions.tags, clock=clock, price_list=AWS.id)
         )
         memory = MemoryBudget(
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
@@ -214,9 +217,10 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             accept=events.accept,
             clock=clock,
             secret=data.secret,
-            prepare=node.prepare,
+            prepare=upkeep.watching(node.prepare),
             retire=invoker.retire,
-            forget=node.forget_snapshots,
+            forget=upkeep.forgetting(node.forget_snapshots),
+            keeps=upkeep.provisioned,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
             objects=s3_client(settings.s3, machine_clock),
@@ -260,7 +264,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 clock=clock,
                 accounting=Accounting(
                     ledger=ledger,
-                    settle=stream.flush,
+                    settle=partial(_settle, stream, upkeep),
                     admit=Admission(authentication, authorization, clock).admit,
                     clock=clock,
                     own=own_list,
@@ -302,8 +306,13 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
 
+async def _settle(stream: FactStream, upkeep: UpkeepMeter) -> None:
+    """Return when what has happened so far is in the ledger."""
+    await stream.flush()
+    await upkeep.settled()
+
+
 def _own_prices(path: str) -> PriceList | None:
-    """Read the user's own price list, if there is one."""
     if not path:
         return None
     try:
@@ -320,6 +329,12 @@ async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous
     await sqs.resume()
     await events.start(lambda_.events.prepare)
     pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
+
+
+def _checked(settings: Settings) -> PriceList | None:
+    """Refuse settings that cannot be, and return the user's own price list, if there is one."""
+    _check_address(settings)
+    return _own_prices(settings.ledger.own_prices)
 
 
 def _check_address(settings: Settings) -> None:
