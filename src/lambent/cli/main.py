@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lambent import __version__
-from lambent.cli import bill, demo, deploy, functions, iam, invoke, ledger, logs, up
+from lambent.cli import bill, budget, demo, deploy, functions, iam, invoke, ledger, logs, up
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
 from lambent.cli.terminal import CommandError, UsageError, notice, one_line
 from lambent.settings import SettingsError
@@ -71,6 +71,7 @@ app.command("delete")(functions.delete)
 app.command("ledger")(ledger.ledger)
 app.command("version")(version)
 app.add_typer(bill.app, name="bill")
+app.add_typer(budget.app, name="budget")
 app.add_typer(iam.app, name="iam")
 
 
