@@ -31,6 +31,7 @@ class Effort:
     bursts: int
     hold_s: float
     many_functions: int
+    ledger_rows: int
     idle_s: float
     limit_s: float
     """The whole run takes no longer, but for what was begun: later groups are left out instead."""
@@ -48,6 +49,7 @@ FULL = Effort(
     bursts=3,
     hold_s=8.0,
     many_functions=10_000,
+    ledger_rows=1_000_000,
     idle_s=8.0,
     limit_s=330.0,
 )
@@ -63,6 +65,7 @@ QUICK = Effort(
     bursts=1,
     hold_s=6.0,
     many_functions=10_000,
+    ledger_rows=100_000,
     idle_s=3.0,
     limit_s=120.0,
 )

@@ -148,6 +148,11 @@ def period_of(budget: Budget, day: int) -> str:
     return text if budget.period == DAILY else text[:7]
 
 
+def first_day_of(budget: Budget, day: int) -> int:
+    """Return the first day of the period in which a day is."""
+    return day if budget.period == DAILY else day + 1 - int(day_text(day)[8:])
+
+
 def concerns(budget: Budget, usage: Usage) -> bool:
     """Whether usage is what a budget is for."""
     category = usage.category

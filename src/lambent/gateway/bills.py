@@ -120,7 +120,13 @@ class Bills:
         }
 
     async def _usages(self, account: str, month: Month, query: Mapping[str, str]) -> list[Usage]:
-        usages = await self._ledger.usage(account, first_day=month.first_day, last_day=month.last_day)
+        usages = await self._ledger.usage(
+            account,
+            first_day=month.first_day,
+            last_day=month.last_day,
+            # A day's groups need the days; all else is quicker without.
+            by_day=query.get("by") == "day",
+        )
         wanted = {name: query[name] for name in ("function", "region") if query.get(name)}
         return [
             usage

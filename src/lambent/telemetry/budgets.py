@@ -20,6 +20,7 @@ from lambent.clock import Clock, iso_ms
 from lambent.domain.budget import (
     Budget,
     Standing,
+    first_day_of,
     is_for,
     key_of,
     members_of,
@@ -40,7 +41,6 @@ _log = logging.getLogger(__name__)
 _LOOK_S = 2.0
 _LOOK_FOR_OTHERS_S = 60.0
 """How often it is looked for functions that came after the others of a budget were stopped."""
-_DAYS_OF_MONTH_MAX = 31
 
 Tell = Callable[[Sequence[Parcel]], Awaitable[None]]
 """Keeps durably what is to be delivered."""
@@ -114,10 +114,10 @@ class BudgetWatch:
     async def spent(self, budget: Budget) -> Decimal:
         """Return what has been spent of a budget in the period of now."""
         today = self._today()
-        period = period_of(budget, today)
-        first = today - _DAYS_OF_MONTH_MAX
-        usages = await self._ledger.usage(budget.account, first_day=first, last_day=today)
-        return spent(budget, [one for one in usages if period_of(budget, one.day) == period], self._prices)
+        usages = await self._ledger.usage(
+            budget.account, first_day=first_day_of(budget, today), last_day=today, by_day=False
+        )
+        return spent(budget, usages, self._prices)
 
     async def standing(self, budget: Budget) -> Standing | None:
         """Return how a budget stood at the last look."""

@@ -12,6 +12,7 @@ from lambent.domain.budget import (
     Budget,
     BudgetError,
     Standing,
+    first_day_of,
     is_for,
     parse_budget,
     period_of,
@@ -67,6 +68,9 @@ def test_it_is_for_functions_of_its_account_alone() -> None:
 def test_a_period_is_a_month_or_a_day() -> None:
     assert period_of(budget(), DAY + 30) == "2026-01"
     assert period_of(budget(period=DAILY), DAY + 30) == "2026-01-31"
+    assert first_day_of(budget(), DAY + 30) == first_day_of(budget(), DAY) == DAY
+    assert first_day_of(budget(), DAY + 31) == DAY + 31
+    assert first_day_of(budget(period=DAILY), DAY + 30) == DAY + 30
 
 
 def test_a_threshold_is_told_once_in_a_period() -> None:
