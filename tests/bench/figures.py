@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from tests.bench import load, many, queues, simulated, snapstart, streams
+from tests.bench import ledger, load, many, queues, simulated, snapstart, streams
 from tests.bench.goals import FLOOR, LAMBENT, RIE, Figure
 from tests.bench.load import Load, LoadFailed, Target
 from tests.bench.measuring import MB, SETTLE_S, Bench, Effort, Group, percentile
@@ -201,6 +201,7 @@ GROUPS: tuple[Group, ...] = (
         streams.streams,
         many.many_functions,
     ),
+    ledger.ledger,
     simulated.simulator,
     *(queues.sqs, queues.deep_queue, queues.events, queues.pollers),
 )

@@ -32,6 +32,7 @@ class Effort:
     hold_s: float
     many_functions: int
     events: int
+    ledger_rows: int
     idle_s: float
     limit_s: float
     """The whole run takes no longer, but for what was begun: later groups are left out instead."""
@@ -50,6 +51,7 @@ FULL = Effort(
     hold_s=8.0,
     many_functions=10_000,
     events=100,
+    ledger_rows=1_000_000,
     idle_s=8.0,
     limit_s=520.0,
 )
@@ -66,6 +68,7 @@ QUICK = Effort(
     hold_s=6.0,
     many_functions=10_000,
     events=30,
+    ledger_rows=100_000,
     idle_s=3.0,
     limit_s=210.0,
 )

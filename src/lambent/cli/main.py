@@ -17,6 +17,7 @@ from lambent import __version__
 from lambent.cli import (
     bill,
     bill_diff,
+    budget,
     demo,
     deploy,
     dev,
@@ -90,6 +91,7 @@ app.command("tune")(tune.tune)
 app.command("version")(version)
 bill_diff.register(bill.app)
 app.add_typer(bill.app, name="bill")
+app.add_typer(budget.app, name="budget")
 app.add_typer(iam.app, name="iam")
 app.add_typer(pattern.app, name="pattern")
 

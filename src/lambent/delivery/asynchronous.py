@@ -89,6 +89,7 @@ class Asynchronous:
             emit=emit,
         )
         self.accept = self._events.accept
+        self.send = self._outbox.send
         targets["lambda"] = FunctionTarget(functions=functions, accept=self.accept, clock=clock)
         targets["sns"] = TopicTarget(
             topics=topics, notifications=self.notifications, clock=clock, endpoint_url=endpoint_url

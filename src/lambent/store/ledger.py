@@ -62,8 +62,11 @@ class Ledger(Protocol):
         """Return rows."""
         ...
 
-    async def usage(self, account: str, *, first_day: int, last_day: int) -> list[Usage]:
-        """Return the sums of an account's rows, by day and category, both days included."""
+    async def usage(self, account: str, *, first_day: int, last_day: int, by_day: bool = True) -> list[Usage]:
+        """Return the sums of an account's rows, by day and category, both days included.
+
+        Without `by_day` those of a category are one, whose day is the first.
+        """
         ...
 
     async def audit(self, account: str, *, first_day: int, last_day: int) -> Audit:

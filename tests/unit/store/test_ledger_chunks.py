@@ -82,4 +82,4 @@ def test_chunks_of_which_parts_lay_between_each_other_are_merged_by_sequence() -
 
 def test_without_ids_the_numbers_are_there() -> None:
     packed = chunk(["a", "b"], billed_ms=[3, 4])
-    assert unpack(pack(packed), CATEGORY, with_ids=False).rows.billed_ms == [3, 4]
+    assert unpack(pack(packed), CATEGORY, is_for_sums=True).rows.billed_ms == [3, 4]

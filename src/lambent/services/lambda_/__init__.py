@@ -36,7 +36,7 @@ from lambent.services.lambda_.mapping_states import Changed, MappingStates
 from lambent.services.lambda_.mappings import HasQueue, MappingOperations, ProblemOf
 from lambent.services.lambda_.permissions import PermissionOperations
 from lambent.services.lambda_.provisioned import ProvisionedConcurrencyOperations
-from lambent.services.lambda_.provisioning import Provisioning
+from lambent.services.lambda_.provisioning import Keeps, Provisioning
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.recursion import RecursionOperations
 from lambent.services.lambda_.resource_lookup import ResourceLookup
@@ -120,6 +120,7 @@ def lambda_service(
     mapping_changed: Changed = lambda mapping: None,
     problem_of: ProblemOf = lambda uuid: None,
     has_queue: HasQueue | None = None,
+    keeps: Keeps = lambda key, kept: None,
     draw: Callable[[], float] = random.random,
     emit: EmitFunctionFact = unheard,
 ) -> LambdaService:
@@ -143,6 +144,7 @@ def lambda_service(
         mapping_changed: told of event source mappings whose change has come into effect.
         problem_of: says what keeps the source of a mapping from being polled just now.
         has_queue: says whether there is a queue of an ARN; None: nobody knows.
+        keeps: told what provisioned concurrency is kept ready, whenever that changes.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
         emit: is told of loops of invocations that are ended.
     """
@@ -151,7 +153,7 @@ def lambda_service(
     usage = AccountUsage(account_concurrency)
     records = Records(functions, code_storage, usage)
     layers = LayerRecords(Layers(documents), code_storage)
-    provisioning = Provisioning(invoker)
+    provisioning = Provisioning(invoker, keeps)
     code_signing_configs = CodeSigningConfigs(documents)
     signing = CodeSigning(configs=code_signing_configs, usage=usage, code_storage=code_storage)
     activations = Activations(records, prepare, retire, forget)

@@ -10,10 +10,12 @@ import heapq
 import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 
-from lambent.domain.ledger import SUMS, Category, Row, Rows, Sums, Usage, by_day, sums_of
+from lambent.domain.ledger import SUMS, Category, Row, Rows, Sums, Usage, by_day, sum_of, sums_of
 from lambent.store.ledger import Audit, RowPage, RowQuery
 from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger_chunks import Chunk, pack, unpack
@@ -68,9 +70,9 @@ class SqliteLedger:
     async def read(self, query: RowQuery) -> RowPage:
         return await self._database.read_long(partial(_read, query=query))
 
-    async def usage(self, account: str, *, first_day: int, last_day: int) -> list[Usage]:
+    async def usage(self, account: str, *, first_day: int, last_day: int, by_day: bool = True) -> list[Usage]:
         return await self._database.read_long(
-            partial(_usage, account=account, first_day=first_day, last_day=last_day)
+            partial(_usage, account=account, first_day=first_day, last_day=last_day, by_day=by_day)
         )
 
     async def audit(self, account: str, *, first_day: int, last_day: int) -> Audit:
@@ -218,10 +220,16 @@ def _load(connection: sqlite3.Connection, first_sequence: int, category: Categor
     return unpack(body, category)
 
 
-def _usage(connection: sqlite3.Connection, *, account: str, first_day: int, last_day: int) -> list[Usage]:
+def _usage(
+    connection: sqlite3.Connection, *, account: str, first_day: int, last_day: int, by_day: bool
+) -> list[Usage]:
+    columns, grouping = f"day, body, {', '.join(SUMS)}", ""
+    if not by_day:
+        columns = f"min(day), body, {', '.join(f'sum({name})' for name in SUMS)}"
+        grouping = "GROUP BY category_id"
     found = connection.execute(
-        f"SELECT day, body, {', '.join(SUMS)} FROM usage JOIN categories ON categories.id = category_id "  # noqa: S608
-        "WHERE account = ? AND day BETWEEN ? AND ? ORDER BY day, category_id",
+        f"SELECT {columns} FROM usage JOIN categories ON categories.id = category_id "  # noqa: S608
+        f"WHERE account = ? AND day BETWEEN ? AND ? {grouping} ORDER BY day, category_id",
         (account, first_day, last_day),
     )
     known: dict[bytes, Category] = {}
@@ -230,8 +238,7 @@ def _usage(connection: sqlite3.Connection, *, account: str, first_day: int, last
         category = known.get(body)
         if category is None:
             category = known[body] = _decode_category(body)
-        sums = Sums(**dict(zip(SUMS, values, strict=True)))
-        usages.append(Usage(day=day, category=category, sums=sums))
+        usages.append(Usage(day=day, category=category, sums=Sums(*values)))
     return usages
 
 
@@ -241,7 +248,7 @@ def _audit(connection: sqlite3.Connection, *, account: str, first_day: int, last
     since = _rows_since(connection)
     first_day = max(first_day, since)
     return Audit(
-        kept=_usage(connection, account=account, first_day=first_day, last_day=last_day),
+        kept=_usage(connection, account=account, first_day=first_day, last_day=last_day, by_day=True),
         recounted=_recounted(connection, account, first_day, last_day),
         rows_since=since,
     )
@@ -255,14 +262,14 @@ def _recounted(connection: sqlite3.Connection, account: str, first_day: int, las
         (account, first_day, last_day),
     )
     usages: list[Usage] = []
-    place: tuple[int, int] | None = None
-    for day, category_id, category_body, body in found:
-        if place != (day, category_id):
-            place = (day, category_id)
-            usages.append(Usage(day=day, category=_decode_category(category_body), sums=Sums()))
-        last = usages[-1]
-        sums = last.sums + sums_of(unpack(body, last.category, with_ids=False).rows)
-        usages[-1] = Usage(day=day, category=last.category, sums=sums)
+    for (day, _), chunks in groupby(found, key=itemgetter(0, 1)):
+        category: Category | None = None
+        some: list[Sums] = []
+        for _, _, category_body, body in chunks:
+            category = category or _decode_category(category_body)
+            some.append(sums_of(unpack(body, category, is_for_sums=True).rows))
+        assert category is not None
+        usages.append(Usage(day=day, category=category, sums=sum_of(some)))
     return usages
 
 

@@ -115,8 +115,8 @@ def pack(chunk: Chunk) -> bytes:
     return b"\1" + zlib.compress(packed, _COMPRESS_LEVEL) if len(rows) > 3 else b"\0" + packed
 
 
-def unpack(packed: bytes, category: Category, *, with_ids: bool = True) -> Chunk:
-    """Return the chunk that was packed; without ids in a third of the time, for sums."""
+def unpack(packed: bytes, category: Category, *, is_for_sums: bool = False) -> Chunk:
+    """Return the chunk that was packed; for sums in a third of the time, without ids and true times."""
     body = _unpack(zlib.decompress(packed[1:]) if packed[0] else packed[1:])
     sequences: Sequence[int] = range(body.sequences[0], body.sequences[0] + body.sequences[1])
     if len(body.sequences) > 2:
@@ -125,9 +125,9 @@ def unpack(packed: bytes, category: Category, *, with_ids: bool = True) -> Chunk
     count = len(sequences)
     rows = Rows(
         category=category,
-        at_ms=[body.first_ms + offset for offset in _long(body.offsets_ms, count)],
-        request_ids=_texts(body.request_ids, _UUID_DIGITS, _UUID_DASHES) if with_ids else [],
-        trace_ids=_texts(body.trace_ids, _TRACE_DIGITS, _TRACE_DASHES) if with_ids else [],
+        at_ms=[body.first_ms] * count if is_for_sums else _times(body, count),
+        request_ids=_texts(body.request_ids, _UUID_DIGITS, _UUID_DASHES) if not is_for_sums else [],
+        trace_ids=_texts(body.trace_ids, _TRACE_DIGITS, _TRACE_DASHES) if not is_for_sums else [],
         duration_us=_long(body.duration_us, count),
         billed_ms=_long(body.billed_ms, count),
         max_memory_mb=_long(body.max_memory_mb, count),
@@ -136,6 +136,10 @@ def unpack(packed: bytes, category: Category, *, with_ids: bool = True) -> Chunk
         rare=body.rare,
     )
     return Chunk(sequences=sequences, rows=rows)
+
+
+def _times(body: _Body, count: int) -> list[int]:
+    return [body.first_ms + offset for offset in _long(body.offsets_ms, count)]
 
 
 def _runs(sequences: Sequence[int]) -> list[int]:
