@@ -109,6 +109,9 @@ GOALS = (
         )
         for callers in ("1 connection", "32 connections")
     ),
+    Goal(figure="ledger, CPU of a row", must=10, aim=3),
+    Goal(figure="ledger, bill of a month by function, 1,000,000 rows", must=500, aim=100),
+    Goal(figure="ledger, 1,000 rows of a function and a week, 1,000,000 rows", must=500, aim=100),
 )
 
 

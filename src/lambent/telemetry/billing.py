@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from lambent.domain.facts import Fact, InitReport, Origin, Report, RestoreReport
-from lambent.domain.function import LATEST, FunctionKey
+from lambent.domain.function import FunctionKey
 from lambent.domain.ledger import INITIALIZATION, INVOCATION, RESTORE, Category, Rare, Rows
 from lambent.store.ledger import Ledger
 
@@ -220,4 +220,4 @@ def _trace_root(trace_id: str) -> str:
 def _alias(invoked_arn: str) -> str:
     """Return the alias in a function's ARN, if one is named."""
     qualifier = invoked_arn.split(":", 7)[7] if invoked_arn.count(":") == 7 else ""
-    return "" if qualifier == LATEST or qualifier.isdigit() else qualifier
+    return "" if qualifier.startswith("$") or qualifier.isdigit() else qualifier

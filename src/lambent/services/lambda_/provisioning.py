@@ -67,7 +67,7 @@ class _Entry:
             id=self.allocation_id,
             kind=PROVISIONED,
             version=version,
-            alias="" if qualifier.isdigit() else qualifier,
+            alias="" if qualifier.startswith("$") or qualifier.isdigit() else qualifier,
             count=self.requested,
         )
 
