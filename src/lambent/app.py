@@ -38,7 +38,6 @@ from lambent.delivery.buckets import BucketTarget
 from lambent.delivery.signing import open_signing
 from lambent.domain.function import FunctionVersion
 from lambent.domain.function_facts import EmitFunctionFact
-from lambent.domain.ledger import day_of
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.pricing.own import PriceListError, own_prices
 from lambent.domain.pricing.price_list import AWS, PriceList
@@ -78,7 +77,7 @@ from lambent.services.logs import expire_logs, logs_service
 from lambent.services.sns import sns_service
 from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
-from lambent.settings import LedgerSettings, Settings, SettingsError
+from lambent.settings import Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
 from lambent.start_block import Running, describe, start_block
@@ -98,6 +97,7 @@ from lambent.store.sqlite.messages import SqliteMessages
 from lambent.store.topics import Topics
 from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.budgets import BudgetWatch, Tell
+from lambent.telemetry.ledger_keeping import keep_ledger
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.metrics import Metrics
 from lambent.telemetry.stream import FactStream
@@ -112,8 +112,6 @@ _Database = TypeVar("_Database", bound=Database)
 SERVICES = ("lambda", "logs", "iam", "sts", "sqs", "sns")
 _CREDENTIALS_VALID_S = 12 * 3600
 _SWEEP_S = 3600.0
-_PACKING_PAUSE_S = 0.05
-"""Between two steps: meanwhile requests have the interpreter for themselves."""
 
 
 def serve(settings: Settings) -> int:
@@ -346,7 +344,12 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 partial(expire_logs, documents=documents, log_events=log_events, clock=clock),
                 sns.expire,
             ),
-            _keep_ledger(ledger, settings.ledger, clock),
+            keep_ledger(
+                ledger,
+                retention_days=settings.ledger.ledger_retention_days,
+                every_s=settings.ledger.ledger_compact_s,
+                clock=clock,
+            ),
         )
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
@@ -613,22 +616,6 @@ async def _sweep(clock: Clock, *expirations: Callable[[], Awaitable[None]]) -> N
             except Exception:
                 _log.exception("What has expired could not be removed.")
         await clock.sleep(_SWEEP_S)
-
-
-async def _keep_ledger(ledger: SqliteLedger, settings: LedgerSettings, clock: Clock) -> None:
-    """Pack the rows of the ledger closer and let old ones go, for ever."""
-    while settings.ledger_compact_s > 0:
-        await clock.sleep(settings.ledger_compact_s)
-        today = day_of(int(clock.now_s() * 1000))
-        try:
-            if settings.ledger_retention_days:
-                await ledger.expire(before_day=today - settings.ledger_retention_days)
-            packed = 1
-            while packed:
-                packed = await ledger.compact(today=today)
-                await asyncio.sleep(_PACKING_PAUSE_S)
-        except Exception:
-            _log.exception("The ledger could not be packed.")
 
 
 def _tame_garbage_collection() -> None:

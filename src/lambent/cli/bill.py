@@ -136,7 +136,11 @@ def check(
         typer.echo(json.dumps(found, indent=2))
     if not found["agrees"]:
         raise CommandError(_disagreement(found))
-    if not as_json:
+    if not as_json and found["rows_since"][:7] > found["month"]:
+        notice(
+            f"The rows of {found['month']} are gone, and only their sums are kept: nothing can be added up."
+        )
+    elif not as_json:
         since = f" since {found['rows_since']}" if found["rows_since"] > f"{found['month']}-01" else ""
         typer.echo(f"{found['rows']:,} rows of {found['month']}{since} agree: ${found['recomputed']}.")
 

@@ -97,14 +97,14 @@ def parse_budget(name: str, members: Mapping[str, Any], *, account: str, region:
     function, tag, topic = (_text(members, member) for member in ("function", "tag", "topic_arn"))
     if function is not None and tag is not None:
         raise BudgetError("A budget is for a function or for a tag, not for both.")
-    if tag is not None and "=" not in tag:
+    key, separator, value = (tag or "").partition("=")
+    if tag is not None and not (key and separator):
         raise BudgetError(f"tag must be KEY=VALUE, not {tag!r}.")
     if topic is not None and not _ARN.fullmatch(topic):
         raise BudgetError(f"topic_arn must be an ARN, not {topic!r}.")
     amount = _number(members, "amount")
     if amount is None or amount <= 0:
         raise BudgetError("amount must be a number above 0.")
-    key, _, value = (tag or "").partition("=")
     warn = _number(members, "warn_percent") if "warn_percent" in members else Decimal(80)
     return Budget(
         name=name,

@@ -99,7 +99,10 @@ class BillingListener:
             billed_ms=[report.billed_duration_ms for report in reports],
             max_memory_mb=[report.max_memory_used_mb for report in reports],
             request_bytes=[report.request_bytes for report in reports],
-            response_bytes=[report.response_bytes for report in reports],
+            response_bytes=[
+                report.response_bytes if report.streamed_bytes is None else report.streamed_bytes
+                for report in reports
+            ],
             rare={index: _rare(report) for index, report in enumerate(reports) if _is_rare(report)},
         )
 
@@ -184,7 +187,7 @@ def _is_rare(report: Report) -> bool:
         or report.attempt != 1
         or report.init_duration_ms is not None
         or report.restore_duration_ms is not None
-        or bool(report.streamed_bytes)
+        or report.streamed_bytes is not None
     )
 
 

@@ -206,6 +206,14 @@ def test_a_check_that_agrees_says_so(ask: Run, aws: StandIn) -> None:
     assert ran.out.decode() == "1,234 rows of 2026-01 agree: $2.733338.\n"
 
 
+def test_a_check_of_a_month_whose_rows_are_gone_says_so(ask: Run, aws: StandIn) -> None:
+    found = {"month": "2026-01", "agrees": True, "rows": 0, "rows_since": "2026-02-03", "recomputed": "0"}
+    aws.on("GET", "/_lambent/bill/check.*", found)
+    ran = ask("bill", "check", "--month", "2026-01")
+    assert (ran.code, ran.out) == (0, b"")
+    assert ran.err == "The rows of 2026-01 are gone, and only their sums are kept: nothing can be added up.\n"
+
+
 def test_a_check_that_does_not_is_a_failure(ask: Run, aws: StandIn) -> None:
     found = {
         "month": "2026-01",

@@ -162,6 +162,7 @@ def test_members_make_a_budget() -> None:
             "A budget is for a function or for a tag, not for both.",
         ),
         ("b", {"amount": 1, "tag": "red"}, "tag must be KEY=VALUE, not 'red'."),
+        ("b", {"amount": 1, "tag": "=red"}, "tag must be KEY=VALUE, not '=red'."),
         ("b", {"amount": 1, "function": 3}, "function must be a text, not 3."),
         ("b", {"amount": 1, "topic_arn": "topic"}, "topic_arn must be an ARN, not 'topic'."),
         ("b", {"amount": 1, "stop_percent": 10**7}, "stop_percent must be at most 1000000."),

@@ -13,6 +13,7 @@ from lambent.domain.function import FunctionKey
 from lambent.domain.ledger import Row, Rows, flat
 from lambent.domain.pricing import price_of
 from lambent.domain.pricing.components import row_price
+from lambent.domain.pricing.exact import exact
 from lambent.domain.pricing.price_list import AWS
 from lambent.store.sqlite.ledger_chunks import Chunk
 from lambent.telemetry import billing
@@ -81,7 +82,6 @@ def test_an_invocation_becomes_a_row_with_all_that_is_known_of_it() -> None:
         tenant_id="blue",
         request_bytes=17,
         response_bytes=233,
-        streamed_bytes=5,
     )
     (row,) = heard(fact)
     assert row == {
@@ -111,7 +111,7 @@ def test_an_invocation_becomes_a_row_with_all_that_is_known_of_it() -> None:
         "max_memory_mb": 10,
         "request_bytes": 17,
         "response_bytes": 233,
-        "streamed_bytes": 5,
+        "streamed_bytes": 0,
         "status": "error",
         "error_type": "KeyError",
         "trace_id": "1-6b092771-333ba18511bf677315ee6783",
@@ -121,8 +121,14 @@ def test_an_invocation_becomes_a_row_with_all_that_is_known_of_it() -> None:
     }
 
 
+def test_a_streamed_response_is_as_large_as_what_was_streamed() -> None:
+    (row,) = heard(reported(streamed_bytes=7, response_bytes=0))
+    assert (row["response_bytes"], row["streamed_bytes"]) == (7, 7)
+
+
 @pytest.mark.parametrize(
-    ("qualifier", "alias"), [("live", "live"), ("7", None), ("$LATEST", None), (None, None)]
+    ("qualifier", "alias"),
+    [("live", "live"), ("7", None), ("$LATEST", None), ("$LATEST.PUBLISHED", None), (None, None)],
 )
 def test_only_an_alias_is_one(qualifier: str | None, alias: str | None) -> None:
     arn = KEY.qualified_arn(qualifier) if qualifier else KEY.arn
@@ -162,6 +168,7 @@ def test_what_was_said_to_the_caller_is_what_the_row_costs() -> None:
         {"billed_duration_ms": 214, "init_duration_ms": 210.2, "cold_start_reason": "first"},
         {"billed_duration_ms": 20, "cold_start_reason": "scale-out", "tenant_id": "blue"},
         {"billed_duration_ms": 20, "cold_start_reason": "reset", "tenant_id": "blue"},
+        {"billed_duration_ms": 20, "streamed_bytes": 7_654_321},
         {"billed_duration_ms": 60, "restore_duration_ms": 71.0, "cold_start_reason": "first"},
     ):
         kept = Kept()
@@ -171,9 +178,11 @@ def test_what_was_said_to_the_caller_is_what_the_row_costs() -> None:
             memory_mb=128,
             billed_duration_ms=changes["billed_duration_ms"],
             is_restored="restore_duration_ms" in changes,
+            streamed_bytes=changes.get("streamed_bytes", 0),
             is_tenants_new="tenant_id" in changes and changes["cold_start_reason"] != "reset",
         )
-        assert sum(row_price(kept.rows[0], AWS).values()) == said.price_usd
+        with exact():
+            assert sum(row_price(kept.rows[0], AWS).values()) == said.price_usd
 
 
 def test_environments_of_one_version_share_their_batch() -> None:

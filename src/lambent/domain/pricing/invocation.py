@@ -36,6 +36,7 @@ def price_of(
     is_restored: bool = False,
     is_provisioned: bool = False,
     is_tenants_new: bool = False,
+    streamed_bytes: int = 0,
     region: str = AWS.home,
 ) -> Cost:
     """Return what one invocation costs.
@@ -48,6 +49,7 @@ def price_of(
         is_restored: whether its environment was restored from a snapshot for it, at a price.
         is_provisioned: whether it ran in provisioned concurrency.
         is_tenants_new: whether its environment was made for its tenant alone, and for it.
+        streamed_bytes: size of its response, if that was streamed.
         region: where.
     """
     prices = AWS.of(region)
@@ -69,6 +71,8 @@ def price_of(
             price += prices.snapshot_restore * memory_mb / 1024
         if is_tenants_new:
             price += prices.tenant_environment[architecture] * memory_mb / 1024
+        if streamed_bytes > STREAM_FREE_BYTES:
+            price += price_of_stream(streamed_bytes, region=region)
     return Cost(gb_seconds=gb_seconds, price_usd=price)
 
 
