@@ -1,0 +1,125 @@
+"""Whether provisioned concurrency pays: the real arrivals, replayed with more and more of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from lambent.advice.answer import Answer, ms, share, usd
+from lambent.advice.past import Past
+from lambent.domain.pricing.price_list import AWS
+from lambent.simulation import Load, Platform, simulate, summarize
+
+CANDIDATES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987)
+KEEP_ALIVE_S, MAX_LIFE_S = 600.0, 7_200.0
+"""Of environments that are not provisioned, as `lambent simulate` assumes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Try:
+    """What so much of it would have been."""
+
+    provisioned: int
+    month_usd: Decimal
+    cold_starts: float
+    """In 30 days."""
+    p99_ms: float
+    busy_share: float
+    """Of the time that the provisioned environments were ready."""
+
+
+def break_even_share(architecture: str) -> float:
+    """Return which part of the time a provisioned environment must be busy to be no dearer than on demand.
+
+    It costs p for each second that it is kept and d for each second that it runs, and o would be the price on demand:
+    p + d·u = o·u.
+    """
+    prices = AWS.prices
+    on_demand = prices.duration[architecture][0].rate
+    return float(prices.provisioned[architecture] / (on_demand - prices.provisioned_duration[architecture]))
+
+
+def advise_provisioned(past: Past) -> Answer:
+    """Say whether provisioned concurrency would have paid."""
+    load = past.load()
+    peak = past.peak_concurrency
+    counts = sorted({*(count for count in CANDIDATES if count <= peak), 0, 1, peak})
+    tries = [_try(past, load, count) for count in counts]
+    now, best = tries[0], min(tries, key=lambda one: one.month_usd)
+    first, needed = tries[1], break_even_share(past.architecture)
+    figures = (
+        ("an environment must be busy", f"{needed:.0%} of the time to be no dearer than on demand"),
+        ("the first would be", f"{first.busy_share:.1%} of the time"),
+        *(_figure(one) for one in tries),
+    )
+    return Answer(
+        question="provisioned concurrency",
+        verdict=_verdict(tries, now, best, needed),
+        is_action=best.provisioned > 0,
+        saved_usd=now.month_usd - best.month_usd if best.provisioned else None,
+        figures=figures,
+        evidence=(
+            f"lambent simulate --history {past.function} --provisioned "
+            + ",".join(str(one.provisioned) for one in tries),
+        ),
+    )
+
+
+def _try(past: Past, load: Load, count: int) -> _Try:
+    platform = Platform(
+        memory_mb=past.memory_mb,
+        architecture=past.architecture,
+        provisioned=count,
+        account_concurrency=max(1_000, count * 2),
+        keep_alive_s=KEEP_ALIVE_S,
+        max_life_s=MAX_LIFE_S,
+    )
+    run = simulate(load, platform)
+    summary = summarize(run)
+    ready_s = count * load.duration_s
+    busy_s = sum(load.service_s[place] for place in run.on_provisioned)
+    # Whole periods of five minutes are charged: of a short window they would count for more than of a month.
+    return _Try(
+        provisioned=count,
+        month_usd=summary.bill.total_usd * Decimal(past.per_month),
+        cold_starts=summary.cold_starts * past.per_month,
+        p99_ms=summary.latency_ms.get("p99", 0.0),
+        busy_share=busy_s / ready_s if ready_s else 0.0,
+    )
+
+
+def _figure(one: _Try) -> tuple[str, str]:
+    busy = f", busy {one.busy_share:.1%}" if one.provisioned else ""
+    return (
+        f"with {one.provisioned}",
+        f"{usd(one.month_usd)} and {one.cold_starts:,.0f} cold starts in 30 days, p99 {ms(one.p99_ms)}{busy}",
+    )
+
+
+def _verdict(tries: list[_Try], now: _Try, best: _Try, needed: float) -> str:
+    if best.provisioned:
+        words = (
+            f"It pays: {best.provisioned} provisioned would cost {usd(best.month_usd)} in 30 days in place of "
+            f"{usd(now.month_usd)}"
+        )
+        avoided = now.cold_starts - best.cold_starts
+        return (
+            f"{words}, with {share(avoided, now.cold_starts)} fewer cold starts."
+            if avoided > 0
+            else f"{words}."
+        )
+    if now.cold_starts < 1:
+        return "It does not pay: there are no cold starts to avoid."
+    # The least that avoids what one can hope for: nine of ten.
+    helps = next((one for one in tries[1:] if one.cold_starts <= now.cold_starts * 0.1), tries[-1])
+    avoided = now.cold_starts - helps.cold_starts
+    busy = f"the first would be busy {tries[1].busy_share:.1%} of the time, {needed:.0%} is needed"
+    words = f"It does not pay by itself: {busy}."
+    if avoided <= 0:
+        return f"{words} Nor would it avoid cold starts."
+    dearer = helps.month_usd - now.month_usd
+    each = usd(dearer / Decimal(avoided))
+    return (
+        f"{words} {helps.provisioned} would avoid {share(avoided, now.cold_starts)} of the cold starts for "
+        f"{usd(dearer)} more in 30 days, {each} each."
+    )
