@@ -20,8 +20,11 @@ import secrets
 import signal
 import sys
 import time
+import tomllib
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -33,7 +36,8 @@ from lambent.delivery.asynchronous import Asynchronous
 from lambent.domain.function import FunctionVersion
 from lambent.domain.ledger import day_of
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
-from lambent.domain.pricing.price_list import AWS
+from lambent.domain.pricing.own import PriceListError, own_prices
+from lambent.domain.pricing.price_list import AWS, PriceList
 from lambent.domain.session import Credentials, Session, seal
 from lambent.gateway.accounting import Accounting
 from lambent.gateway.admission import Admission
@@ -137,6 +141,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
     machine_clock = SystemClock()
     # What a function measures and is measured by is real time, and so is the date of a signature.
     clock = VirtualClock() if settings.server.clock == "virtual" else machine_clock
+    own_list = _own_prices(settings.ledger.own_prices)
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
         port = int(listening.getsockname()[1])
@@ -257,6 +262,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                     ledger=ledger,
                     settle=stream.flush,
                     admit=Admission(authentication, authorization, clock).admit,
+                    clock=clock,
+                    own=own_list,
                 ),
             ),
             clock=clock,
@@ -293,6 +300,19 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             stack.callback(asyncio.create_task(work).cancel)
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
+
+
+def _own_prices(path: str) -> PriceList | None:
+    """Read the user's own price list, if there is one."""
+    if not path:
+        return None
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+        return own_prices(tomllib.loads(text, parse_float=Decimal))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The price list {path} (own_prices) cannot be read: {error}.") from error
+    except PriceListError as error:
+        raise SettingsError(f"{path} (own_prices): {error}") from error
 
 
 async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous, pollers: Pollers) -> None:

@@ -265,6 +265,11 @@ class LedgerSettings:
         "How often the rows of the ledger are packed closer, and those go that are too old, in seconds; 0: never.",
         minimum=0,
     )
+    own_prices: str = _setting(
+        "",
+        "A price list of one's own (a TOML file): what a GB-second costs on this machine. The bill then says what usage "
+        "comes to by that, too.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,11 @@ def usage(ledger: Ledger, *, first_day: int = 0, last_day: int = DAY + 100) -> A
 
 
 def recount(ledger: Ledger, *, first_day: int = 0, last_day: int = DAY + 100) -> Any:
-    return run(ledger.recount(ACCOUNT, first_day=first_day, last_day=last_day))
+    audit = run(ledger.audit(ACCOUNT, first_day=first_day, last_day=last_day))
+    assert audit.kept == [
+        one for one in usage(ledger) if first_day <= one.day and one.day >= audit.rows_since
+    ]
+    return audit.recounted
 
 
 def compact(ledger: Ledger, *, today: int = DAY + 1) -> None:

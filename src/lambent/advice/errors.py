@@ -20,7 +20,10 @@ def advise_errors(past: Past) -> Answer:
     inits = [row for row in past.others if row.status != SUCCESS]
     cost = _cost(failed) + _cost(inits)
     count = len(past.invocations)
-    evidence = (f"lambent logs {past.function} --filter ERROR --since 7d",)
+    evidence = (
+        f"lambent logs {past.function} --filter ERROR --since 7d",
+        f"lambent ledger {past.function} --since 7d",
+    )
     if not failed and not inits and not repeated:
         return Answer(question="errors", verdict=f"None of {count:,} invocations failed.", evidence=evidence)
     month_usd = cost * Decimal(past.per_month)

@@ -25,7 +25,7 @@ _COMPARED_MAX = 20_000
 def advise_patterns(past: Past) -> Answer:
     """Say what was unusual, and when."""
     found = [*spikes(past), *error_bursts(past), *drift(past)]
-    evidence = (f"lambent logs {past.function} --since 1d", f"lambent simulate --history {past.function}")
+    evidence = (f"lambent ledger {past.function} --since 7d", f"lambent simulate --history {past.function}")
     if not found:
         return Answer(
             question="patterns", verdict="Nothing unusual: no spikes, no bursts of errors, no drift."

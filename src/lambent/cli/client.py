@@ -6,11 +6,12 @@ made, so that `lambent --help` does not wait for them.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
@@ -166,12 +167,20 @@ class Connection:
             config=Config(**options),
         )
 
-    def get(self, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        """Read one of Lambent's own paths, signed as every request is; return status, headers and body.
+    def own(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        content: bytes = b"",
+        read_timeout_s: float = 300.0,
+    ) -> OwnAnswer:
+        """Ask one of Lambent's own paths, with a signature as any request has.
 
-        Args:
-            path: for instance ``/_lambent/health``.
-            query: the members of its query string.
+        Raises:
+            UsageError: the target is AWS, which has no such paths.
+            CommandError: the answer is that it cannot be, with the server's sentence.
         """
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
@@ -179,19 +188,44 @@ class Connection:
         from botocore.httpsession import URLLib3Session
 
         target = self.target
-        endpoint = cast("str", target.endpoint)
-        url = f"{endpoint.rstrip('/')}{path}?{urlencode(query)}"
-        request = AWSRequest(method="GET", url=url)
-        credentials: Any = Credentials(
-            target.access_key_id or "", target.secret_access_key or "", target.session_token
-        )
-        signer: Any = SigV4Auth(credentials, "lambda", target.region or DEFAULT_REGION)
+        if target.endpoint is None:
+            raise UsageError("This is Lambent's own, and AWS has no such thing: leave out --aws.")
+        text = urlencode(query or {}, quote_via=quote)
+        url = f"{target.endpoint.rstrip('/')}{path}{'?' if text else ''}{text}"
+        request = AWSRequest(method=method, url=url, data=content)
+        credentials = Credentials(target.access_key_id, target.secret_access_key, target.session_token)
+        signer: Any = SigV4Auth(credentials, "lambda", target.region)
         signer.add_auth(request)
-        # A proxy could not reach this machine's own address.
-        options: dict[str, Any] = {"proxies": {}} if _is_loopback(endpoint) else {}
-        session: Any = URLLib3Session(timeout=(10, 60), **options)
-        answer = session.send(request.prepare())
-        return answer.status_code, answer.headers, answer.content
+        proxies: dict[str, str] | None = {} if _is_loopback(target.endpoint) else None
+        session: Any = URLLib3Session(timeout=(10, read_timeout_s), proxies=proxies)
+        response: Any = session.send(request.prepare())
+        if response.status_code >= 300:
+            raise CommandError(_refusal(response.status_code, response.content, target.endpoint))
+        return OwnAnswer(
+            body=response.content,
+            headers={str(name).lower(): value for name, value in response.headers.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnAnswer:
+    """An answer of one of Lambent's own paths."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    """By lower-case name."""
+
+    def json(self) -> Any:
+        """Return what it says."""
+        return json.loads(self.body)
+
+
+def _refusal(status: int, body: bytes, endpoint: str) -> str:
+    try:
+        message: Any = json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError):
+        return f"{endpoint} did not answer as Lambent does: its answer is {status} without a sentence."
+    return one_line(message)
 
 
 def _session(target: Target) -> Any:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from lambent.cli.client import Connection
 from lambent.cli.logs import start_time_ms
-from lambent.cli.terminal import CommandError, UsageError
 
 LEDGER = "/_lambent/ledger"
 _PAGE = 10_000
@@ -28,37 +25,15 @@ def ledger_lines(
 
     Raises:
         UsageError: AWS is asked, which has no ledger, or the age has another form.
-        CommandError: the server answers something else than rows.
+        CommandError: the server has no rows for us; its sentence says why.
     """
-    if connection.target.is_aws:
-        raise UsageError("AWS has no ledger: leave out --aws.")
     query = {"limit": str(_PAGE), "since": str(start_time_ms(since, time.time()))}
     if connection.target.region:
         query["region"] = connection.target.region
     query |= {name: value for name, value in (("function", function), ("kind", kind)) if value}
     after: str | None = "0"
     while after is not None:
-        status, headers, body = connection.get(LEDGER, {**query, "after": after})
-        if status != 200:
-            raise CommandError(_sentence(status, body))
-        for line in body.splitlines():
+        answer = connection.own("GET", LEDGER, {**query, "after": after})
+        for line in answer.body.splitlines():
             yield line.decode()
-        after = headers.get("x-lambent-next")
-
-
-def rows(
-    connection: Connection, *, function: str | None, since: str, kind: str = ""
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the ledger, oldest first; see `ledger_lines`."""
-    for line in ledger_lines(connection, function=function, since=since, kind=kind):
-        yield json.loads(line)
-
-
-def _sentence(status: int, body: bytes) -> str:
-    try:
-        message = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        message = "it says nothing about that"
-    if status == 404:
-        return f"This server keeps no ledger: {message}"
-    return f"The ledger cannot be read ({status}): {message}"
+        after = answer.headers.get("x-lambent-next")

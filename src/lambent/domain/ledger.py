@@ -7,7 +7,7 @@ written, kept and added up together, as the columns of `Rows`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -224,6 +224,15 @@ def sums_of(rows: Rows) -> Sums:
             "response_bytes": sum(rows.response_bytes),
         }
     )
+
+
+def by_category(usages: Iterable[Usage]) -> dict[Category, Sums]:
+    """Add the sums of all days up."""
+    added: dict[Category, Sums] = {}
+    for usage in usages:
+        known = added.get(usage.category)
+        added[usage.category] = usage.sums if known is None else known + usage.sums
+    return added
 
 
 def flat(row: Row) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The paths of the ledger: ``/_lambent/ledger`` gives its rows, for the caller's account.
+"""The paths of the ledger: ``/_lambent/ledger`` gives its rows, ``/_lambent/bill`` what they cost.
 
 Rows come as lines of JSON, a page at a time; the header ``x-lambent-next`` says where to go on.
 """
@@ -6,19 +6,20 @@ Rows come as lines of JSON, a page at a time; the header ``x-lambent-next`` says
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
+from lambent.clock import Clock
 from lambent.domain.ledger import KINDS, Row, flat
 from lambent.domain.pricing.components import row_price
 from lambent.domain.pricing.exact import exact, plain
-from lambent.domain.pricing.price_list import AWS, LISTS
+from lambent.domain.pricing.price_list import AWS, LISTS, PriceList
 from lambent.errors import ServiceError
 from lambent.gateway.admission import Admit
+from lambent.gateway.bills import BILL, CHECK, Bills
+from lambent.gateway.queries import BadQuery, as_json, query_of, refuse_unknown, said, time_ms, whole
 from lambent.store.ledger import Ledger, RowQuery
 from lambent.wire.http import HttpRequest, HttpResponse
 
@@ -27,28 +28,36 @@ _READ = "ce:GetCostAndUsage"
 _ROWS_DEFAULT, _ROWS_MAX = 1000, 10_000
 
 
-class BadQuery(Exception):
-    """The query makes no sense. The message is one sentence for the user."""
-
-
 class Accounting:
     """Answers what is asked of the ledger."""
 
-    def __init__(self, *, ledger: Ledger, settle: Callable[[], Awaitable[None]], admit: Admit) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        settle: Callable[[], Awaitable[None]],
+        admit: Admit,
+        clock: Clock,
+        own: PriceList | None = None,
+    ) -> None:
         """Make it.
 
         Args:
             ledger: the rows.
             settle: returns when what has happened so far is in the ledger.
             admit: says who asks, if they may.
+            clock: says which month it is.
+            own: a price list of one's own, by which usage is charged beside AWS's.
         """
         self._ledger = ledger
+        self._bills = Bills(ledger=ledger, own=own)
+        self._clock = clock
         self._settle = settle
         self._admit = admit
 
     def serves(self, path: str) -> bool:
         """Whether a path is one of these."""
-        return path == LEDGER
+        return path in (LEDGER, BILL, CHECK)
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the answer to one request."""
@@ -56,7 +65,13 @@ class Accounting:
             return said(405, f"{request.method} is not possible here.")
         try:
             caller = await self._admit(request, _READ)
-            return await self._rows(caller.account, query_of(request))
+            query = query_of(request)
+            if request.path == LEDGER:
+                return await self._rows(caller.account, query)
+            await self._settle()
+            make = self._bills.bill if request.path == BILL else self._bills.check
+            made = await make(caller.account, query, now_ms=int(self._clock.now_s() * 1000))
+            return as_json(200, made)
         except BadQuery as error:
             return said(400, str(error))
         except ServiceError as error:
@@ -110,58 +125,4 @@ def row_query(account: str, query: Mapping[str, str]) -> RowQuery:
         until_ms=None if until is None else time_ms("until", until),
         after=whole(query, "after", default=0),
         limit=limit,
-    )
-
-
-def query_of(request: HttpRequest) -> dict[str, str]:
-    """Return the members of a query string."""
-    return dict(parse_qsl(request.query, keep_blank_values=True))
-
-
-def refuse_unknown(query: Mapping[str, str], known: set[str]) -> None:
-    """Refuse members that mean nothing here.
-
-    Raises:
-        BadQuery: there is one.
-    """
-    if unknown := sorted(query.keys() - known):
-        raise BadQuery(
-            f"There is nothing to ask by {unknown[0]!r} here: {', '.join(sorted(known))} are known."
-        )
-
-
-def whole(query: Mapping[str, str], name: str, *, default: int) -> int:
-    """Return a member that is a whole number.
-
-    Raises:
-        BadQuery: it is none.
-    """
-    text = query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise BadQuery(f"{name} must be a whole number, not {text!r}.")
-    return int(text)
-
-
-def time_ms(name: str, text: str) -> int:
-    """Return a time, given as milliseconds since the epoch or in the form of ISO 8601 (UTC without a zone).
-
-    Raises:
-        BadQuery: it has neither form.
-    """
-    if text.isascii() and text.isdigit() and len(text) <= 15:
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadQuery(f"{name} must be a time such as 2026-01-31T12:00:00Z, not {text!r}.") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0, int(moment.timestamp() * 1000))
-
-
-def said(status: int, message: str, *, code: str | None = None) -> HttpResponse:
-    """Return a sentence as an answer."""
-    content = {"message": message} if code is None else {"code": code, "message": message}
-    return HttpResponse(
-        status=status, headers=[("Content-Type", "application/json")], body=msgspec.json.encode(content)
     )

@@ -40,6 +40,17 @@ class RowPage:
     """For `RowQuery.after`; None: nothing is left."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Sums as they are kept, and as the rows add up; both by day and category."""
+
+    kept: Sequence[Usage]
+    """Without days whose rows are gone."""
+    recounted: Sequence[Usage]
+    rows_since: int
+    """The first day of which rows are kept."""
+
+
 class Ledger(Protocol):
     """Rows and their sums."""
 
@@ -55,8 +66,8 @@ class Ledger(Protocol):
         """Return the sums of an account's rows, by day and category, both days included."""
         ...
 
-    async def recount(self, account: str, *, first_day: int, last_day: int) -> list[Usage]:
-        """Return the same, added up anew from the rows; days whose rows are gone are missing."""
+    async def audit(self, account: str, *, first_day: int, last_day: int) -> Audit:
+        """Add the rows up anew, and return that beside the sums of the same moment."""
         ...
 
     async def rows_since(self) -> int:

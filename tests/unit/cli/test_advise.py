@@ -67,7 +67,7 @@ def test_programs_get_json(ask: Run, ledger: StandIn) -> None:
     errors = next(answer for answer in found["answers"] if answer["question"] == "errors")
     assert errors["is_action"] is True
     assert float(errors["saved_usd"]) > 0
-    assert errors["evidence"] == ["lambent logs f --filter ERROR --since 7d"]
+    assert errors["evidence"] == ["lambent logs f --filter ERROR --since 7d", "lambent ledger f --since 7d"]
 
 
 def test_without_a_name_what_should_be_done_is_told_of_every_function(ask: Run, ledger: StandIn) -> None:
@@ -102,7 +102,7 @@ def test_an_own_server_and_spots_price_are_taken_into_account(ask: Run, ledger: 
         (("f", "--server", "40,0,1"), "--server must be"),
         (("f", "--spot-share", "2"), "--spot-share must be above 0 and at most 1"),
         (("f", "--since", "ever"), "--since must be an age"),
-        (("f", "--aws"), "AWS has no ledger"),
+        (("f", "--aws"), "AWS has no such thing: leave out --aws"),
     ],
 )
 def test_misuse_is_one_sentence_and_exit_code_2(run: Run, arguments: tuple[str, ...], words: str) -> None:

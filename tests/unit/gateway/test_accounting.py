@@ -18,6 +18,7 @@ from lambent.gateway.accounting import Accounting
 from lambent.gateway.auth import Caller
 from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.testing import ManualClock
 from lambent.wire.http import HttpRequest, HttpResponse
 
 ACCOUNT = "000000000000"
@@ -30,8 +31,11 @@ class Books:
         self.database = Database(directory / "ledger.db", migrations="ledger", full_sync=False)
         self.ledger = SqliteLedger(self.database)
         self.settled = 0
+        self.clock = ManualClock()
         self.is_allowed = True
-        self.accounting = Accounting(ledger=self.ledger, settle=self.settle, admit=self.admit)
+        self.accounting = Accounting(
+            ledger=self.ledger, settle=self.settle, admit=self.admit, clock=self.clock
+        )
 
     async def settle(self) -> None:
         self.settled += 1

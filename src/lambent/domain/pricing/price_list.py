@@ -81,19 +81,15 @@ class PriceList:
         """Whether the list has prices of its own for a region."""
         return not self.home or region == self.home or region in self.regions
 
-    def stands_in(self, region: str, component: str, architecture: str) -> bool:
-        """Whether another region's price is taken for a component."""
-        if self.knows(region):
-            other = self.regions.get(region)
-            if other is None or other is _SAME:
-                return False
-            return not _has(other, component, architecture)
-        return True
-
-
-def _has(prices: Prices, component: str, architecture: str) -> bool:
-    value: object = getattr(prices, component)
-    return architecture in value if isinstance(value, Mapping) else value is not None
+    def stands_in(self, region: str, member: str, architecture: str) -> bool:
+        """Whether the home region's price is taken for a member of `Prices`."""
+        other = self.regions.get(region)
+        if not self.home or region == self.home or other is _SAME:
+            return False
+        if other is None:
+            return True
+        value: object = getattr(other, member)
+        return architecture not in value if isinstance(value, Mapping) else value is None
 
 
 def _over(other: Prices, base: Prices) -> Prices:
@@ -140,7 +136,7 @@ _AS_AT_HOME = (
 )
 AWS = PriceList(
     id="aws-2026-09-28",
-    name="AWS's list prices of 2026-09-28",
+    name="AWS's price list of 2026-09-28",
     currency="USD",
     home="us-east-1",
     prices=Prices(

@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 
 from lambent.domain.ledger import SUMS, Category, Row, Rows, Sums, Usage, by_day, sums_of
-from lambent.store.ledger import RowPage, RowQuery
+from lambent.store.ledger import Audit, RowPage, RowQuery
 from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger_chunks import Chunk, pack, unpack
 
@@ -73,9 +73,9 @@ class SqliteLedger:
             partial(_usage, account=account, first_day=first_day, last_day=last_day)
         )
 
-    async def recount(self, account: str, *, first_day: int, last_day: int) -> list[Usage]:
+    async def audit(self, account: str, *, first_day: int, last_day: int) -> Audit:
         return await self._database.read_long(
-            partial(_recount, account=account, first_day=first_day, last_day=last_day)
+            partial(_audit, account=account, first_day=first_day, last_day=last_day)
         )
 
     async def rows_since(self) -> int:
@@ -235,14 +235,24 @@ def _usage(connection: sqlite3.Connection, *, account: str, first_day: int, last
     return usages
 
 
-def _recount(connection: sqlite3.Connection, *, account: str, first_day: int, last_day: int) -> list[Usage]:
+def _audit(connection: sqlite3.Connection, *, account: str, first_day: int, last_day: int) -> Audit:
+    # One snapshot: rows that come meanwhile are in neither.
     connection.execute("BEGIN")
     since = _rows_since(connection)
+    first_day = max(first_day, since)
+    return Audit(
+        kept=_usage(connection, account=account, first_day=first_day, last_day=last_day),
+        recounted=_recounted(connection, account, first_day, last_day),
+        rows_since=since,
+    )
+
+
+def _recounted(connection: sqlite3.Connection, account: str, first_day: int, last_day: int) -> list[Usage]:
     found = connection.execute(
         "SELECT day, category_id, categories.body, chunks.body FROM chunks "
         "JOIN categories ON categories.id = category_id "
         "WHERE account = ? AND day BETWEEN ? AND ? ORDER BY day, category_id",
-        (account, max(first_day, since), last_day),
+        (account, first_day, last_day),
     )
     usages: list[Usage] = []
     place: tuple[int, int] | None = None
