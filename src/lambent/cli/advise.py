@@ -21,7 +21,7 @@ from lambent.cli.replay import nothing_in_ledger
 from lambent.cli.terminal import CommandError, UsageError, notice
 
 if TYPE_CHECKING:
-    from lambent.advice import Answer, Function, Import, Machine, Past, Wishes
+    from lambent.advice import Answer, Function, Import, Machine, Past, Row, Wishes
 
 
 def advise(
@@ -57,6 +57,8 @@ def advise(
     The ledger's past is replayed and priced as on AWS. Nothing is changed.
     """
     wishes = _wishes(spot_share, server)
+    if name == "":
+        raise UsageError("NAME is empty: leave it out to be advised on all functions.")
     if imports and name is None:
         raise UsageError("--imports needs the name of a function.")
     connection = connect(context, endpoint, region, aws)
@@ -80,7 +82,18 @@ def _pasts(connection: Connection, name: str | None, since: str) -> list[Past]:
 
     function = None if name is None else name.rpartition(":function:")[2].partition(":")[0]
     lines = ledger_lines(connection, function=function, since=since, kind="")
-    rows = (decode_row(line) for line in lines)
+    rows: list[Row] = []
+    broken = 0
+    for line in lines:
+        try:
+            rows.append(decode_row(line))
+        except ValueError:
+            broken += 1
+    if broken:
+        notice(
+            f"{broken:,} rows of the ledger cannot be read and are left out: is the server of another version?",
+            style="yellow",
+        )
     pasts = pasts_of((row for row in rows if not row.function.startswith(TEMPORARY)), now_s=time.time())
     if not pasts:
         if function is not None:

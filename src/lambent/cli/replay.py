@@ -19,6 +19,7 @@ from lambent.cli.terminal import CommandError, UsageError, notice
 if TYPE_CHECKING:
     from lambent.simulation import Distribution, Load, Observed, Trace
 
+LINE_MAX = 1_000_000
 SERVICE_MS, COLD_START_MS = 100, 200
 """What is assumed when nothing is known; the output says so."""
 
@@ -69,7 +70,7 @@ def replay_of(source: Source, connection: Callable[[], Connection]) -> Replay:
     """
     from lambent.simulation import TraceError
 
-    if [source.trace, source.per_s, source.history].count(None) != 2:
+    if [source.trace, source.per_s, source.history].count(None) != 2 or source.history == "":
         raise UsageError("Say what to replay: a file with a trace, --history NAME or --poisson RATE.")
     try:
         if source.history is not None:
@@ -199,7 +200,8 @@ def _lines_of(path: Path) -> Generator[Iterator[str]]:
     """Give the lines of a file, packed by gzip or not, or of stdin; what is no UTF-8 is for the reader to refuse."""
     if str(path) == "-":
         # Python has no stdin at all when it was closed before the start.
-        yield iter(cast("IO[str] | None", sys.stdin) or ())
+        stdin = cast("IO[str] | None", sys.stdin)
+        yield iter(()) if stdin is None else _lines(stdin, path)
         return
     file: IO[str]
     if path.suffix == ".gz":
@@ -208,9 +210,21 @@ def _lines_of(path: Path) -> Generator[Iterator[str]]:
         file = path.open(encoding="utf-8-sig", errors="replace")
     with file:
         try:
-            yield iter(file)
+            yield _lines(file, path)
         except (gzip.BadGzipFile, EOFError) as error:
             raise CommandError(f"{path}: it cannot be unpacked: {error}.") from None
+
+
+def _lines(file: IO[str], path: Path) -> Iterator[str]:
+    """Yield lines, as long as they are lines: a file without any may have no end."""
+    number = 0
+    while line := file.readline(LINE_MAX + 1):
+        number += 1
+        if len(line) > LINE_MAX:
+            raise CommandError(
+                f"{path}: line {number} has more than {LINE_MAX:,} characters, so it is no trace."
+            )
+        yield line
 
 
 def _distribution(text: str | None, name: str) -> Distribution | None:

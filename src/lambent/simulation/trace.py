@@ -22,6 +22,8 @@ from typing import Any, cast
 from lambent.simulation.distribution import Distribution, measured
 from lambent.simulation.load import Load, TraceError, scaled
 
+AT_MAX_S, DURATION_MAX_MS = 1e11, 1e9
+"""Times until the year 5138, durations of twelve days: what is beyond is a broken line."""
 FUNCTION = "function"
 """The name of a function that has none."""
 _AT = ("at", "at_s", "timestamp", "time")
@@ -149,6 +151,8 @@ def load_of(
         arrivals = scaled(random, at_s, scale)
         order = [order[place] for _, place in arrivals]
         at_s = [at for at, _ in arrivals]
+    if not at_s:
+        raise TraceError(f"Nothing is left of {len(trace.at_s):,} invocations at a scale of {scale:g}.")
     is_single = len(trace.names) == 1
     return Load(
         at_s=at_s,
@@ -156,7 +160,7 @@ def load_of(
         names=tuple(trace.names),
         function=() if is_single else [trace.function[place] for place in order],
         starts=_starts(trace, start),
-        duration_s=at_s[-1] if at_s else 0.0,
+        duration_s=at_s[-1],
     )
 
 
@@ -260,7 +264,7 @@ def _seconds(at: Any) -> float:
         at_s = float(at)
     except (TypeError, ValueError):
         at_s = _iso_seconds(str(at))
-    if not math.isfinite(at_s):
+    if not abs(at_s) <= AT_MAX_S:
         raise ValueError(f"{at!r} is no time")
     return at_s
 
@@ -282,6 +286,6 @@ def _number(value: Any, name: str) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = -1.0
-    if not (math.isfinite(number) and number >= 0) or isinstance(value, bool):
+    if not 0 <= number <= DURATION_MAX_MS or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}")
     return number

@@ -96,6 +96,7 @@ def test_an_own_server_and_spots_price_are_taken_into_account(ask: Run, ledger: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("",), "NAME is empty"),
         (("--imports",), "--imports needs the name of a function"),
         (("f", "--server", "40"), "--server must be its price for 30 days, its vCPUs and its GB"),
         (("f", "--server", "40,x,1"), "--server must be"),
@@ -121,6 +122,14 @@ def test_an_empty_ledger_and_unknown_functions_are_one_sentence(ask: Run, aws: S
         empty.err == "lambent: The ledger has no invocations (--since 2h): there is nothing to advise on.\n"
     )
     assert "There is no function nobody" in ask("advise", "nobody").err
+
+
+def test_rows_that_cannot_be_read_are_counted_and_the_others_are_used(ask: Run, aws: StandIn) -> None:
+    aws.on("GET", r"/_lambent/ledger\?.*", lambda _: Reply(body=row(5) + b'{"kind": 1}\n' + row(4)))
+    aws.on("GET", "/2015-03-31/functions/f/configuration", CONFIGURATION)
+    ran = ask("advise", "f", "--json")
+    assert json.loads(ran.out)[0]["invocations"] == 2
+    assert "1 rows of the ledger cannot be read and are left out" in ran.err
 
 
 def test_a_function_that_is_gone_cannot_be_profiled(ask: Run, aws: StandIn) -> None:
