@@ -24,6 +24,7 @@ from lambent.simulation.load import Load, TraceError, scaled
 
 AT_MAX_S, DURATION_MAX_MS = 1e11, 1e9
 """Times until the year 5138, durations of twelve days: what is beyond is a broken line."""
+_NO_DURATIONS = "The trace has no durations (duration_ms): say with --service how long invocations run."
 FUNCTION = "function"
 """The name of a function that has none."""
 _AT = ("at", "at_s", "timestamp", "time")
@@ -123,6 +124,20 @@ def has_cold_starts(trace: Trace) -> bool:
     return not all(map(math.isnan, trace.init_ms))
 
 
+def measured_in(trace: Trace) -> tuple[Distribution, Distribution | None]:
+    """Return how long the invocations of a trace ran, and how long inits took if there were cold starts.
+
+    Raises:
+        TraceError: no line says how long an invocation ran.
+    """
+    durations_ms = [duration_ms for duration_ms in trace.duration_ms if not math.isnan(duration_ms)]
+    inits_ms = [init_ms for init_ms in trace.init_ms if not math.isnan(init_ms)]
+    if not durations_ms:
+        raise TraceError(_NO_DURATIONS)
+    start = measured(inits_ms, "cold starts") if inits_ms else None
+    return measured(durations_ms, "durations"), start
+
+
 def load_of(
     trace: Trace,
     random: Random,
@@ -172,9 +187,7 @@ def _durations_s(trace: Trace, random: Random, service: Distribution | None) -> 
         if not math.isnan(duration_ms):
             known.setdefault(place, []).append(duration_ms)
     if not known:
-        raise TraceError(
-            "The trace has no durations (duration_ms): say with --service how long invocations run."
-        )
+        raise TraceError(_NO_DURATIONS)
     everything = [duration_ms for durations in known.values() for duration_ms in durations]
     return [
         (random.choice(known.get(place, everything)) if math.isnan(duration_ms) else duration_ms) / 1000

@@ -52,6 +52,16 @@ def test_a_history_is_what_the_ledger_has_on_all_its_pages(ask: Run, ledger: Sta
     assert all("function=f" in asked.path for asked in ledger.of("GET"))
 
 
+def test_random_arrivals_can_be_like_a_function_of_the_ledger(ask: Run, ledger: StandIn) -> None:
+    found = json.loads(ask("simulate", "--poisson", "5", "--for", "60s", "--like", "f", "--json").out)
+    (run,) = found["runs"]
+    assert found["assumptions"] == []
+    assert "each runs 2 measured durations" in found["source"]
+    assert run["latency_ms"]["p50"] == pytest.approx(100)
+    assert run["latency_ms"]["max"] == pytest.approx(350)
+    assert run["platform"]["memory_mb"] == 512
+
+
 def test_requests_for_the_ledger_are_signed(ask: Run, ledger: StandIn) -> None:
     ask("simulate", "--history", "f")
     signature = ledger.of("GET")[0].headers["authorization"]
