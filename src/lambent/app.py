@@ -40,9 +40,10 @@ from lambent.domain.pricing.own import PriceListError, own_prices
 from lambent.domain.pricing.price_list import AWS, PriceList
 from lambent.domain.session import Credentials, Session, seal
 from lambent.gateway.accounting import Accounting
-from lambent.gateway.admission import Admission
+from lambent.gateway.admission import Admission, Admit
 from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey, is_loopback
 from lambent.gateway.authorization import Authorization
+from lambent.gateway.budgets import BudgetPaths
 from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
@@ -74,6 +75,7 @@ from lambent.settings import LedgerSettings, Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
 from lambent.start_block import Running, describe, start_block
+from lambent.store.budgets import Budgets
 from lambent.store.function_urls import find_url_owner
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
@@ -86,8 +88,10 @@ from lambent.store.sqlite.ledger import SqliteLedger
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
 from lambent.telemetry.billing import BillingListener
+from lambent.telemetry.budgets import BudgetWatch, Tell
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.stream import FactStream
+from lambent.telemetry.upkeep import UpkeepMeter
 from lambent.wire.model import load_api
 from lambent.wire.s3 import s3_client
 
@@ -141,7 +145,6 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
     machine_clock = SystemClock()
     # What a function measures and is measured by is real time, and so is the date of a signature.
     clock = VirtualClock() if settings.server.clock == "virtual" else machine_clock
-    own_list = _own_prices(settings.ledger.own_prices)
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
         port = int(listening.getsockname()[1])
@@ -158,12 +161,14 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 BillingListener(ledger=ledger, tags_of=functions.tags, price_list=AWS.id),
             )
         )
+        upkeep = await stack.enter_async_context(
+            UpkeepMeter(ledger=ledger, tags_of=functions.tags, clock=clock, price_list=AWS.id)
+        )
         memory = MemoryBudget(
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
         )
         runtimes = await _runtimes(settings, stack)
-        code = UnpackedCode(data.code, blobs)
-        await asyncio.to_thread(code.sweep)
+        code = await _unpacked_code(data, blobs)
         busy_poll = BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         node = LocalNode(
             sandbox=sandbox,
@@ -214,9 +219,10 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             accept=events.accept,
             clock=clock,
             secret=data.secret,
-            prepare=node.prepare,
+            prepare=upkeep.watching(node.prepare),
             retire=invoker.retire,
-            forget=node.forget_snapshots,
+            forget=upkeep.forgetting(node.forget_snapshots),
+            keeps=upkeep.provisioned,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
             objects=s3_client(settings.s3, machine_clock),
@@ -234,11 +240,25 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             started_in_s=0.0,
             root_key_path=str(data.root_key) if settings.server.auth == "iam" else None,
         )
-        authentication = _authentication(settings, identities, data, machine_clock)
-        authorization = Authorization(
-            identities=identities,
-            find_resource=lambda_.resources.find,
-            is_enforced=settings.server.auth == "iam",
+        authentication, authorization = (
+            _authentication(settings, identities, data, machine_clock),
+            Authorization(
+                identities=identities,
+                find_resource=lambda_.resources.find,
+                is_enforced=settings.server.auth == "iam",
+            ),
+        )
+        accounting = await _accounting(
+            stack,
+            documents=documents,
+            ledger=ledger,
+            functions=functions,
+            lambda_=lambda_,
+            tell=events.send,
+            settle=partial(_settle, stream, upkeep),
+            admit=Admission(authentication, authorization, clock).admit,
+            clock=clock,
+            own=_own_prices(settings.ledger.own_prices),
         )
         dispatch = Dispatch(
             apis={
@@ -258,13 +278,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 blobs=blobs,
                 secret=data.secret,
                 clock=clock,
-                accounting=Accounting(
-                    ledger=ledger,
-                    settle=stream.flush,
-                    admit=Admission(authentication, authorization, clock).admit,
-                    clock=clock,
-                    own=own_list,
-                ),
+                accounting=accounting,
             ),
             clock=clock,
             authorization=authorization,
@@ -302,8 +316,49 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
 
+async def _accounting(
+    stack: contextlib.AsyncExitStack,
+    *,
+    documents: SqliteDocuments,
+    ledger: SqliteLedger,
+    functions: Functions,
+    lambda_: LambdaService,
+    tell: Tell,
+    settle: Callable[[], Awaitable[None]],
+    admit: Admit,
+    clock: Clock,
+    own: PriceList | None,
+) -> Accounting:
+    """Build what answers for the ledger, with the watch over budgets, which ends with the stack."""
+    budgets = Budgets(documents)
+    watch = await stack.enter_async_context(
+        BudgetWatch(
+            budgets=budgets,
+            ledger=ledger,
+            functions=functions,
+            change=lambda_.records.change,
+            tell=tell,
+            prices=AWS,
+            clock=clock,
+        )
+    )
+    paths = BudgetPaths(budgets=budgets, watch=watch, functions=functions, admit=admit)
+    return Accounting(ledger=ledger, settle=settle, admit=admit, clock=clock, own=own, budgets=paths)
+
+
+async def _unpacked_code(data: DataDirectory, blobs: FileBlobs) -> UnpackedCode:
+    code = UnpackedCode(data.code, blobs)
+    await asyncio.to_thread(code.sweep)
+    return code
+
+
+async def _settle(stream: FactStream, upkeep: UpkeepMeter) -> None:
+    """Return when what has happened so far is in the ledger."""
+    await stream.flush()
+    await upkeep.settled()
+
+
 def _own_prices(path: str) -> PriceList | None:
-    """Read the user's own price list, if there is one."""
     if not path:
         return None
     try:

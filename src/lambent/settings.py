@@ -267,7 +267,7 @@ class LedgerSettings:
     )
     own_prices: str = _setting(
         "",
-        "A price list of one's own (a TOML file): what a GB-second costs on this machine. The bill then says what usage "
+        "A price list of one's own (a TOML file): what a GB-second costs on this machine. Bills then say what usage "
         "comes to by that, too.",
     )
 

@@ -7,11 +7,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from botocore.exceptions import ClientError
 
 from harness import ACCOUNT, REGION, Server, create, invoke, zip_of
+from lambent.cli.client import Connection, Target
+from lambent.cli.terminal import CommandError
 
 TRUST_LAMBDA = {
     "Effect": "Allow",
@@ -179,3 +183,37 @@ def test_permissions_survive_a_power_cut(server: Server, root: Clients, alice: C
     again = server.client("lambda", access_key_id=key.access_key, secret_access_key=key.secret_key)
     assert invoke(again, "f").payload == "f"
     assert refused(again.list_functions)[0] == "AccessDeniedException"
+
+
+def test_the_ledger_and_budgets_are_for_those_whom_a_policy_lets(
+    server: Server, root: Clients, alice: Clients
+) -> None:
+    """They are asked by AWS's actions for the like; without a signature nobody is told anything."""
+    with pytest.raises(HTTPError) as unsigned:
+        urlopen(f"{server.endpoint}/_lambent/ledger")
+    assert unsigned.value.code == 403
+
+    def own(clients: Clients, method: str, path: str, content: bytes = b"") -> Any:
+        credentials = clients("sts")._request_signer._credentials
+        target = Target(
+            endpoint=server.endpoint,
+            region=REGION,
+            access_key_id=credentials.access_key,
+            secret_access_key=credentials.secret_key,
+        )
+        return Connection(target).own(method, path, content=content).json()
+
+    assert own(root, "GET", "/_lambent/bill")["account"] == ACCOUNT
+    for method, path, action in (
+        ("GET", "/_lambent/bill", "ce:GetCostAndUsage"),
+        ("GET", "/_lambent/budgets", "budgets:ViewBudget"),
+        ("PUT", "/_lambent/budgets/b", "budgets:ModifyBudget"),
+    ):
+        with pytest.raises(CommandError, match=f"{ALICE} is not authorized to perform: {action}"):
+            own(alice, method, path, b'{"amount": 1}')
+    policy = document(allow("ce:*", "budgets:ViewBudget"))
+    root("iam").put_user_policy(UserName="alice", PolicyName="p", PolicyDocument=policy)
+    assert own(alice, "GET", "/_lambent/bill")["account"] == ACCOUNT
+    assert own(alice, "GET", "/_lambent/budgets") == {"budgets": []}
+    with pytest.raises(CommandError, match="budgets:ModifyBudget"):
+        own(alice, "DELETE", "/_lambent/budgets/b")

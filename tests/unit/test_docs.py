@@ -139,6 +139,8 @@ def test_every_command_line_of_a_page_is_one_that_lambent_understands(page: Path
             continue
         command, rest = commands()[words[0]], words[1:]
         while hasattr(command, "commands"):
+            if command.invoke_without_command and rest[:1] not in [[name] for name in command.commands]:
+                break
             command, rest = command.commands[rest[0]], rest[1:]
         known = {
             flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)

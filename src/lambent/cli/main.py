@@ -14,7 +14,20 @@ from typing import Annotated, Any
 import typer
 
 from lambent import __version__
-from lambent.cli import advise, bill, demo, deploy, functions, iam, invoke, ledger, logs, simulate, up
+from lambent.cli import (
+    advise,
+    bill,
+    budget,
+    demo,
+    deploy,
+    functions,
+    iam,
+    invoke,
+    ledger,
+    logs,
+    simulate,
+    up,
+)
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
 from lambent.cli.terminal import CommandError, UsageError, notice, one_line
 from lambent.settings import SettingsError
@@ -73,6 +86,7 @@ app.command("advise")(advise.advise)
 app.command("ledger")(ledger.ledger)
 app.command("version")(version)
 app.add_typer(bill.app, name="bill")
+app.add_typer(budget.app, name="budget")
 app.add_typer(iam.app, name="iam")
 
 

@@ -52,6 +52,7 @@ class Asynchronous:
             drain_timeout_s=drain_timeout_s,
         )
         self.accept = self._events.accept
+        self.send = self._outbox.send
         targets["lambda"] = FunctionTarget(functions=functions, accept=self.accept, clock=clock)
 
     async def start(self, prepare: PrepareAttempt) -> None:

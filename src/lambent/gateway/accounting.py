@@ -19,6 +19,7 @@ from lambent.domain.pricing.price_list import AWS, LISTS, PriceList
 from lambent.errors import ServiceError
 from lambent.gateway.admission import Admit
 from lambent.gateway.bills import BILL, CHECK, Bills
+from lambent.gateway.budgets import BudgetPaths
 from lambent.gateway.queries import BadQuery, as_json, query_of, refuse_unknown, said, time_ms, whole
 from lambent.store.ledger import Ledger, RowQuery
 from lambent.wire.http import HttpRequest, HttpResponse
@@ -39,6 +40,7 @@ class Accounting:
         admit: Admit,
         clock: Clock,
         own: PriceList | None = None,
+        budgets: BudgetPaths | None = None,
     ) -> None:
         """Make it.
 
@@ -48,7 +50,9 @@ class Accounting:
             admit: says who asks, if they may.
             clock: says which month it is.
             own: a price list of one's own, by which usage is charged beside AWS's.
+            budgets: answers what is asked of budgets; None: there are none.
         """
+        self._budgets = budgets
         self._ledger = ledger
         self._bills = Bills(ledger=ledger, own=own)
         self._clock = clock
@@ -57,13 +61,18 @@ class Accounting:
 
     def serves(self, path: str) -> bool:
         """Whether a path is one of these."""
+        if self._budgets is not None and self._budgets.serves(path):
+            return True
         return path in (LEDGER, BILL, CHECK)
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the answer to one request."""
-        if request.method not in ("GET", "HEAD"):
-            return said(405, f"{request.method} is not possible here.")
         try:
+            if self._budgets is not None and self._budgets.serves(request.path):
+                await self._settle()
+                return await self._budgets.answer(request)
+            if request.method not in ("GET", "HEAD"):
+                return said(405, f"{request.method} is not possible here.")
             caller = await self._admit(request, _READ)
             query = query_of(request)
             if request.path == LEDGER:

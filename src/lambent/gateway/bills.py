@@ -30,6 +30,7 @@ BILL = "/_lambent/bill"
 CHECK = "/_lambent/bill/check"
 _MONTH = re.compile(r"(?P<year>[0-9]{4})-(?P<month>0[1-9]|1[0-2])")
 _SAVINGS = re.compile(r"savings-plan(=(?P<percent>[0-9]{1,2}(\.[0-9]{1,3})?))?")
+_FREE_TIER_IS_OF_ALL = "The free tier belongs to all of the account: it is not taken off a part of its usage."
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 
 
@@ -72,13 +73,16 @@ class Bills:
         month = month_of(query.get("month"), now_ms)
         given = assumptions_of(query.get("assume", ""))
         usages = await self._usages(account, month, query)
+        is_part = bool(query.get("function") or query.get("region"))
+        if is_part:
+            given = replace(given, free_tier=False)
         made = bill(usages, AWS, given)
         answer = {
             "month": month.text,
             "account": account,
             "is_over": month.end_ms <= now_ms,
             "assumptions": str(given) or None,
-            **_members(made),
+            **_members(made, *([_FREE_TIER_IS_OF_ALL] if is_part and usages else [])),
             "alternatives": [
                 {"assumptions": str(other), "total": plain(bill(usages, AWS, other).total)}
                 for other in alternatives(usages, given, AWS.home)
@@ -133,7 +137,7 @@ class Bills:
         return [_group_members(group, own.get(group.key)) for group in found]
 
 
-def _members(made: Bill) -> dict[str, Any]:
+def _members(made: Bill, *notices: str) -> dict[str, Any]:
     return {
         "price_list": made.price_list,
         "currency": made.currency,
@@ -156,7 +160,7 @@ def _members(made: Bill) -> dict[str, Any]:
         "tiers": plain(made.tiers),
         "savings": plain(made.savings),
         "total": plain(made.total),
-        "notices": list(made.notices),
+        "notices": [*notices, *made.notices],
     }
 
 

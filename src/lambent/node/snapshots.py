@@ -118,7 +118,8 @@ class TemplateRuntime:
                 status=status,
                 error_type=error_type,
                 duration_ms=duration_ms,
-                billed_duration_ms=math.ceil(duration_ms),
+                # One that ended with a server is taken anew without being asked for: on AWS it would still be there.
+                billed_duration_ms=0 if self._plan.version.has_snapshot else math.ceil(duration_ms),
             )
         )
         if end is not None:

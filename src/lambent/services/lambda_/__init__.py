@@ -35,7 +35,7 @@ from lambent.services.lambda_.mapping_states import Changed, MappingStates
 from lambent.services.lambda_.mappings import MappingOperations
 from lambent.services.lambda_.permissions import PermissionOperations
 from lambent.services.lambda_.provisioned import ProvisionedConcurrencyOperations
-from lambent.services.lambda_.provisioning import Provisioning
+from lambent.services.lambda_.provisioning import Keeps, Provisioning
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.recursion import RecursionOperations
 from lambent.services.lambda_.resource_lookup import ResourceLookup
@@ -117,6 +117,7 @@ def lambda_service(
     strict_roles: bool,
     objects: Objects | None = None,
     mapping_changed: Changed = lambda mapping: None,
+    keeps: Keeps = lambda key, kept: None,
     draw: Callable[[], float] = random.random,
 ) -> LambdaService:
     """Build the service.
@@ -137,6 +138,7 @@ def lambda_service(
         strict_roles: whether a function's role must exist, as on AWS.
         objects: S3, for code that lies there; None: there is none.
         mapping_changed: told of event source mappings whose change has come into effect.
+        keeps: told what provisioned concurrency is kept ready, whenever that changes.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
     """
     code_storage = CodeStorage(blobs, clock)
@@ -144,7 +146,7 @@ def lambda_service(
     usage = AccountUsage(account_concurrency)
     records = Records(functions, code_storage, usage)
     layers = LayerRecords(Layers(documents), code_storage)
-    provisioning = Provisioning(invoker)
+    provisioning = Provisioning(invoker, keeps)
     code_signing_configs = CodeSigningConfigs(documents)
     signing = CodeSigning(configs=code_signing_configs, usage=usage, code_storage=code_storage)
     activations = Activations(records, prepare, retire, forget)

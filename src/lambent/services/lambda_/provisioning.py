@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from lambent.domain.concurrency import (
     ProvisioningError,
 )
 from lambent.domain.function import Function, FunctionKey, FunctionVersion
+from lambent.domain.ledger import PROVISIONED
+from lambent.domain.upkeep import Upkeep
 from lambent.services.lambda_.versions import qualified_version
 
 _log = logging.getLogger(__name__)
@@ -56,6 +58,19 @@ class _Entry:
     status: str = IN_PROGRESS
     status_reason: str | None = None
 
+    def upkeep(self, qualifier: str) -> Upkeep | None:
+        """Return what is kept ready for its version or alias, if that is anything yet."""
+        version = self.serving or (self.version if self.status == READY else None)
+        if version is None:
+            return None
+        return Upkeep(
+            id=self.allocation_id,
+            kind=PROVISIONED,
+            version=version,
+            alias="" if qualifier.isdigit() else qualifier,
+            count=self.requested,
+        )
+
     def wanted(self, configuration_id: str) -> int:
         """How many environments of a configuration it needs."""
         versions = [self.serving, None if self.status == FAILED else self.version]
@@ -64,11 +79,21 @@ class _Entry:
         )
 
 
-class Provisioning:
-    """Allocates and releases provisioned concurrency."""
+Keeps = Callable[[FunctionKey, Sequence[Upkeep]], None]
+"""Takes note of all that is kept ready for a function now."""
 
-    def __init__(self, environments: Environments) -> None:
+
+class Provisioning:
+    """Allocates and releases provisioned concurrency.
+
+    Args:
+        environments: those that are kept ready.
+        keeps: told whenever something else is kept ready than before, since that is what is paid for.
+    """
+
+    def __init__(self, environments: Environments, keeps: Keeps = lambda key, kept: None) -> None:
         self._environments = environments
+        self._keeps = keeps
         self._entries: dict[FunctionKey, dict[str, _Entry]] = {}
         self._configured: list[Function] = []
         self._held: dict[FunctionKey, dict[str, FunctionVersion]] = {}
@@ -131,6 +156,7 @@ class Provisioning:
             self._entries[key] = entries
         else:
             self._entries.pop(key, None)
+        self._tell(key)
         if earlier := self._tasks.get(key):
             earlier.cancel()
         task = asyncio.create_task(self._work(key))
@@ -175,6 +201,11 @@ class Provisioning:
         else:
             entry.status = READY
         entry.serving = None
+        self._tell(key)
+
+    def _tell(self, key: FunctionKey) -> None:
+        kept = [entry.upkeep(qualifier) for qualifier, entry in self._entries.get(key, {}).items()]
+        self._keeps(key, [upkeep for upkeep in kept if upkeep is not None])
 
     def _wanted(self, key: FunctionKey, configuration_id: str) -> int:
         return sum(entry.wanted(configuration_id) for entry in self._entries.get(key, {}).values())
