@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
+from sys import intern
 
 import msgspec
 
@@ -18,6 +20,17 @@ from lambent.simulation.observed import peak_of
 INVOCATION = "invocation"
 SUCCESS = "success"
 WINDOW_MIN_S = 60.0
+_WORDS = (
+    "kind",
+    "function",
+    "version",
+    "runtime",
+    "architecture",
+    "initialization_type",
+    "status",
+    "error_type",
+    "source",
+)
 SHORT_S = 86_400.0
 """Less history than this makes figures of a month rough."""
 
@@ -46,6 +59,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: str | None = None
     price_usd: Decimal = Decimal(0)
 
+    def __post_init__(self) -> None:
+        # The same few words in every row: one of each is enough, and a row takes half of the memory.
+        for name in _WORDS:
+            word: str | None = getattr(self, name)
+            if word is not None:
+                msgspec.structs.force_setattr(self, name, intern(word))
+
     @property
     def start_ms(self) -> float:
         """How long its environment took to start, if it was the first to use it."""
@@ -69,9 +89,9 @@ def decode_row(line: str | bytes) -> Row:
     return _decoder.decode(line)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Past:
-    """What one function did. There is at least one invocation."""
+    """What one function did. There is at least one invocation. What follows from the rows is computed once."""
 
     function: str
     invocations: Sequence[Row]
@@ -80,7 +100,7 @@ class Past:
     """Rows of inits, restores and what was kept ready."""
     now_s: float
 
-    @property
+    @cached_property
     def first_s(self) -> float:
         """When the first invocation came, in seconds since the epoch."""
         return self.invocations[0].came_s
@@ -114,7 +134,7 @@ class Past:
     def architecture(self) -> str:
         return self.latest.architecture
 
-    @property
+    @cached_property
     def bill_usd(self) -> Decimal:
         """What all of it cost in the window."""
         return sum((row.price_usd for row in (*self.invocations, *self.others)), Decimal(0))
@@ -124,17 +144,12 @@ class Past:
         """The same for 30 days."""
         return self.bill_usd * Decimal(self.per_month)
 
-    @property
-    def cold(self) -> list[Row]:
-        """Invocations that waited for the start of their environment."""
-        return [row for row in self.invocations if row.start_ms > 0]
-
-    @property
+    @cached_property
     def inits_ms(self) -> list[float]:
         """How long inits of cold starts took, those of restores left out."""
         return [row.init_ms for row in self.invocations if row.init_ms is not None]
 
-    @property
+    @cached_property
     def peak_concurrency(self) -> int:
         """The most that were under way at one moment."""
         return peak_of(
@@ -142,20 +157,26 @@ class Past:
             [row.duration_ms + row.start_ms for row in self.invocations],
         )
 
-    @property
+    @cached_property
     def mean_billed_ms(self) -> float:
         """Of an invocation."""
         return math.fsum(row.billed_ms for row in self.invocations) / len(self.invocations)
 
-    def load(self) -> Load:
-        """Return it as a load for the simulator, over the whole window."""
-        first_s = self.first_s
+    def load(self, most: int | None = None) -> Load:
+        """Return it as a load for the simulator, until now.
+
+        Args:
+            most: no more than so many invocations, the last ones.
+        """
+        rows = self.invocations if most is None else self.invocations[-most:]
+        came_s = [row.came_s for row in rows]
+        first_s = came_s[0]
         return Load(
-            at_s=[max(0.0, row.came_s - first_s) for row in self.invocations],
-            service_s=[row.duration_ms / 1000 for row in self.invocations],
+            at_s=[at_s - first_s for at_s in came_s],
+            service_s=[row.duration_ms / 1000 for row in rows],
             names=(self.function,),
             starts=(measured(self.inits_ms or [0.0], "cold starts"),),
-            duration_s=max(self.window_s, self.invocations[-1].came_s - first_s),
+            duration_s=max(WINDOW_MIN_S, self.now_s - first_s, came_s[-1] - first_s),
         )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lambent.advice.answer import Answer, ms, share, usd
+from lambent.advice.answer import MONTH_S, Answer, ms, share, usd
 from lambent.advice.past import Past
 from lambent.domain.pricing.price_list import AWS
 from lambent.simulation import Load, Platform, simulate, summarize
 
 CANDIDATES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987)
+REPLAYED_MAX = 200_000
+"""Of a longer history, the last invocations are replayed: each try takes as many."""
 KEEP_ALIVE_S, MAX_LIFE_S = 600.0, 7_200.0
 """Of environments that are not provisioned, as `lambent simulate` assumes."""
 
@@ -41,13 +43,17 @@ def break_even_share(architecture: str) -> float:
 
 def advise_provisioned(past: Past) -> Answer:
     """Say whether provisioned concurrency would have paid."""
-    load = past.load()
+    load = past.load(REPLAYED_MAX)
     peak = past.peak_concurrency
     counts = sorted({*(count for count in CANDIDATES if count <= peak), 0, 1, peak})
     tries = [_try(past, load, count) for count in counts]
     now, best = tries[0], min(tries, key=lambda one: one.month_usd)
     first, needed = tries[1], break_even_share(past.architecture)
+    replayed = (
+        (("replayed", f"the last {len(load):,} invocations"),) if len(load) < len(past.invocations) else ()
+    )
     figures = (
+        *replayed,
         ("an environment must be busy", f"{needed:.0%} of the time to be no dearer than on demand"),
         ("the first would be", f"{first.busy_share:.1%} of the time"),
         *(_figure(one) for one in tries),
@@ -74,6 +80,7 @@ def _try(past: Past, load: Load, count: int) -> _Try:
         keep_alive_s=KEEP_ALIVE_S,
         max_life_s=MAX_LIFE_S,
     )
+    per_month = MONTH_S / load.duration_s
     run = simulate(load, platform)
     summary = summarize(run)
     ready_s = count * load.duration_s
@@ -81,8 +88,8 @@ def _try(past: Past, load: Load, count: int) -> _Try:
     # Whole periods of five minutes are charged: of a short window they would count for more than of a month.
     return _Try(
         provisioned=count,
-        month_usd=summary.bill.total_usd * Decimal(past.per_month),
-        cold_starts=summary.cold_starts * past.per_month,
+        month_usd=summary.bill.total_usd * Decimal(per_month),
+        cold_starts=summary.cold_starts * per_month,
         p99_ms=summary.latency_ms.get("p99", 0.0),
         busy_share=busy_s / ready_s if ready_s else 0.0,
     )

@@ -23,6 +23,9 @@ from lambent.cli.terminal import CommandError, UsageError, notice
 if TYPE_CHECKING:
     from lambent.advice import Answer, Function, Import, Machine, Past, Row, Wishes
 
+ROWS_MAX = 1_000_000
+"""Each takes half a kilobyte while it is looked at."""
+
 
 def advise(
     context: typer.Context,
@@ -85,6 +88,11 @@ def _pasts(connection: Connection, name: str | None, since: str) -> list[Past]:
     rows: list[Row] = []
     broken = 0
     for line in lines:
+        if len(rows) == ROWS_MAX:
+            notice(
+                f"Only the first {ROWS_MAX:,} rows are looked at: choose a shorter --since.", style="yellow"
+            )
+            break
         try:
             rows.append(decode_row(line))
         except ValueError:

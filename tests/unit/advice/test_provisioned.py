@@ -73,3 +73,14 @@ def test_without_cold_starts_there_is_nothing_to_avoid() -> None:
     rows = [row(number * 60.0, 100) for number in range(1_000)]
     answer = advise_provisioned(past(rows))
     assert not answer.is_action
+
+
+def test_of_a_long_history_the_last_invocations_are_replayed_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lambent.advice.provisioned.REPLAYED_MAX", 100)
+    one = past([row(number * 1_200.0, 100, init_ms=500.0) for number in range(2_160)])
+    figures = dict(advise_provisioned(one).figures)
+    assert figures["replayed"] == "the last 100 invocations"
+    # As many cold starts in 30 days as the whole history has.
+    assert "2,160 cold starts" in figures["with 0"]
