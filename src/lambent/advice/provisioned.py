@@ -9,6 +9,7 @@ from lambent.advice.answer import MONTH_S, Answer, ms, share, usd
 from lambent.advice.past import Past
 from lambent.domain.pricing.price_list import AWS
 from lambent.simulation import Load, Platform, simulate, summarize
+from lambent.simulation.summary import in_periods_s
 
 CANDIDATES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987)
 REPLAYED_MAX = 200_000
@@ -41,13 +42,19 @@ def break_even_share(architecture: str) -> float:
     return float(prices.provisioned[architecture] / (on_demand - prices.provisioned_duration[architecture]))
 
 
-def advise_provisioned(past: Past) -> Answer:
-    """Say whether provisioned concurrency would have paid."""
+def advise_provisioned(past: Past, *, has: int = 0) -> Answer:
+    """Say whether provisioned concurrency would have paid.
+
+    Args:
+        past: what happened.
+        has: how much the function has now, over its versions and aliases.
+    """
     load = past.load(REPLAYED_MAX)
     peak = past.peak_concurrency
-    counts = sorted({*(count for count in CANDIDATES if count <= peak), 0, 1, peak})
+    counts = sorted({*(count for count in CANDIDATES if count <= peak), 0, 1, peak, has})
     tries = [_try(past, load, count) for count in counts]
-    now, best = tries[0], min(tries, key=lambda one: one.month_usd)
+    without, best = tries[0], min(tries, key=lambda one: one.month_usd)
+    now = next(one for one in tries if one.provisioned == has)
     first, needed = tries[1], break_even_share(past.architecture)
     replayed = (
         (("replayed", f"the last {len(load):,} invocations"),) if len(load) < len(past.invocations) else ()
@@ -60,9 +67,9 @@ def advise_provisioned(past: Past) -> Answer:
     )
     return Answer(
         question="provisioned concurrency",
-        verdict=_verdict(tries, now, best, needed),
-        is_action=best.provisioned > 0,
-        saved_usd=now.month_usd - best.month_usd if best.provisioned else None,
+        verdict=_verdict_with(now, best, without) if has else _verdict(tries, without, best, needed),
+        is_action=best is not now,
+        saved_usd=now.month_usd - best.month_usd if best is not now else None,
         figures=figures,
         evidence=(
             f"lambent simulate --history {past.function} --provisioned "
@@ -85,14 +92,20 @@ def _try(past: Past, load: Load, count: int) -> _Try:
     summary = summarize(run)
     ready_s = count * load.duration_s
     busy_s = sum(load.service_s[place] for place in run.on_provisioned)
-    # Whole periods of five minutes are charged: of a short window they would count for more than of a month.
     return _Try(
         provisioned=count,
-        month_usd=summary.bill.total_usd * Decimal(per_month),
+        month_usd=(summary.bill.total_usd - _rounded_usd(platform, load.duration_s)) * Decimal(per_month),
         cold_starts=summary.cold_starts * per_month,
         p99_ms=summary.latency_ms.get("p99", 0.0),
         busy_share=busy_s / ready_s if ready_s else 0.0,
     )
+
+
+def _rounded_usd(platform: Platform, duration_s: float) -> Decimal:
+    """Return what whole periods of five minutes cost beyond the time that there was: of a month, that is nothing."""
+    beyond_s = in_periods_s(duration_s) - Decimal(duration_s)
+    gb_s = Decimal(platform.memory_mb) / 1024 * platform.provisioned * beyond_s
+    return gb_s * AWS.prices.provisioned[platform.architecture]
 
 
 def _figure(one: _Try) -> tuple[str, str]:
@@ -100,6 +113,20 @@ def _figure(one: _Try) -> tuple[str, str]:
     return (
         f"with {one.provisioned}",
         f"{usd(one.month_usd)} and {one.cold_starts:,.0f} cold starts in 30 days, p99 {ms(one.p99_ms)}{busy}",
+    )
+
+
+def _verdict_with(now: _Try, best: _Try, without: _Try) -> str:
+    """Say whether what is provisioned now pays."""
+    words = f"It has {now.provisioned} provisioned, which cost {usd(now.month_usd)} in 30 days"
+    if best is now:
+        return f"{words} and pay: no other number is cheaper."
+    more = without.cold_starts - now.cold_starts
+    if best.provisioned:
+        return f"{words}; {best.provisioned} would cost {usd(best.month_usd)}."
+    return (
+        f"{words}; without any it would be {usd(without.month_usd)} and {max(0, more):,.0f} cold starts more: "
+        "they pay only if those matter."
     )
 
 

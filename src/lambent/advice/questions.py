@@ -27,6 +27,8 @@ class Function:
     layer_bytes: int = 0
     ephemeral_storage_mb: int = 512
     has_snapstart: bool = False
+    provisioned: int = 0
+    """Provisioned concurrency that is asked for, over its versions and aliases."""
     imports: Sequence[Import] | None = None
     """A profile of its init, if there is one."""
 
@@ -47,7 +49,7 @@ def advise(past: Past, function: Function | None, wishes: Wishes) -> list[Answer
         function: what it is; None: it is gone.
         wishes: what the user says.
     """
-    answers = [advise_memory(past), advise_provisioned(past)]
+    answers = [advise_memory(past), advise_provisioned(past, has=function.provisioned if function else 0)]
     if function is not None:
         answers.append(
             advise_snapstart(

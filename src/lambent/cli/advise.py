@@ -59,6 +59,8 @@ def advise(
 
     The ledger's past is replayed and priced as on AWS. Nothing is changed.
     """
+    from lambent.advice import advise as answers_of
+
     wishes = _wishes(spot_share, server)
     if name == "":
         raise UsageError("NAME is empty: leave it out to be advised on all functions.")
@@ -70,7 +72,9 @@ def advise(
     for past in pasts:
         configuration = _configuration(connection, past.function)
         profile = _profile(connection, configuration) if imports else None
-        answers.append((past, _answers(past, configuration, profile, wishes)))
+        provisioned = _provisioned(connection, past.function) if configuration else 0
+        function = _function(configuration, profile, provisioned) if configuration else None
+        answers.append((past, answers_of(past, function, wishes)))
     answers.sort(key=lambda one: -one[0].month_usd)
     if is_json:
         sys.stdout.write(as_json(answers))
@@ -129,15 +133,19 @@ def _profile(connection: Connection, configuration: Mapping[str, Any] | None) ->
     return profile_init(connection, configuration)
 
 
-def _answers(
-    past: Past, configuration: Mapping[str, Any] | None, profile: list[Import] | None, wishes: Wishes
-) -> list[Answer]:
-    from lambent.advice import advise as answers_of
+def _provisioned(connection: Connection, name: str) -> int:
+    """Return how much provisioned concurrency a function has, over its versions and aliases."""
+    client = connection.client("lambda")
+    pages = client.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=name)
+    found: list[int] = [
+        one["RequestedProvisionedConcurrentExecutions"]
+        for page in pages
+        for one in page["ProvisionedConcurrencyConfigs"]
+    ]
+    return sum(found)
 
-    return answers_of(past, None if configuration is None else _function(configuration, profile), wishes)
 
-
-def _function(configuration: Mapping[str, Any], profile: list[Import] | None) -> Function:
+def _function(configuration: Mapping[str, Any], profile: list[Import] | None, provisioned: int) -> Function:
     from lambent.advice import Function
 
     return Function(
@@ -147,6 +155,7 @@ def _function(configuration: Mapping[str, Any], profile: list[Import] | None) ->
         layer_bytes=sum(layer.get("CodeSize", 0) for layer in configuration.get("Layers", [])),
         ephemeral_storage_mb=configuration.get("EphemeralStorage", {}).get("Size", 512),
         has_snapstart=configuration.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions",
+        provisioned=provisioned,
         imports=profile,
     )
 

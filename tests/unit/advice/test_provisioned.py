@@ -84,3 +84,30 @@ def test_of_a_long_history_the_last_invocations_are_replayed_and_that_is_told(
     assert figures["replayed"] == "the last 100 invocations"
     # As many cold starts in 30 days as the whole history has.
     assert "2,160 cold starts" in figures["with 0"]
+
+
+@pytest.mark.parametrize(
+    ("per_minute_s", "words"),
+    [
+        (5.0, "It has 1 provisioned, which cost"),
+        (55.0, "and pay: no other number is cheaper."),
+    ],
+)
+def test_what_is_provisioned_now_is_judged_too(per_minute_s: float, words: str) -> None:
+    rows = steady(per_minute_s).invocations
+    answer = advise_provisioned(past(rows), has=1)
+    assert words in answer.verdict
+    assert answer.is_action is (per_minute_s < 36)
+    if answer.is_action:
+        # What it costs to keep a GB ready for 30 days, less what running in it is cheaper.
+        share = Decimal(per_minute_s) / 60
+        saved = MONTH_S * (KEPT + RAN * share - ON_DEMAND * share)
+        assert float(answer.saved_usd or 0) == pytest.approx(float(saved), rel=0.01)
+
+
+def test_a_short_history_is_not_charged_for_more_time_than_it_had() -> None:
+    """A minute of history: one environment of a GB is kept for 30 days, not for five times as long."""
+    rows = [row(MONTH_S - 60.0 + n, 10, memory_mb=1_024) for n in range(60)]
+    figures = dict(advise_provisioned(past(rows)).figures)
+    kept = float(MONTH_S * KEPT)
+    assert float(figures["with 1"].split()[0].lstrip("$")) == pytest.approx(kept + 0.8, abs=0.5)

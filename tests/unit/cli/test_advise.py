@@ -11,6 +11,7 @@ import pytest
 from unit.cli.stand_in import Reply, Run, StandIn
 
 CONFIGURATION = {"FunctionName": "f", "Runtime": "python3.12", "Handler": "app.handler", "CodeSize": 1_000}
+PROVISIONED = r"/2019-09-30/functions/f/provisioned-concurrency\?List=ALL"
 
 
 def row(minutes_ago: float, **others: Any) -> bytes:
@@ -37,6 +38,7 @@ def ledger(aws: StandIn) -> StandIn:
     aws.on("GET", r"/_lambent/ledger\?.*function=f.*", lambda _: Reply(body=rows + failed))
     aws.on("GET", r"/_lambent/ledger\?.*", lambda _: Reply(body=rows + failed + other))
     aws.on("GET", "/2015-03-31/functions/f/configuration", CONFIGURATION)
+    aws.on("GET", PROVISIONED, {"ProvisionedConcurrencyConfigs": []})
     aws.missing("GET", "/2015-03-31/functions/quiet/configuration")
     return aws
 
@@ -78,6 +80,14 @@ def test_without_a_name_what_should_be_done_is_told_of_every_function(ask: Run, 
     assert "  nothing to do" in lines
     assert "lambent-temporary" not in ran.out.decode()
     assert "Of some there is less than a day of history" in ran.err
+
+
+def test_what_is_provisioned_now_is_asked_of_the_api(ask: Run, aws: StandIn) -> None:
+    aws.on("GET", r"/_lambent/ledger\?.*", lambda _: Reply(body=row(2_000, init_ms=200.0) + row(5)))
+    aws.on("GET", "/2015-03-31/functions/f/configuration", CONFIGURATION)
+    configs = [{"RequestedProvisionedConcurrentExecutions": count} for count in (1, 2)]
+    aws.on("GET", PROVISIONED, {"ProvisionedConcurrencyConfigs": configs})
+    assert b"It has 3 provisioned, which cost $" in ask("advise", "f").out
 
 
 def test_an_arn_or_a_qualified_name_means_its_function(ask: Run, ledger: StandIn) -> None:
@@ -127,6 +137,7 @@ def test_an_empty_ledger_and_unknown_functions_are_one_sentence(ask: Run, aws: S
 def test_rows_that_cannot_be_read_are_counted_and_the_others_are_used(ask: Run, aws: StandIn) -> None:
     aws.on("GET", r"/_lambent/ledger\?.*", lambda _: Reply(body=row(5) + b'{"kind": 1}\n' + row(4)))
     aws.on("GET", "/2015-03-31/functions/f/configuration", CONFIGURATION)
+    aws.on("GET", PROVISIONED, {"ProvisionedConcurrencyConfigs": []})
     ran = ask("advise", "f", "--json")
     assert json.loads(ran.out)[0]["invocations"] == 2
     assert "1 rows of the ledger cannot be read and are left out" in ran.err
