@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from lambent.cli.client import Connection
 from lambent.cli.logs import start_time_ms
-from lambent.cli.terminal import UsageError
 
 LEDGER = "/_lambent/ledger"
 _PAGE = 10_000
@@ -28,10 +25,8 @@ def ledger_lines(
 
     Raises:
         UsageError: AWS is asked, which has no ledger, or the age has another form.
-        CommandError: the server refuses, for instance because it keeps no ledger.
+        CommandError: the server has no rows for us; its sentence says why.
     """
-    if connection.target.is_aws:
-        raise UsageError("AWS has no ledger: leave out --aws.")
     query = {"limit": str(_PAGE), "since": str(start_time_ms(since, time.time()))}
     if connection.target.region:
         query["region"] = connection.target.region
@@ -42,11 +37,3 @@ def ledger_lines(
         for line in answer.body.splitlines():
             yield line.decode()
         after = answer.headers.get("x-lambent-next")
-
-
-def rows(
-    connection: Connection, *, function: str | None, since: str, kind: str = ""
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the ledger, oldest first; see `ledger_lines`."""
-    for line in ledger_lines(connection, function=function, since=since, kind=kind):
-        yield json.loads(line)

@@ -15,6 +15,7 @@ import typer
 
 from lambent import __version__
 from lambent.cli import (
+    advise,
     bill,
     bill_diff,
     budget,
@@ -85,6 +86,7 @@ app.command("logs")(logs.logs)
 app.command("list")(functions.list_functions)
 app.command("url")(functions.url)
 app.command("delete")(functions.delete)
+app.command("advise")(advise.advise)
 app.command("ledger")(ledger.ledger)
 app.command("simulate")(simulate.simulate)
 app.command("tune")(tune.tune)

@@ -19,6 +19,7 @@ from lambent.cli.terminal import CommandError, UsageError, notice
 if TYPE_CHECKING:
     from lambent.simulation import Distribution, Load, Observed, Trace
 
+LINE_MAX = 1_000_000
 SERVICE_MS, COLD_START_MS = 100, 200
 """What is assumed when nothing is known; the output says so."""
 
@@ -47,6 +48,8 @@ class Source:
     history: str | None
     """A function whose rows of the ledger are the trace."""
     since: str
+    like: str | None
+    """A function of the ledger that says how long invocations run and inits take, where the command line does not."""
     for_s: float
     function: str | None
     durations: Path | None
@@ -69,33 +72,70 @@ def replay_of(source: Source, connection: Callable[[], Connection]) -> Replay:
     """
     from lambent.simulation import TraceError
 
-    if [source.trace, source.per_s, source.history].count(None) != 2:
+    if [source.trace, source.per_s, source.history].count(None) != 2 or source.history == "":
         raise UsageError("Say what to replay: a file with a trace, --history NAME or --poisson RATE.")
     try:
+        given = _given(source, connection)
         if source.history is not None:
-            return _history(source, source.history, connection())
-        return _poisson(source, source.per_s) if source.per_s is not None else _traced(source)
+            return _history(source, given, source.history, connection())
+        return _poisson(source, given, source.per_s) if source.per_s is not None else _traced(source, given)
     except TraceError as error:
         raise CommandError(str(error)) from None
 
 
-def _poisson(source: Source, per_s: float) -> Replay:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What the command line says of durations, or the function that it names."""
+
+    service: Distribution | None
+    start: Distribution | None
+    memory_mb: int | None = None
+    architecture: str | None = None
+
+
+def _given(source: Source, connection: Callable[[], Connection]) -> _Given:
+    from lambent.simulation import measured_in, read_trace
+
+    service, start = _distribution(source.service, "--service"), _distribution(source.start, "--cold-start")
+    if source.like is None:
+        return _Given(service=service, start=start)
+    trace = read_trace(_ledger_of(source.like, source.since, connection()))
+    own_service, own_start = measured_in(trace)
+    memory_mb, architecture = _commonest(trace)
+    return _Given(
+        service=service or own_service,
+        start=start or own_start,
+        memory_mb=memory_mb,
+        architecture=architecture,
+    )
+
+
+def _commonest(trace: Trace) -> tuple[int, str] | tuple[None, None]:
+    common = trace.memory.most_common(1)
+    return common[0][0] if common else (None, None)
+
+
+def _poisson(source: Source, given: _Given, per_s: float) -> Replay:
     from lambent.simulation import poisson_load
 
     assumptions: list[str] = []
     rate = per_s * source.scale
-    service = _distribution(source.service, "--service") or _assumed(
-        "Invocations run", SERVICE_MS, assumptions
-    )
-    start = _distribution(source.start, "--cold-start") or _assumed("Inits take", COLD_START_MS, assumptions)
+    service = given.service or _assumed("Invocations run", SERVICE_MS, assumptions)
+    start = given.start or _assumed("Inits take", COLD_START_MS, assumptions)
     load = poisson_load(source.random, per_s=rate, duration_s=source.for_s, service=service, start=start)
     words = (
         f"Poisson arrivals, {rate:g} per second for {_time_words(source.for_s)}, each runs {service.words}"
     )
-    return Replay(load=load, source=words, assumptions=tuple(assumptions))
+    return Replay(
+        load=load,
+        source=words,
+        assumptions=tuple(assumptions),
+        memory_mb=given.memory_mb,
+        architecture=given.architecture,
+    )
 
 
-def _traced(source: Source) -> Replay:
+def _traced(source: Source, given: _Given) -> Replay:
     from lambent.simulation import COUNTS_HEADER
 
     assert source.trace is not None
@@ -103,18 +143,22 @@ def _traced(source: Source) -> Replay:
         first = next(lines, "")
         everything = itertools.chain([first], lines)
         if first.lstrip("\ufeff").startswith(COUNTS_HEADER):
-            return _azure(source, source.trace, everything)
-        return _own(source, str(source.trace), everything)
+            return _azure(source, given, source.trace, everything)
+        return _own(source, given, str(source.trace), everything)
 
 
-def _history(source: Source, name: str, connection: Connection) -> Replay:
+def _history(source: Source, given: _Given, name: str, connection: Connection) -> Replay:
+    return _own(source, given, "the ledger", _ledger_of(name, source.since, connection))
+
+
+def _ledger_of(name: str, since: str, connection: Connection) -> Iterator[str]:
     from lambent.cli.history import ledger_lines
 
-    lines = ledger_lines(connection, function=name, since=source.since)
+    lines = ledger_lines(connection, function=name, since=since)
     first = next(lines, None)
     if first is None:
-        raise CommandError(nothing_in_ledger(connection, name, source.since))
-    return _own(source, "the ledger", itertools.chain([first], lines))
+        raise CommandError(nothing_in_ledger(connection, name, since))
+    return itertools.chain([first], lines)
 
 
 def nothing_in_ledger(connection: Connection, name: str, since: str) -> str:
@@ -127,18 +171,17 @@ def nothing_in_ledger(connection: Connection, name: str, since: str) -> str:
     return f"The ledger has no invocations of {name} (--since {since}): invoke it, or try --since all."
 
 
-def _own(source: Source, name: str, lines: Iterable[str]) -> Replay:
+def _own(source: Source, given: _Given, name: str, lines: Iterable[str]) -> Replay:
     from lambent.simulation import has_cold_starts, load_of, observe, read_trace
 
     assumptions: list[str] = []
     trace = read_trace(lines, function=source.function)
     _tell_broken(trace, name)
-    service, start = _distribution(source.service, "--service"), _distribution(source.start, "--cold-start")
+    start = given.start
     if start is None and not has_cold_starts(trace):
         start = _assumed("The trace has no cold starts: inits take", COLD_START_MS, assumptions)
-    load = load_of(trace, source.random, service=service, start=start, scale=source.scale)
-    common = trace.memory.most_common(1)
-    memory_mb, architecture = common[0][0] if common else (None, None)
+    load = load_of(trace, source.random, service=given.service, start=start, scale=source.scale)
+    memory_mb, architecture = _commonest(trace)
     if len(trace.memory) > 1:
         assumptions.append(f"The invocations had several memory sizes; all are billed as {memory_mb} MB.")
     return Replay(
@@ -152,7 +195,7 @@ def _own(source: Source, name: str, lines: Iterable[str]) -> Replay:
     )
 
 
-def _azure(source: Source, path: Path, lines: Iterable[str]) -> Replay:
+def _azure(source: Source, given: _Given, path: Path, lines: Iterable[str]) -> Replay:
     from lambent.simulation import read_counts, read_durations
 
     assumptions: list[str] = []
@@ -162,8 +205,8 @@ def _azure(source: Source, path: Path, lines: Iterable[str]) -> Replay:
         with _lines_of(beside) as percentiles:
             by_function, problems = read_durations(percentiles)
         _tell_broken(problems, str(beside))
-    service = _distribution(source.service, "--service")
-    start = _distribution(source.start, "--cold-start") or _assumed("Inits take", COLD_START_MS, assumptions)
+    service = given.service
+    start = given.start or _assumed("Inits take", COLD_START_MS, assumptions)
     load, problems = read_counts(
         lines,
         source.random,
@@ -199,7 +242,8 @@ def _lines_of(path: Path) -> Generator[Iterator[str]]:
     """Give the lines of a file, packed by gzip or not, or of stdin; what is no UTF-8 is for the reader to refuse."""
     if str(path) == "-":
         # Python has no stdin at all when it was closed before the start.
-        yield iter(cast("IO[str] | None", sys.stdin) or ())
+        stdin = cast("IO[str] | None", sys.stdin)
+        yield iter(()) if stdin is None else _lines(stdin, path)
         return
     file: IO[str]
     if path.suffix == ".gz":
@@ -208,9 +252,21 @@ def _lines_of(path: Path) -> Generator[Iterator[str]]:
         file = path.open(encoding="utf-8-sig", errors="replace")
     with file:
         try:
-            yield iter(file)
+            yield _lines(file, path)
         except (gzip.BadGzipFile, EOFError) as error:
             raise CommandError(f"{path}: it cannot be unpacked: {error}.") from None
+
+
+def _lines(file: IO[str], path: Path) -> Iterator[str]:
+    """Yield lines, as long as they are lines: a file without any may have no end."""
+    number = 0
+    while line := file.readline(LINE_MAX + 1):
+        number += 1
+        if len(line) > LINE_MAX:
+            raise CommandError(
+                f"{path}: line {number} has more than {LINE_MAX:,} characters, so it is no trace."
+            )
+        yield line
 
 
 def _distribution(text: str | None, name: str) -> Distribution | None:

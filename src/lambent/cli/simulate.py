@@ -51,8 +51,16 @@ def simulate(
         typer.Option(metavar="NAME", help="No trace: what the ledger has of a function.", show_default=False),
     ] = None,
     since: Annotated[
-        str, typer.Option(metavar="AGE", help="From when on --history goes: 2h, 30d, all.")
+        str, typer.Option(metavar="AGE", help="From when on --history and --like go: 2h, 30d, all.")
     ] = "30d",
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Invocations run and inits take as long as the ledger has of this function.",
+            show_default=False,
+        ),
+    ] = None,
     for_: Annotated[str, typer.Option("--for", metavar="TIME", help="How long --poisson goes on.")] = "1h",
     function: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this function of the trace.", show_default=False)
@@ -123,6 +131,7 @@ def simulate(
         trace=trace,
         history=history,
         since=since,
+        like=like,
         per_s=None if poisson is None else _positive(poisson, "--poisson"),
         for_s=seconds_of(for_, "--for"),
         function=function,

@@ -95,8 +95,11 @@ def _latency(name: str) -> Callable[[Summary], str]:
 
 
 def _throttled(summary: Summary) -> str:
+    total = _share(sum(summary.throttled.values()), summary.invocations)
+    if len(summary.throttled) == 1:
+        return f"{total} by {next(iter(summary.throttled))}"
     reasons = ", ".join(f"{count:,} by {reason}" for reason, count in sorted(summary.throttled.items()))
-    return f"{_share(sum(summary.throttled.values()), summary.invocations)}: {reasons}" if reasons else ""
+    return f"{total}: {reasons}" if reasons else ""
 
 
 _FIGURES: tuple[tuple[str, Callable[[Summary], str]], ...] = (

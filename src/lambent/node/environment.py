@@ -37,7 +37,7 @@ from lambent.domain.limits import (
     RESTORE_MAX_S,
 )
 from lambent.domain.log_line import lines_of
-from lambent.domain.pricing import price_of, price_of_stream
+from lambent.domain.pricing import price_of
 from lambent.domain.pricing.price_list import FREE_SNAPSHOT_RUNTIMES
 from lambent.errors import ServiceError, SnapStartException, SnapStartTimeoutException
 from lambent.node.deadline import Deadline
@@ -368,6 +368,7 @@ class Environment:
             is_tenants_new=invocation.tenant_id is not None
             and self._cold_start_reason not in (None, "reset"),
             region=version.key.region,
+            streamed_bytes=streamed_bytes or 0,
         )
         return Report(
             at_s=self._clock.now_s(),
@@ -385,7 +386,7 @@ class Environment:
             billed_restore_duration_ms=self._billed_restore_ms if is_restored else None,
             cold_start_reason=self._cold_start_reason,
             gb_seconds=cost.gb_seconds,
-            price_usd=cost.price_usd + price_of_stream(streamed_bytes) if streamed_bytes else cost.price_usd,
+            price_usd=cost.price_usd,
             trace_id=invocation.trace_id,
             tenant_id=invocation.tenant_id,
             is_spillover=invocation.is_spillover,

@@ -15,7 +15,7 @@ from lambent.simulation.load import Load, TraceError, poisson_load
 from lambent.simulation.observed import Observed, observe
 from lambent.simulation.platform import Platform
 from lambent.simulation.summary import SimulatedBill, Summary, percentile, summarize
-from lambent.simulation.trace import Trace, has_cold_starts, load_of, read_trace
+from lambent.simulation.trace import Trace, has_cold_starts, load_of, measured_in, read_trace
 
 __all__ = [
     "BINS",
@@ -31,6 +31,7 @@ __all__ = [
     "TraceError",
     "has_cold_starts",
     "load_of",
+    "measured_in",
     "observe",
     "parse_distribution",
     "percentile",

@@ -99,18 +99,14 @@ class _Engine:
         self._gone_s: dict[int, float] = {}
         self._unbilled_s: dict[int, float] = {}
         """The init of environments that nobody has used yet."""
-        self._pools = [self._new_pool(place, random) for place in range(len(load.names))]
+        arrivals_s = _arrivals_by_function(load, platform)
+        self._pools = [self._new_pool(place, arrivals_s[place], random) for place in range(len(load.names))]
         self._provisioned_count = len(self._born_s)
 
-    def _new_pool(self, place: int, random: Random) -> Pool:
+    def _new_pool(self, place: int, arrivals_s: Sequence[float], random: Random) -> Pool:
         load = self._load
         starts = load.starts[place if len(load.starts) > 1 else 0].values_s
-        arrivals = load.at_s
-        if load.function and (self._platform.reserved is not None or self._platform.provisioned):
-            arrivals = [
-                at_s for at_s, function in zip(load.at_s, load.function, strict=True) if function == place
-            ]
-        pool = Pool(self._platform, arrivals, lambda: random.choice(starts))
+        pool = Pool(self._platform, arrivals_s, lambda: random.choice(starts))
         for _ in range(self._platform.provisioned):
             pool.provisioned_idle.append(self._new_environment(pool, 0.0))
         return pool
@@ -317,6 +313,17 @@ class _Engine:
         alive = accumulate((change for _, change in lives), initial=self._provisioned_count)
         result.peak_environments = max(alive)
         return result
+
+
+def _arrivals_by_function(load: Load, platform: Platform) -> Sequence[Sequence[float]]:
+    """Return when each function's invocations come, if their rate is limited by a concurrency of its own."""
+    if not load.function:
+        return [load.at_s]
+    found: list[list[float]] = [[] for _ in load.names]
+    if platform.reserved is not None or platform.provisioned:
+        for at_s, function in zip(load.at_s, load.function, strict=True):
+            found[function].append(at_s)
+    return found
 
 
 def service_times_s(load: Load, platform: Platform) -> Sequence[float]:

@@ -104,8 +104,9 @@ def check_count(count: float) -> None:
         TraceError: it is too many.
     """
     if count > INVOCATIONS_MAX:
+        words = f"{count:,.0f}" if count < 1e15 else f"{count:.1e}"
         raise TraceError(
-            f"{count:,.0f} invocations are too many at once (at most {INVOCATIONS_MAX:,}): take a part with --scale."
+            f"{words} invocations are too many at once (at most {INVOCATIONS_MAX:,}): take a part with --scale."
         )
 
 

@@ -113,7 +113,7 @@ def bill_of(run: Run, service_s: Sequence[float]) -> SimulatedBill:
         / 1024
         * platform.provisioned
         * len(load.names)
-        * _in_five_minutes(load.duration_s)
+        * in_periods_s(load.duration_s)
     )
     return SimulatedBill(
         requests_usd=REQUEST_USD * (len(load) - len(run.throttled)),
@@ -133,8 +133,8 @@ def _duration_usd(platform: Platform, billed_ms: int, *, is_provisioned: bool = 
     return cost.price_usd - REQUEST_USD
 
 
-def _in_five_minutes(duration_s: float) -> int:
-    """Provisioned concurrency is charged for whole periods of five minutes."""
+def in_periods_s(duration_s: float) -> int:
+    """Return for how long provisioned concurrency is charged: for whole periods of five minutes."""
     return math.ceil(duration_s / 300) * 300
 
 

@@ -22,6 +22,9 @@ from typing import Any, cast
 from lambent.simulation.distribution import Distribution, measured
 from lambent.simulation.load import Load, TraceError, scaled
 
+AT_MAX_S, DURATION_MAX_MS = 1e11, 1e9
+"""Times until the year 5138, durations of twelve days: what is beyond is a broken line."""
+_NO_DURATIONS = "The trace has no durations (duration_ms): say with --service how long invocations run."
 FUNCTION = "function"
 """The name of a function that has none."""
 _AT = ("at", "at_s", "timestamp", "time")
@@ -121,6 +124,20 @@ def has_cold_starts(trace: Trace) -> bool:
     return not all(map(math.isnan, trace.init_ms))
 
 
+def measured_in(trace: Trace) -> tuple[Distribution, Distribution | None]:
+    """Return how long the invocations of a trace ran, and how long inits took if there were cold starts.
+
+    Raises:
+        TraceError: no line says how long an invocation ran.
+    """
+    durations_ms = [duration_ms for duration_ms in trace.duration_ms if not math.isnan(duration_ms)]
+    inits_ms = [init_ms for init_ms in trace.init_ms if not math.isnan(init_ms)]
+    if not durations_ms:
+        raise TraceError(_NO_DURATIONS)
+    start = measured(inits_ms, "cold starts") if inits_ms else None
+    return measured(durations_ms, "durations"), start
+
+
 def load_of(
     trace: Trace,
     random: Random,
@@ -149,6 +166,8 @@ def load_of(
         arrivals = scaled(random, at_s, scale)
         order = [order[place] for _, place in arrivals]
         at_s = [at for at, _ in arrivals]
+    if not at_s:
+        raise TraceError(f"Nothing is left of {len(trace.at_s):,} invocations at a scale of {scale:g}.")
     is_single = len(trace.names) == 1
     return Load(
         at_s=at_s,
@@ -156,7 +175,7 @@ def load_of(
         names=tuple(trace.names),
         function=() if is_single else [trace.function[place] for place in order],
         starts=_starts(trace, start),
-        duration_s=at_s[-1] if at_s else 0.0,
+        duration_s=at_s[-1],
     )
 
 
@@ -168,9 +187,7 @@ def _durations_s(trace: Trace, random: Random, service: Distribution | None) -> 
         if not math.isnan(duration_ms):
             known.setdefault(place, []).append(duration_ms)
     if not known:
-        raise TraceError(
-            "The trace has no durations (duration_ms): say with --service how long invocations run."
-        )
+        raise TraceError(_NO_DURATIONS)
     everything = [duration_ms for durations in known.values() for duration_ms in durations]
     return [
         (random.choice(known.get(place, everything)) if math.isnan(duration_ms) else duration_ms) / 1000
@@ -260,7 +277,7 @@ def _seconds(at: Any) -> float:
         at_s = float(at)
     except (TypeError, ValueError):
         at_s = _iso_seconds(str(at))
-    if not math.isfinite(at_s):
+    if not abs(at_s) <= AT_MAX_S:
         raise ValueError(f"{at!r} is no time")
     return at_s
 
@@ -282,6 +299,6 @@ def _number(value: Any, name: str) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = -1.0
-    if not (math.isfinite(number) and number >= 0) or isinstance(value, bool):
+    if not 0 <= number <= DURATION_MAX_MS or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}")
     return number

@@ -52,6 +52,16 @@ def test_a_history_is_what_the_ledger_has_on_all_its_pages(ask: Run, ledger: Sta
     assert all("function=f" in asked.path for asked in ledger.of("GET"))
 
 
+def test_random_arrivals_can_be_like_a_function_of_the_ledger(ask: Run, ledger: StandIn) -> None:
+    found = json.loads(ask("simulate", "--poisson", "5", "--for", "60s", "--like", "f", "--json").out)
+    (run,) = found["runs"]
+    assert found["assumptions"] == []
+    assert "each runs 2 measured durations" in found["source"]
+    assert run["latency_ms"]["p50"] == pytest.approx(100)
+    assert run["latency_ms"]["max"] == pytest.approx(350)
+    assert run["platform"]["memory_mb"] == 512
+
+
 def test_requests_for_the_ledger_are_signed(ask: Run, ledger: StandIn) -> None:
     ask("simulate", "--history", "f")
     signature = ledger.of("GET")[0].headers["authorization"]
@@ -86,12 +96,12 @@ def test_a_function_without_invocations_is_told_from_one_that_is_not_there(ask: 
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (Reply(status=404, body=b'{"message": "There is nothing at /_lambent/ledger."}'), "There is nothing"),
         (
-            Reply(status=403, body=b'{"message": "not authorized"}'),
-            "not authorized",
+            Reply(status=404, body=b'{"message": "There is nothing at /_lambent/ledger."}'),
+            "nothing at /_lambent/ledger",
         ),
-        (Reply(status=500, body=b"oops"), "its answer is 500 without a sentence"),
+        (Reply(status=403, body=b'{"message": "not authorized"}'), "lambent: not authorized"),
+        (Reply(status=500, body=b"oops"), "did not answer as Lambent does"),
     ],
 )
 def test_a_server_that_gives_no_rows_is_one_sentence(

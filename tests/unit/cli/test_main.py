@@ -19,7 +19,7 @@ def test_the_version_is_said_in_both_ways(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "demo", "deploy", "invoke", "logs", "list", "delete", "simulate", "version"]
+    "command", ["up", "demo", "deploy", "invoke", "logs", "list", "delete", "simulate", "advise", "version"]
 )
 def test_every_command_explains_itself(run: Run, command: str) -> None:
     ran = run(command, "--help")

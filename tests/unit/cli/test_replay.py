@@ -55,6 +55,7 @@ def test_azures_counts_are_recognized_and_the_durations_beside_them_found(run: R
         (b"", "The trace is empty."),
         (b"\x1f\x8b\xff\x00\xffgarbage\n", "must name its columns"),
         (b"at,duration_ms\n", "The trace has no invocations."),
+        (b"\0" * 1_000_001, "line 1 has more than 1,000,000 characters"),
         (b"at\n1\n", "say with --service how long invocations run"),
     ],
 )

@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_figures(run: Run) -> None:
         ((), "Say what to replay: a file with a trace, --history NAME or --poisson RATE"),
         (("x.csv", "--poisson", "1"), "Say what to replay"),
         (("--history", "f", "--poisson", "1"), "Say what to replay"),
-        (("--history", "f", "--aws"), "AWS has no ledger"),
+        (("--history", "f", "--aws"), "AWS has no such thing: leave out --aws"),
         (("--history", "f", "--since", "soon"), "--since must be an age"),
         (("--poisson", "0"), "--poisson must be above 0"),
         (("--poisson", "nan"), "--poisson must be above 0"),

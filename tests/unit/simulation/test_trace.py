@@ -61,6 +61,8 @@ def test_a_line_that_says_no_duration_gets_one_of_its_function() -> None:
         ("x,1,1", "'x' is no time"),
         ("nan,1,1", "'nan' is no time"),
         ("2026-13-01,1,1", "'2026-13-01' is no time"),
+        ("1e308,1,1", "'1e308' is no time"),
+        ("5,1e300,1", "duration_ms is '1e300'"),
         ("5,abc,1", "duration_ms is 'abc'"),
         ("5,-1,1", "duration_ms is '-1'"),
         ("5,1,inf", "init_ms is 'inf'"),
@@ -117,6 +119,11 @@ def test_what_the_trace_does_not_say_must_be_said() -> None:
     with pytest.raises(TraceError, match="--cold-start"):
         load("at,duration_ms\n1,5\n")
     assert load("at\n1\n2\n", start=constant(1), service=constant(7)).service_s == [0.007, 0.007]
+
+
+def test_a_scale_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(TraceError, match=r"Nothing is left of 1 invocations at a scale of 1e-06\."):
+        load("at,duration_ms,init_ms\n1,1,1\n", scale=1e-6)
 
 
 def test_a_scaled_trace_keeps_the_durations_of_its_lines() -> None:

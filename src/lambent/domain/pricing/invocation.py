@@ -71,7 +71,7 @@ def price_of(
             price += prices.snapshot_restore * memory_mb / 1024
         if is_tenants_new:
             price += prices.tenant_environment[architecture] * memory_mb / 1024
-        if streamed_bytes > STREAM_FREE_BYTES:
+        if streamed_bytes > STREAMED_BURST_BYTES:
             price += price_of_stream(streamed_bytes, region=region)
     return Cost(gb_seconds=gb_seconds, price_usd=price)
 
