@@ -14,9 +14,9 @@ SERVER = Machine(name="own server", month_usd=Decimal(40), vcpus=4, gb=16)
 
 
 def steady(per_s: float, duration_ms: float, **others: object):
-    """So many a second in the last hour, one after another or side by side."""
-    count = round(per_s * 3_600)
-    return past([row(MONTH_S - 3_600 + n / per_s, duration_ms, **others) for n in range(count)])
+    """So many a second in the last five minutes, one after another or side by side."""
+    count = round(per_s * 300)
+    return past([row(MONTH_S - 300 + n / per_s, duration_ms, **others) for n in range(count)])
 
 
 def test_a_machine_runs_as_many_at_once_as_its_cpu_and_its_memory_hold() -> None:
