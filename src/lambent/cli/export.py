@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from lambent.cli.terminal import CommandError, UsageError
+from lambent.cli.terminal import CommandError, UsageError, one_line
 
 _DECIMAL_DIGITS_MAX = 38
 AMOUNT = "AMOUNT"
@@ -59,6 +59,8 @@ def write_parquet(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]],
     if output is None:
         raise UsageError("--parquet needs --output FILE.")
     duckdb = _duckdb()
+    if not output.absolute().parent.is_dir():
+        raise CommandError(f"{output.parent} is no directory to write {output.name} into.")
     with tempfile.TemporaryDirectory(prefix="lambent-parquet-") as directory:
         draft = Path(directory) / "rows.json"
         scales: dict[str, tuple[int, int]] = {n: (0, 0) for n, kind in columns.items() if kind == AMOUNT}
@@ -74,6 +76,8 @@ def write_parquet(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]],
         try:
             _convert(connection, draft, types, part)
             part.replace(output)
+        except duckdb.Error as error:
+            raise CommandError(f"{output} cannot be written: {one_line(error)}") from error
         finally:
             connection.close()
             part.unlink(missing_ok=True)

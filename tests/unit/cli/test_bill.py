@@ -141,6 +141,21 @@ def test_parquet_keeps_every_digit(ask: Run, aws: StandIn, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
+def test_parquet_where_nothing_can_be_written_is_one_sentence(ask: Run, aws: StandIn, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    aws.on("GET", "/_lambent/bill", BILL)
+    ran = ask("bill", "--parquet", "--output", tmp_path / "nowhere" / "x")
+    assert (ran.code, ran.err) == (
+        1,
+        f"lambent: {tmp_path / 'nowhere'} is no directory to write x into.\n",
+    )
+    (tmp_path / "x.part").mkdir()
+    ran = ask("bill", "--parquet", "--output", tmp_path / "x")
+    assert ran.code == 1
+    assert "Traceback" not in ran.err
+    assert "bug" not in ran.err
+
+
 def test_parquet_without_duckdb_is_one_sentence(
     ask: Run, aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

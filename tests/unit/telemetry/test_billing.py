@@ -181,8 +181,9 @@ def test_what_was_said_to_the_caller_is_what_the_row_costs() -> None:
             streamed_bytes=changes.get("streamed_bytes", 0),
             is_tenants_new="tenant_id" in changes and changes["cold_start_reason"] != "reset",
         )
+        (row,) = kept.rows
         with exact():
-            assert sum(row_price(kept.rows[0], AWS).values()) == said.price_usd
+            assert sum(row_price(row.category, row.billed_ms, row.rare, AWS).values()) == said.price_usd
 
 
 def test_environments_of_one_version_share_their_batch() -> None:

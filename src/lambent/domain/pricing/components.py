@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lambent.domain.ledger import PROVISIONED, SNAPSHOT, Category, Row, Rows, Sums, sums_of
+from lambent.domain.ledger import PROVISIONED, SNAPSHOT, Category, Rare, Rows, Sums, sums_of
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.pricing.exact import GB_BYTES, exact, gb_seconds
 from lambent.domain.pricing.price_list import FREE_SNAPSHOT_RUNTIMES, PriceList, Prices
@@ -147,23 +147,18 @@ def list_price(category: Category, sums: Sums, prices: PriceList) -> dict[str, D
         }
 
 
-def row_price(row: Row, prices: PriceList) -> dict[str, Decimal]:
-    """Return what one row costs by component."""
-    return list_price(row.category, sums_of_row(row), prices)
-
-
-def sums_of_row(row: Row) -> Sums:
-    """Return a row as sums."""
-    rows = Rows(
-        category=row.category,
-        at_ms=[row.at_ms],
-        request_ids=[row.request_id],
-        trace_ids=[row.trace_id],
-        duration_us=[row.duration_us],
-        billed_ms=[row.billed_ms],
-        max_memory_mb=[row.max_memory_mb],
-        request_bytes=[row.request_bytes],
-        response_bytes=[row.response_bytes],
-        rare={0: row.rare},
+def row_price(category: Category, billed_ms: int, rare: Rare, prices: PriceList) -> dict[str, Decimal]:
+    """Return what one row costs by component; nothing else of it is charged."""
+    one = Rows(
+        category=category,
+        at_ms=[0],
+        request_ids=[""],
+        trace_ids=[""],
+        duration_us=[0],
+        billed_ms=[billed_ms],
+        max_memory_mb=[0],
+        request_bytes=[0],
+        response_bytes=[0],
+        rare={0: rare},
     )
-    return sums_of(rows)
+    return list_price(category, sums_of(one), prices)
