@@ -104,16 +104,23 @@ _Place = tuple[str, str, str]
 """Component, region and architecture."""
 
 
-class _Amounts:
-    """Whole quantities by place: those that the free tier is for, and the others."""
+class Amounts:
+    """What is charged, in whole quantities by component, region and architecture: all that a bill needs of usage."""
 
-    def __init__(self, usages: Iterable[Usage]) -> None:
+    def __init__(self) -> None:
         self.eligible: defaultdict[_Place, int] = defaultdict(int)
+        """Those that the free tier is for."""
         self.others: defaultdict[_Place, int] = defaultdict(int)
+
+    @classmethod
+    def of(cls, usages: Iterable[Usage]) -> Amounts:
+        """Return those of usage, in whatever order it comes."""
+        amounts = cls()
         for category, sums in by_category(usages).items():
-            into = self.eligible if has_free_tier(category) else self.others
+            into = amounts.eligible if has_free_tier(category) else amounts.others
             for component, quantity in quantities(category, sums):
                 into[component, category.region, category.architecture] += quantity
+        return amounts
 
     @property
     def places(self) -> list[_Place]:
@@ -121,7 +128,18 @@ class _Amounts:
         return sorted({*self.eligible, *self.others}, key=_order)
 
     def all(self, place: _Place) -> int:
+        """Return what is at a place, free tier or not."""
         return self.eligible.get(place, 0) + self.others.get(place, 0)
+
+    def assumed(self, given: Assumptions) -> Amounts:
+        """Return them as if all had been elsewhere."""
+        if given.architecture is None and given.region is None:
+            return self
+        moved = Amounts()
+        for mine, theirs in ((self.eligible, moved.eligible), (self.others, moved.others)):
+            for (component, region, architecture), quantity in mine.items():
+                theirs[component, given.region or region, given.architecture or architecture] += quantity
+        return moved
 
 
 def _order(place: _Place) -> tuple[str, int, str]:
@@ -138,8 +156,13 @@ def bill(usages: Iterable[Usage], prices: PriceList, assumptions: Assumptions | 
         prices: the price list.
         assumptions: what to take as otherwise than it was.
     """
+    return bill_of(Amounts.of(usages), prices, assumptions)
+
+
+def bill_of(amounts: Amounts, prices: PriceList, assumptions: Assumptions | None = None) -> Bill:
+    """Return the bill of what is charged; see `bill`."""
     given = assumptions or Assumptions()
-    amounts = _Amounts(_assumed(usages, given))
+    amounts = amounts.assumed(given)
     with exact():
         lines = tuple(_lines(amounts, prices, has_free=given.free_tier))
         listed = _listed(amounts, prices)
@@ -163,17 +186,7 @@ def bill(usages: Iterable[Usage], prices: PriceList, assumptions: Assumptions | 
         )
 
 
-def _assumed(usages: Iterable[Usage], given: Assumptions) -> Iterator[Usage]:
-    changes = {"architecture": given.architecture, "region": given.region}
-    changed = {name: value for name, value in changes.items() if value is not None}
-    for usage in usages:
-        if changed:
-            category = msgspec.structs.replace(usage.category, **changed)
-            usage = msgspec.structs.replace(usage, category=category)  # noqa: PLW2901 - the same, elsewhere
-        yield usage
-
-
-def _listed(amounts: _Amounts, prices: PriceList, components: Sequence[str] | None = None) -> Decimal:
+def _listed(amounts: Amounts, prices: PriceList, components: Sequence[str] | None = None) -> Decimal:
     total = Decimal(0)
     for component, region, architecture in amounts.places:
         if components is None or component in components:
@@ -190,7 +203,7 @@ def _first_rate(line: Line, prices: PriceList) -> Decimal:
 # Lines -----------------------------------------------------------------------------------------------------
 
 
-def _lines(amounts: _Amounts, prices: PriceList, *, has_free: bool) -> Iterator[Line]:
+def _lines(amounts: Amounts, prices: PriceList, *, has_free: bool) -> Iterator[Line]:
     free = prices.free
     pools = {
         REQUESTS: free.requests if has_free else 0,
@@ -207,7 +220,7 @@ def _lines(amounts: _Amounts, prices: PriceList, *, has_free: bool) -> Iterator[
         yield from _charged(component, region, architecture, eligible - taken + others, prices)
 
 
-def _billed(amounts: _Amounts) -> dict[_Place, tuple[int, int]]:
+def _billed(amounts: Amounts) -> dict[_Place, tuple[int, int]]:
     """Return eligible and other quantities by what has a line of its own: init is duration."""
     found: dict[_Place, tuple[int, int]] = {}
     for component, region, architecture in amounts.places:
@@ -258,7 +271,7 @@ def _line(component: str, region: str, architecture: str, quantity: int, *, tier
     )
 
 
-def _notices(amounts: _Amounts, prices: PriceList) -> Iterator[str]:
+def _notices(amounts: Amounts, prices: PriceList) -> Iterator[str]:
     """Say where the list has gaps: what is not charged, and where another region's prices are taken."""
     strangers: set[str] = set()
     for component, region, architecture in amounts.places:
@@ -297,10 +310,11 @@ def projected(usages: Iterable[Usage], *, elapsed_ms: int, total_ms: int) -> lis
     ]
 
 
-def alternatives(usages: Sequence[Usage], given: Assumptions, home: str) -> list[Assumptions]:
+def alternatives(amounts: Amounts, given: Assumptions, home: str) -> list[Assumptions]:
     """Return assumptions that are worth a comparison with those given."""
-    architectures = {usage.category.architecture for usage in usages}
-    regions = {usage.category.region for usage in usages}
+    places = amounts.places
+    architectures = {architecture for _, _, architecture in places}
+    regions = {region for _, region, _ in places}
     found: list[Assumptions] = []
     if given.architecture is None:
         found += [replace(given, architecture=name) for name in ARCHITECTURES if architectures - {name}]

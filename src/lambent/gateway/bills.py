@@ -5,6 +5,7 @@ The sums come from the ledger, the arithmetic is `domain.bill`'s. Amounts are te
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +14,12 @@ from decimal import Decimal
 from typing import Any
 
 from lambent.domain.bill import (
+    Amounts,
     Assumptions,
     Bill,
     alternatives,
     bill,
+    bill_of,
     projected,
 )
 from lambent.domain.grouping import Group, UnknownGrouping, groups
@@ -76,24 +79,17 @@ class Bills:
         is_part = bool(query.get("function") or query.get("region"))
         if is_part:
             given = replace(given, free_tier=False)
-        made = bill(usages, AWS, given)
-        answer = {
+        # Of ten thousand functions it takes a moment, and requests should not have to wait for it.
+        made = await asyncio.to_thread(self._made, usages, given, month, now_ms, query.get("by"))
+        if is_part and usages:
+            made["notices"].insert(0, _FREE_TIER_IS_OF_ALL)
+        return {
             "month": month.text,
             "account": account,
             "is_over": month.end_ms <= now_ms,
             "assumptions": str(given) or None,
-            **_members(made, *([_FREE_TIER_IS_OF_ALL] if is_part and usages else [])),
-            "alternatives": [
-                {"assumptions": str(other), "total": plain(bill(usages, AWS, other).total)}
-                for other in alternatives(usages, given, AWS.home)
-            ],
-            "projection": _projection(usages, month, now_ms, given),
+            **made,
         }
-        if self._own is not None:
-            answer["own"] = _members(bill(usages, self._own))
-        if by := query.get("by"):
-            answer |= {"by": by, "groups": self._groups(usages, by)}
-        return answer
 
     async def check(self, account: str, query: Mapping[str, str], *, now_ms: int) -> dict[str, Any]:
         """Add the rows of a month up anew, and say whether the bill comes out the same to the last digit.
@@ -134,6 +130,24 @@ class Bills:
             if all(getattr(usage.category, name) == value for name, value in wanted.items())
         ]
 
+    def _made(
+        self, usages: Sequence[Usage], given: Assumptions, month: Month, now_ms: int, by: str | None
+    ) -> dict[str, Any]:
+        amounts = Amounts.of(usages)
+        made = {
+            **_members(bill_of(amounts, AWS, given)),
+            "alternatives": [
+                {"assumptions": str(other), "total": plain(bill_of(amounts, AWS, other).total)}
+                for other in alternatives(amounts, given, AWS.home)
+            ],
+            "projection": _projection(usages, month, now_ms, given),
+        }
+        if self._own is not None:
+            made["own"] = _members(bill_of(amounts, self._own))
+        if by:
+            made |= {"by": by, "groups": self._groups(usages, by)}
+        return made
+
     def _groups(self, usages: Sequence[Usage], by: str) -> list[dict[str, Any]]:
         try:
             found = groups(usages, AWS, by)
@@ -143,7 +157,7 @@ class Bills:
         return [_group_members(group, own.get(group.key)) for group in found]
 
 
-def _members(made: Bill, *notices: str) -> dict[str, Any]:
+def _members(made: Bill) -> dict[str, Any]:
     return {
         "price_list": made.price_list,
         "currency": made.currency,
@@ -166,7 +180,7 @@ def _members(made: Bill, *notices: str) -> dict[str, Any]:
         "tiers": plain(made.tiers),
         "savings": plain(made.savings),
         "total": plain(made.total),
-        "notices": [*notices, *made.notices],
+        "notices": list(made.notices),
     }
 
 

@@ -39,6 +39,8 @@ from lambent.store.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 2.0
+_PAUSES = 20
+"""Looking takes a twentieth of the time at most, however many budgets and functions there are."""
 _LOOK_FOR_OTHERS_S = 60.0
 """How often it is looked for functions that came after the others of a budget were stopped."""
 
@@ -117,7 +119,8 @@ class BudgetWatch:
         usages = await self._ledger.usage(
             budget.account, first_day=first_day_of(budget, today), last_day=today, by_day=False
         )
-        return spent(budget, usages, self._prices)
+        # Of ten thousand functions it takes a moment, and requests should not have to wait for it.
+        return await asyncio.to_thread(spent, budget, usages, self._prices)
 
     async def standing(self, budget: Budget) -> Standing | None:
         """Return how a budget stood at the last look."""
@@ -143,12 +146,15 @@ class BudgetWatch:
             await self._look_at(budget)
 
     async def _look_on(self) -> None:
+        pause_s = _LOOK_S
         while True:
-            await self._clock.sleep(_LOOK_S)
+            await self._clock.sleep(pause_s)
+            began_s = self._clock.monotonic_s()
             try:
                 await self.look()
             except Exception:
                 _log.exception("Budgets could not be looked at.")
+            pause_s = max(_LOOK_S, _PAUSES * (self._clock.monotonic_s() - began_s))
 
     async def _look_at(self, budget: Budget) -> None:
         amount = await self.spent(budget)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent.domain.bill import Assumptions, Bill, Line, alternatives, bill, projected
+from lambent.domain.bill import Amounts, Assumptions, Bill, Line, alternatives, bill, projected
 from lambent.domain.ledger import INVOCATION, PROVISIONED, SNAPSHOT, Category, Sums, Usage
 from lambent.domain.pricing.components import list_price
 from lambent.domain.pricing.exact import exact
@@ -250,14 +250,16 @@ def test_a_savings_plan_is_for_duration_and_provisioned_concurrency_alone() -> N
 
 
 def test_worthwhile_alternatives_are_those_that_change_something() -> None:
-    said = [str(other) for other in alternatives([used(1, 1)], Assumptions(), AWS.home)]
+    said = [str(other) for other in alternatives(Amounts.of([used(1, 1)]), Assumptions(), AWS.home)]
     assert said == [
         "on arm64",
         "without the free tier",
         "with a savings plan of 12 %",
         "with a savings plan of 17 %",
     ]
-    elsewhere = alternatives([used(1, 1, region="eu-west-1")], Assumptions(architecture=X86), AWS.home)
+    elsewhere = alternatives(
+        Amounts.of([used(1, 1, region="eu-west-1")]), Assumptions(architecture=X86), AWS.home
+    )
     assert str(elsewhere[0]) == "on x86_64, in us-east-1"
 
 
