@@ -49,7 +49,7 @@ FULL = Effort(
     hold_s=8.0,
     many_functions=10_000,
     idle_s=8.0,
-    limit_s=330.0,
+    limit_s=450.0,
 )
 QUICK = Effort(
     starts=2,
@@ -64,7 +64,7 @@ QUICK = Effort(
     hold_s=6.0,
     many_functions=10_000,
     idle_s=3.0,
-    limit_s=120.0,
+    limit_s=200.0,
 )
 
 

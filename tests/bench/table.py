@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from tests.bench import goals
-from tests.bench.goals import FLOOR, LAMBENT, RIE, Figure, Judged
+from tests.bench.goals import FLOOR, LAMBENT, OFFLINE, RIE, Figure, Judged
 
 _BUSY_LOAD = 0.5
 
@@ -64,12 +64,12 @@ def show(results: Results, before: Results | None, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("figure", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    columns = [LAMBENT, "p99", RIE, FLOOR, f"vs {RIE}", f"vs {FLOOR}"]
+    columns = [LAMBENT, "p99", RIE, FLOOR, OFFLINE, f"vs {RIE}", f"vs {FLOOR}"]
     for column in [*columns, "before", "change"] if before else columns:
         table.add_column(column, justify="right", no_wrap=True)
     earlier = {figure.name: figure for figure in before.figures} if before else {}
     for figure in results.figures:
-        cells = [_number(figure.values.get(peer)) for peer in (LAMBENT, RIE, FLOOR)]
+        cells = [_number(figure.values.get(peer)) for peer in (LAMBENT, RIE, FLOOR, OFFLINE)]
         cells.insert(1, _number(figure.p99.get(LAMBENT)) if figure.p99 else "")
         cells += [_ratio(figure, RIE), _ratio(figure, FLOOR)]
         if before:
