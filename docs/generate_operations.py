@@ -34,7 +34,7 @@ TITLES: Mapping[str, str] = {
 }
 
 _NO_EXECUTION = "there are no durable executions yet: whatever is named does not exist"
-_NO_INSTANCES = "always refused: no function is on a capacity provider"
+_NO_INSTANCES = "kept and shown; 0 deactivates the version; environments here have no such bounds"
 
 NOTES: Mapping[tuple[str, str], str] = {
     (
@@ -43,7 +43,10 @@ NOTES: Mapping[tuple[str, str], str] = {
     ): "evaluated for callers of other accounts; services do not call yet; whether a "
     "principal exists is not asked",
     ("lambda", "CheckpointDurableExecution"): "no token is valid: there are no durable executions yet",
-    ("lambda", "CreateCapacityProvider"): "kept and shown; nothing runs on it",
+    (
+        "lambda",
+        "CreateCapacityProvider",
+    ): "there are no instances: functions on it run as all others, one invocation at a time",
     ("lambda", "CreateCodeSigningConfig"): "signing profiles stand for local keys; signatures do not expire",
     (
         "lambda",
@@ -55,8 +58,8 @@ NOTES: Mapping[tuple[str, str], str] = {
         "CreateFunction",
     ): "S3 objects are copied (`s3_endpoint_url`), `S3ObjectStorageMode=REFERENCE` answers "
     "`NotImplemented`; container images are kept and not run, and of a tag, the digest shown is not the image's; "
-    "tenants and durability are kept, and such functions are not run; `CapacityProviderConfig`, "
-    "`AcceleratorConfig`, `RuntimeConfig` are refused, `PublishTo` answers `NotImplemented`; whether subnets, "
+    "durability is kept, and such functions are not run; "
+    "`AcceleratorConfig`, `RuntimeConfig` are refused; whether subnets, "
     "security groups, keys, file systems and queues exist is not asked",
     ("lambda", "CreateFunctionUrlConfig"): "`RESPONSE_STREAM` answers when the function has ended",
     ("lambda", "DeleteDurableExecution"): _NO_EXECUTION,
@@ -69,12 +72,10 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "Invoke",
-    ): "functions from images, with tenants, or durable answer `NotImplemented`",
+    ): "functions from images and durable ones answer `NotImplemented`",
     ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
-    ("lambda", "ListFunctionVersionsByCapacityProvider"): "always empty: no function is on one",
     ("lambda", "PauseDurableExecution"): _NO_EXECUTION,
     ("lambda", "PublishLayerVersion"): "S3 objects are copied (`s3_endpoint_url`)",
-    ("lambda", "PublishVersion"): "`PublishTo` answers `NotImplemented`",
     (
         "lambda",
         "PutFunctionCodeSigningConfig",

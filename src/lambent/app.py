@@ -39,12 +39,13 @@ from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
 from lambent.gateway.urls import FunctionUrls
-from lambent.invoke.budget import MemoryBudget
+from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
 from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.node.memory import memory_mb
+from lambent.node.snapshots import IdleSnapshot
 from lambent.node.unpack import UnpackedCode
 from lambent.runtimes import Runtimes
 from lambent.runtimes.nodejs import NodeJs
@@ -163,6 +164,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             architectures=Architectures(runs_foreign=settings.runtimes.run_foreign),
         )
         stack.push_async_callback(node.close)
+        memory.evict_from(lambda: map(_evictable, node.idle_snapshots()))
         invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
         message_queues = MessageQueues(documents)
         events = Asynchronous(
@@ -378,6 +380,10 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
     )
+
+
+def _evictable(snapshot: IdleSnapshot) -> Evictable:
+    return Evictable(mb=snapshot.mb, idle_since_s=snapshot.idle_since_s, is_ahead=False, evict=snapshot.evict)
 
 
 def _memory_limit_mb(settings: Settings) -> int | None:

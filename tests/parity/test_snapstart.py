@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -110,8 +111,9 @@ def test_the_log_tells_of_the_snapshot_and_of_each_restore(lambent: Server, name
     while not any("REPORT" in line for stream in lines.values() for line in stream):
         assert time.monotonic() < deadline_s
         lines = {}
-        for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]:
-            lines.setdefault(event["logStreamName"], []).append(event["message"].split()[0])
+        with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
+            for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]:
+                lines.setdefault(event["logStreamName"], []).append(event["message"].split()[0])
     restore = ["RESTORE_START", "RESTORE_REPORT"]
     snapshot, *restored = sorted(lines.values())
     assert snapshot == ["INIT_START", "init"]

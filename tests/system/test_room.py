@@ -84,3 +84,24 @@ def test_an_environment_is_retired_when_it_is_old_enough_and_has_ended_its_invoc
     create(client, "sleeper", SLEEPER)
     assert invoke(client, "sleeper", {"seconds": 0.3}).headers[REASON] == "first"
     assert invoke(client, "sleeper", {"seconds": 0.3}).headers[REASON] == "retired"
+
+
+def test_a_snapshot_that_nothing_lives_from_makes_room_and_is_taken_again(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server("--memory-budget-mb", "150", "--memory-wait-s", "5", "--idle-timeout-s", "0.3")
+    client = server.client("lambda")
+    source = f"ballast = bytearray(b'x') * 60_000_000\n{SLEEPER}"
+    create(client, "one", source, MemorySize=256, SnapStart={"ApplyOn": "PublishedVersions"})
+    client.publish_version(FunctionName="one")
+    client.get_waiter("published_version_active").wait(
+        FunctionName="one", Qualifier="1", WaiterConfig={"Delay": 0.05}
+    )
+    assert health(server)["memory"]["claimed_mb"] >= 60
+    create(client, "large", f"ballast = bytearray(b'x') * 110_000_000\n{SLEEPER}", MemorySize=512)
+    # A version of 512 MB claims 128 until it is known, which does not fit beside the snapshot.
+    assert invoke(client, "large").headers[REASON] == "first"
+    assert health(server)["memory"]["claimed_mb"] < 150
+    answer = invoke(client, "one", Qualifier="1")
+    assert answer.error is None
+    assert "Restore Duration" in answer.log

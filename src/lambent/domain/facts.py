@@ -77,6 +77,7 @@ class Start(Fact, frozen=True, kw_only=True, gc=False):
 
     request_id: str
     trace_id: str
+    tenant_id: str | None = None
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -127,6 +128,8 @@ class Report(Fact, frozen=True, kw_only=True, gc=False):
     price_usd: Decimal
     """Duration, request and restore price of this invocation in us-east-1, before free tier."""
     trace_id: str
+    tenant_id: str | None = None
+    """For whom it ran, if the function isolates its tenants."""
     restore_duration_ms: float | None = None
     """Only after a restore: from the demand for the environment to the runtime's first request."""
     billed_restore_duration_ms: int | None = None

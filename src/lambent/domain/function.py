@@ -19,6 +19,8 @@ from lambent.domain.resource_policy import ResourcePolicy
 from lambent.domain.runtime_management import RuntimeManagement
 
 LATEST = "$LATEST"
+LATEST_PUBLISHED = "$LATEST.PUBLISHED"
+"""Of functions on capacity providers: what was published last without a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,10 @@ class Function:
     """The number of the newest version ever published: numbers are not used twice."""
     published_from: str = ""
     """What `configuration_digest` was of ``$LATEST`` when it was last published."""
+    latest_published_from: str = ""
+    """The same of what was published as ``$LATEST.PUBLISHED``."""
+    scaling: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    """``FunctionScalingConfig`` by version; only of functions on capacity providers."""
     urls: Mapping[str, FunctionUrl] = field(default_factory=dict[str, FunctionUrl])
     """Function URLs by alias; that of the function itself under ``$LATEST``."""
     aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])

@@ -23,6 +23,8 @@ class Invocation:
     trace_id: str = ""
     """The ``X-Amzn-Trace-Id`` value: ``Root=…;Parent=…;Sampled=0``."""
     wants_log_tail: bool = False
+    tenant_id: str | None = None
+    """For whom it runs; only, and always, where the function isolates its tenants."""
     is_spillover: bool = False
     """Its version has provisioned concurrency, and it runs beyond that."""
 

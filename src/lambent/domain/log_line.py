@@ -285,7 +285,7 @@ def _records_of_restore_report(fact: RestoreReport) -> _Records:
 
 def _records_of_start(fact: Start) -> _Records:
     record: dict[str, Any] = {"requestId": fact.request_id, "version": fact.origin.version}
-    return (("platform.start", _INFO, record | _tracing(fact.trace_id)),)
+    return (("platform.start", _INFO, record | _tracing(fact.trace_id) | _tenancy(fact.tenant_id)),)
 
 
 def _records_of_runtime_done(fact: RuntimeDone) -> _Records:
@@ -310,7 +310,7 @@ def _records_of_report(fact: Report) -> _Records:
         metrics["restoreDurationMs"] = round(fact.restore_duration_ms, 3)
         metrics["billedRestoreDurationMs"] = fact.billed_restore_duration_ms
     record: dict[str, Any] = {"requestId": fact.request_id, "metrics": metrics}
-    record |= _tracing(fact.trace_id)
+    record |= _tracing(fact.trace_id) | _tenancy(fact.tenant_id)
     record["status"] = fact.status
     if fact.error_type:
         record["errorType"] = fact.error_type
@@ -338,6 +338,10 @@ def _tracing(trace_id: str) -> dict[str, Any]:
     if "Sampled=1" not in trace_id:
         return {}
     return {"tracing": {"type": "X-Amzn-Trace-Id", "value": trace_id}}
+
+
+def _tenancy(tenant_id: str | None) -> dict[str, Any]:
+    return {} if tenant_id is None else {"tenantId": tenant_id}
 
 
 _RECORDS: Mapping[type[Fact], Callable[[Any], _Records]] = {

@@ -17,6 +17,7 @@ class QueuedEvent:
     qualifier: str | None = None
     """As the caller gave it; what it means is found out at each attempt."""
     client_context: str | None = None
+    tenant_id: str | None = None
     trace_header: str = ""
     """The caller's trace, as far as it has come."""
     accepted_s: float

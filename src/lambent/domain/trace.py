@@ -45,11 +45,15 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def rounds(self, function_arn: str) -> int:
         """How often this function has been invoked in the chain."""
-        return dict(self.lineage).get(_ancestor(function_arn), 0)
+        return dict(self.lineage).get(_ancestor(function_arn), 0) if self.lineage else 0
 
     def through(self, function_arn: str) -> Trace:
         """Return the trace of an invocation of this function, counted."""
         ancestor = _ancestor(function_arn)
+        if not self.lineage:
+            return Trace(
+                root=self.root, parent=self.parent, is_sampled=self.is_sampled, lineage=((ancestor, 1),)
+            )
         others = [entry for entry in self.lineage if entry[0] != ancestor]
         lineage = (*others[1 - _ANCESTORS_MAX :], (ancestor, self.rounds(function_arn) + 1))
         return msgspec.structs.replace(self, lineage=lineage)
@@ -68,7 +72,9 @@ def trace_of(header: str, *, at_s: float) -> Trace:
         at_s: when the request arrived, in seconds since the epoch; a new root begins with it.
     """
     fresh = f"{random.getrandbits(160):040x}"
-    given: dict[str, str] = dict(_FIELD.findall(header)) if header else {}
+    if not header:
+        return Trace(root=f"1-{int(at_s):08x}-{fresh[:24]}", parent=fresh[24:], is_sampled=False)
+    given: dict[str, str] = dict(_FIELD.findall(header))
     root, parent = given.get("Root", ""), given.get("Parent", "")
     is_known = _ROOT.fullmatch(root) is not None
     return Trace(

@@ -35,7 +35,7 @@ def footprint_mb(*, memory_mb: int, used_mb: int | None) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evictable:
-    """An idle environment that may be stopped to make room."""
+    """An idle environment, or what environments could be copied from, that may be stopped to make room."""
 
     mb: int
     idle_since_s: float
@@ -114,7 +114,7 @@ class MemoryBudget:
         self._claimed_mb = 0
         self._leaving_mb = 0
         self._wants: deque[_Want] = deque()
-        self._idle: Callable[[], Iterable[Evictable]] = tuple
+        self._idle: list[Callable[[], Iterable[Evictable]]] = []
 
     @property
     def limit_mb(self) -> int | None:
@@ -132,8 +132,8 @@ class MemoryBudget:
         return bool(self._wants)
 
     def evict_from(self, idle: Callable[[], Iterable[Evictable]]) -> None:
-        """Say whom to ask for environments that may be stopped."""
-        self._idle = idle
+        """Say whom else to ask for what may be stopped."""
+        self._idle.append(idle)
 
     def try_claim(self, mb: int) -> Claim | None:
         """Return a claim if there is room now and nobody waits: nothing is stopped for it."""
@@ -213,7 +213,7 @@ class MemoryBudget:
         return Claim(self, mb)
 
     def _make_room(self, needed_mb: int) -> None:
-        idle = list(self._idle())
+        idle = [it for ask in self._idle for it in ask()]
         stays_mb = self._claimed_mb - self._leaving_mb
         missing_mb = int(stays_mb + min(needed_mb, self._limit_mb) - self._limit_mb)
         if not needed_mb:

@@ -63,7 +63,9 @@ class Invoker:
         self._idle_timeout_s = idle_timeout_s
         self._drain_timeout_s = drain_timeout_s
         self._pools: dict[str, Pool] = {}
-        self._seen: set[FunctionKey] = set()
+        """By configuration, and where tenants are isolated by tenant."""
+        self._seen: dict[FunctionKey, str] = {}
+        """The configuration that ran last."""
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._leaving: set[Pool] = set()
@@ -109,7 +111,7 @@ class Invoker:
                     self._is_idle.set()
 
     async def _run(self, invocation: Invocation, spills_over: bool, concurrency_max: int | None) -> Outcome:
-        pool = self._pool_of(invocation.version)
+        pool = self._pool_of(invocation.version, invocation.tenant_id)
         try:
             environment = await pool.acquire(spills_over=spills_over, concurrency_max=concurrency_max)
         except Exception as error:
@@ -147,11 +149,11 @@ class Invoker:
 
         A version with provisioned concurrency keeps its environments: a published version does not change.
         """
-        pools = [pool for pool in self._pools.values() if pool.version.key == key]
-        for pool in [pool for pool in pools if not pool.is_provisioned]:
+        pools = [(at, pool) for at, pool in self._pools.items() if pool.version.key == key]
+        for at, pool in [(at, pool) for at, pool in pools if not pool.is_provisioned]:
             pool.retire("replaced")
             # A later invocation of the same configuration gets a new pool.
-            del self._pools[pool.version.configuration_id]
+            del self._pools[at]
             self._leaving = {other for other in self._leaving if not other.is_empty} | {pool}
 
     def environments(self) -> int:
@@ -181,11 +183,12 @@ class Invoker:
             self._sweeping.cancel()
         await asyncio.gather(*(pool.close("shutdown") for pool in (*self._pools.values(), *self._leaving)))
 
-    def _pool_of(self, version: FunctionVersion) -> Pool:
-        pool = self._pools.get(version.configuration_id)
+    def _pool_of(self, version: FunctionVersion, tenant_id: str | None = None) -> Pool:
+        at = version.configuration_id if tenant_id is None else f"{version.configuration_id} {tenant_id}"
+        pool = self._pools.get(at)
         if pool is None:
-            is_new_version = version.key in self._seen
-            self._seen.add(version.key)
+            is_new_version = self._seen.get(version.key, version.configuration_id) != version.configuration_id
+            self._seen[version.key] = version.configuration_id
             pool = Pool(
                 version,
                 starts=Starts(
@@ -196,7 +199,7 @@ class Invoker:
                 max_life_s=self._max_life_s,
                 ahead=self._snapstart_ahead if version.has_snapshot else 0,
             )
-            self._pools[version.configuration_id] = pool
+            self._pools[at] = pool
         return pool
 
     def _evictable(self) -> Iterator[Evictable]:
@@ -208,8 +211,11 @@ class Invoker:
         pause_s = min(_SWEEP_MAX_S, max(0.05, min(self._idle_timeout_s, self._max_life_s) / 4))
         while True:
             await self._clock.sleep(pause_s)
-            for pool in self._pools.values():
-                pool.retire_idle(older_than_s=self._idle_timeout_s, reason="idle")
+            for at, pool in list(self._pools.items()):
+                if pool.is_empty and at != pool.version.configuration_id:
+                    del self._pools[at]  # of a tenant, of whom there may be any number
+                else:
+                    pool.retire_idle(older_than_s=self._idle_timeout_s, reason="idle")
 
 
 def _start_failure(version: FunctionVersion, error: Exception) -> ServiceError:

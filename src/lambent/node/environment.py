@@ -358,6 +358,7 @@ class Environment:
             gb_seconds=cost.gb_seconds,
             price_usd=cost.price_usd,
             trace_id=invocation.trace_id,
+            tenant_id=invocation.tenant_id,
             is_spillover=invocation.is_spillover,
         )
 
@@ -424,6 +425,7 @@ class Environment:
                 origin=self._plan.origin,
                 request_id=invocation.request_id,
                 trace_id=invocation.trace_id,
+                tenant_id=invocation.tenant_id,
             )
         )
 
@@ -497,6 +499,8 @@ def next_response(invocation: Invocation, *, deadline_s: float) -> bytes:
     )
     if invocation.client_context:
         head += f"Lambda-Runtime-Client-Context: {_one_line(invocation.client_context)}\r\n"
+    if invocation.tenant_id is not None:
+        head += f"Lambda-Runtime-Aws-Tenant-Id: {_one_line(invocation.tenant_id)}\r\n"
     return head.encode("utf-8") + b"\r\n" + invocation.payload
 
 

@@ -25,6 +25,12 @@ class Listening(Protocol):
 class Held(Protocol):
     """Memory of the machine that somebody takes for long."""
 
+    mb: int
+
+    def leave(self) -> None:
+        """Say that it will be free again in a moment."""
+        ...
+
     def release(self) -> None:
         """Say that it is free again. May be repeated."""
         ...

@@ -12,9 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
+from lambent.clock import Clock
 from lambent.domain.facts import Fact, InitReport, InitStart, LogLine, Output
 from lambent.domain.function import FunctionKey, FunctionVersion
 from lambent.domain.limits import PROVISIONED_INIT_MAX_S
@@ -26,6 +29,16 @@ from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template
 
 _log = logging.getLogger(__name__)
 _MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleSnapshot:
+    """A snapshot that may go to make room: no environment lives from it."""
+
+    mb: int
+    idle_since_s: float
+    evict: Callable[[], None]
+    """Lets it go soon; it is taken again when it is needed."""
 
 
 class SnapshotForgotten(SandboxError):
@@ -70,6 +83,18 @@ class TemplateRuntime:
     def is_alive(self) -> bool:
         """Whether it can be copied, as far as one knows."""
         return self._runtime.exit is None
+
+    @property
+    def idle_mb(self) -> int:
+        """The memory that would be free without it; 0 while a copy lives, because it lasts as long."""
+        if self._memory is None or self._template is None or self._template.is_copied:
+            return 0
+        return self._memory.mb
+
+    def leave(self) -> None:
+        """Say that it is about to be closed, and its memory free."""
+        if self._memory is not None:
+            self._memory.leave()
 
     async def take(self) -> Snapshot:
         """Run the init phase and return the snapshot.
@@ -153,6 +178,15 @@ class Templating(Protocol):
         """Whether it can be copied."""
         ...
 
+    @property
+    def idle_mb(self) -> int:
+        """The memory that would be free without it; 0 while a copy lives."""
+        ...
+
+    def leave(self) -> None:
+        """Say that it is about to be closed."""
+        ...
+
     async def take(self) -> Snapshot:
         """Run the init phase and return the snapshot."""
         ...
@@ -170,7 +204,11 @@ class Snapshots:
     """The snapshots of this node, one for each version that has or needs one."""
 
     def __init__(
-        self, begin: Callable[[FunctionVersion], Awaitable[Templating]], *, snapshots_max: int
+        self,
+        begin: Callable[[FunctionVersion], Awaitable[Templating]],
+        *,
+        snapshots_max: int,
+        clock: Clock,
     ) -> None:
         """Start without any.
 
@@ -178,13 +216,16 @@ class Snapshots:
             begin: prepares the runtime whose snapshot is to be taken.
             snapshots_max: how many to keep: of more, the one whose last use is longest ago goes, and is taken again
                 when it is needed.
+            clock: when they were used.
         """
+        self._clock = clock
         self._begin = begin
         self._snapshots_max = snapshots_max
         self._taking: dict[str, asyncio.Task[Snapshot | None]] = {}
         self._versions: dict[str, FunctionVersion] = {}
         self._runtimes: dict[str, Templating] = {}
         """The last used is the last."""
+        self._used_s: dict[str, float] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def of(self, version: FunctionVersion) -> Snapshot | None:
@@ -202,6 +243,7 @@ class Snapshots:
             self._versions[place] = version
         elif runtime is not None:
             self._runtimes[place] = self._runtimes.pop(place)
+            self._used_s[place] = self._clock.monotonic_s()
         taking = self._taking[place]
         try:
             return await asyncio.shield(taking)
@@ -220,6 +262,14 @@ class Snapshots:
         for place, known in list(self._versions.items()):
             if known.key == key and version in (None, known.version):
                 self._drop(place)
+
+    def idle(self) -> Iterator[IdleSnapshot]:
+        """Yield those that may go to make room for others."""
+        for place, runtime in self._runtimes.items():
+            if mb := runtime.idle_mb:
+                yield IdleSnapshot(
+                    mb=mb, idle_since_s=self._used_s[place], evict=partial(self._evict, place, runtime)
+                )
 
     async def close(self) -> None:
         """End them all; their environments have ended."""
@@ -250,13 +300,19 @@ class Snapshots:
         except BaseException:
             self._close_soon(runtime)
             raise
-        self._runtimes[place] = runtime
+        self._runtimes[place], self._used_s[place] = runtime, self._clock.monotonic_s()
         while len(self._runtimes) > self._snapshots_max:
             self._drop(next(iter(self._runtimes)))
         return snapshot
 
+    def _evict(self, place: str, runtime: Templating) -> None:
+        if self._runtimes.get(place) is runtime:
+            runtime.leave()
+            self._drop(place)
+
     def _drop(self, place: str) -> None:
         del self._versions[place]
+        self._used_s.pop(place, None)
         self._taking.pop(place).cancel()
         if (runtime := self._runtimes.pop(place, None)) is not None:
             self._close_soon(runtime)

@@ -280,6 +280,11 @@ class Template(Protocol):
         """
         ...
 
+    @property
+    def is_copied(self) -> bool:
+        """Whether a copy lives."""
+        ...
+
     async def close(self) -> None:
         """Make no more copies. The template ends with its last copy, because those could not go on without it."""
         ...

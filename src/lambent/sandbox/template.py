@@ -82,6 +82,11 @@ class LaunchedTemplate(Parked):
         await self._begin(copy, replace(spec, mounts=(), hidden=(), zygote=None))
         return copy
 
+    @property
+    def is_copied(self) -> bool:
+        """See `lambent.sandbox.Template.is_copied`."""
+        return bool(self._copies)
+
     async def close(self) -> None:
         """See `lambent.sandbox.Template.close`."""
         await super().close()

@@ -13,6 +13,7 @@ from lambent.domain.function import FunctionVersion
 from lambent.node.plan import Snapshot
 from lambent.node.snapshots import SnapshotInitError, Snapshots
 from lambent.sandbox import SandboxError
+from lambent.testing import ManualClock
 from samples import KEY, VERSION
 
 
@@ -24,6 +25,8 @@ class Runtime:
         self.failure = failure
         self.is_alive = True
         self.is_closed = False
+        self.idle_mb = 50
+        self.is_leaving = False
         self.said: list[str] = []
         self.may_end = asyncio.Event()
         self.may_end.set()
@@ -38,6 +41,9 @@ class Runtime:
     async def close(self) -> None:
         self.is_closed = True
 
+    def leave(self) -> None:
+        self.is_leaving = True
+
     def say(self, text: str) -> None:
         self.said.append(text)
 
@@ -50,7 +56,8 @@ class Node:
         self.failure: Exception | None = None
         self.is_slow = False
         self.has_begun = asyncio.Event()
-        self.snapshots = Snapshots(self.begin, snapshots_max=snapshots_max)
+        self.clock = ManualClock()
+        self.snapshots = Snapshots(self.begin, snapshots_max=snapshots_max, clock=self.clock)
 
     async def begin(self, version: FunctionVersion) -> Runtime:
         runtime = Runtime(version, self.failure)
@@ -126,6 +133,27 @@ async def test_of_too_many_the_one_used_longest_ago_goes_and_comes_back_when_nee
     assert [runtime.is_closed for runtime in node.begun] == [False, True, False]
     await node.snapshots.of(version("2"))
     assert len(node.begun) == 4
+
+
+@story
+async def test_what_no_environment_lives_from_may_go_to_make_room_and_comes_back_when_needed() -> None:
+    node = Node()
+    for number in ("1", "2", "1", "3"):
+        await node.snapshots.of(version(number))
+        await node.clock.advance(1)
+    node.begun[2].idle_mb = 0  # A copy of it lives.
+    idle = sorted(node.snapshots.idle(), key=lambda it: it.idle_since_s)
+    assert [it.mb for it in idle] == [50, 50]
+    idle[0].evict()
+    idle[0].evict()
+    await asyncio.sleep(0)
+    assert [runtime.is_closed for runtime in node.begun] == [False, True, False]
+    assert node.begun[1].is_leaving
+    await node.snapshots.of(version("2"))
+    assert [runtime.version.version for runtime in node.begun] == ["1", "2", "3", "2"]
+    idle[0].evict()
+    await asyncio.sleep(0)
+    assert not node.begun[3].is_closed
 
 
 @story

@@ -161,6 +161,7 @@ def lambda_service(
                 activations=activations,
                 provisioning=provisioning,
                 signing=signing,
+                providers=capacity_providers,
                 clock=clock,
                 secret=secret,
             ),
@@ -179,7 +180,7 @@ def lambda_service(
             EventOperations(records=records, accept=accept),
             UrlOperations(records=records, clock=clock),
             MappingOperations(records=records, mappings=mappings, states=mapping_states, clock=clock),
-            CapacityProviderOperations(providers=capacity_providers, clock=clock),
+            CapacityProviderOperations(providers=capacity_providers, records=records, clock=clock),
             DurableExecutionOperations(records=records),
             TagOperations(
                 taggable={

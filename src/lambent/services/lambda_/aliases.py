@@ -30,7 +30,7 @@ from lambent.services.lambda_.pages import page_by_name
 from lambent.services.lambda_.provisioning import Provisioning
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import current_version
-from lambent.services.lambda_.versions import refuse_latest_published, without_qualifier
+from lambent.services.lambda_.versions import without_qualifier
 
 _WEIGHTS_MAX = 1
 
@@ -52,7 +52,6 @@ class AliasOperations:
             AliasLimitExceededException: the function has too many aliases.
         """
         target = resolve(call, parameters["FunctionName"], operation="CreateAlias")
-        refuse_latest_published(parameters["FunctionVersion"])
         changed = await self._records.change(target.key, partial(_created, parameters=parameters))
         if changed is None:
             raise not_found(target.key.qualified_arn(parameters["FunctionVersion"]))
@@ -83,7 +82,6 @@ class AliasOperations:
             ResourceConflictException: it has provisioned concurrency, and the version has some of its own.
         """
         target = resolve(call, parameters["FunctionName"], operation="UpdateAlias")
-        refuse_latest_published(parameters.get("FunctionVersion", ""))
         changed = await self._records.change(target.key, partial(_updated, parameters=parameters))
         if changed is None:
             raise not_found(target.key.arn)

@@ -1,7 +1,7 @@
 """Capacity providers: the control side of Lambda Managed Instances.
 
-What is created here is kept and shown as on AWS, and nothing more: there are no instances to launch, and no
-function can be put on them. A provider is therefore ready as soon as it has been acknowledged.
+What is created here is kept and shown as on AWS, and nothing more: there are no instances to launch, so a provider
+is ready as soon as it has been acknowledged. Functions on one are the affair of `managed_instances`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from lambent.arn import parse_arn
 from lambent.clock import Clock, last_modified
 from lambent.domain.call import Call
 from lambent.domain.capacity_provider import CapacityProvider
+from lambent.domain.function import FunctionVersion
 from lambent.errors import (
     InvalidParameterValueException,
     ResourceConflictException,
@@ -20,8 +21,18 @@ from lambent.errors import (
 )
 from lambent.services import Members
 from lambent.services.lambda_.errors import CapacityProviderLimitExceededException
-from lambent.services.lambda_.pages import decode_text_marker, encode_text_marker
+from lambent.services.lambda_.managed_instances import CONFIG, is_managed, provider_arn
+from lambent.services.lambda_.pages import (
+    decode_marker,
+    decode_text_marker,
+    encode_marker,
+    encode_text_marker,
+    number_of,
+    place_of,
+)
+from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.rules import check_tags
+from lambent.services.lambda_.versions import all_versions
 from lambent.store import RevisionConflict
 from lambent.store.capacity_providers import CapacityProviders
 
@@ -43,8 +54,9 @@ _ORDER = (
 class CapacityProviderOperations:
     """The operations on capacity providers."""
 
-    def __init__(self, *, providers: CapacityProviders, clock: Clock) -> None:
+    def __init__(self, *, providers: CapacityProviders, records: Records, clock: Clock) -> None:
         self._providers = providers
+        self._records = records
         self._clock = clock
 
     async def create_capacity_provider(self, call: Call, parameters: Members) -> Members:
@@ -129,9 +141,13 @@ class CapacityProviderOperations:
 
         Raises:
             ResourceNotFoundException: there is none of that name.
-            ResourceConflictException: somebody else was changing it.
+            ResourceConflictException: a function is on it, or somebody else was changing it.
         """
         revision, provider = await self._find(call, parameters)
+        if versions := await self._versions_on(provider):
+            raise ResourceConflictException(
+                f"The capacity provider {provider.arn} cannot be deleted because functions use it: {versions[0].arn}"
+            )
         try:
             await self._providers.delete(provider, expect_revision=revision)
         except RevisionConflict as error:
@@ -139,21 +155,55 @@ class CapacityProviderOperations:
         return {"CapacityProvider": {**members_of(provider), "State": "Deleting"}}
 
     async def list_function_versions_by_capacity_provider(self, call: Call, parameters: Members) -> Members:
-        """Return the function versions on a capacity provider, of which there are none (API page
+        """Return the function versions on a capacity provider, at most 50 a page (API page
         ListFunctionVersionsByCapacityProvider).
 
         Raises:
             ResourceNotFoundException: there is no such capacity provider.
+            InvalidParameterValueException: the marker is not one of ours.
         """
         _, provider = await self._find(call, parameters)
-        return {"CapacityProviderArn": provider.arn, "FunctionVersions": []}
+        versions = await self._versions_on(provider)
+        if parameters.get("Marker"):
+            place = decode_marker(parameters["Marker"])
+            after = (place.name, place.number)
+            versions = [version for version in versions if (version.key.name, number_of(version)) > after]
+        limit = min(parameters.get("MaxItems") or LIST_PROVIDERS_MAX, LIST_PROVIDERS_MAX)
+        page = versions[:limit]
+        result: dict[str, Any] = {
+            "CapacityProviderArn": provider.arn,
+            "FunctionVersions": [{"FunctionArn": it.arn, "State": it.state} for it in page],
+        }
+        if len(versions) > limit:
+            result["NextMarker"] = encode_marker(place_of(page[-1]))
+        return result
+
+    async def _versions_on(self, provider: CapacityProvider) -> list[FunctionVersion]:
+        """Return what runs on a provider, by name and number."""
+        return [
+            version
+            async for function in self._records.functions_of(provider.account, provider.region)
+            for version in all_versions(function)
+            if is_managed(version) and provider_arn(version.passive[CONFIG]) == provider.arn
+        ]
 
     async def _find(self, call: Call, parameters: Members) -> tuple[int, CapacityProvider]:
-        name = _name(call, parameters["CapacityProviderName"])
-        found = await self._providers.get(call.account, call.region, name)
-        if found is None:
-            raise not_found(f"arn:aws:lambda:{call.region}:{call.account}:capacity-provider:{name}")
-        return found
+        return await provider_named(self._providers, call, parameters["CapacityProviderName"])
+
+
+async def provider_named(
+    providers: CapacityProviders, call: Call, given: str
+) -> tuple[int, CapacityProvider]:
+    """Return a capacity provider by name or ARN, with its revision.
+
+    Raises:
+        ResourceNotFoundException: there is no such one where the caller is.
+    """
+    name = _name(call, given)
+    found = await providers.get(call.account, call.region, name)
+    if found is None:
+        raise not_found(f"arn:aws:lambda:{call.region}:{call.account}:capacity-provider:{name}")
+    return found
 
 
 def members_of(provider: CapacityProvider) -> dict[str, Any]:

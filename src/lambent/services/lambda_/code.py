@@ -19,7 +19,7 @@ from lambent.services.lambda_.names import not_found, resolve_latest
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.rules import check_unzipped_size
 from lambent.services.lambda_.states import check_updatable, with_update
-from lambent.services.lambda_.versions import published_version, refuse_publish_to, with_published
+from lambent.services.lambda_.versions import published, published_version
 
 
 class CodeOperations:
@@ -60,7 +60,6 @@ class CodeOperations:
         if function is None:
             raise not_found(target.key.arn)
         check_updatable(function, parameters.get("RevisionId"))
-        refuse_publish_to(parameters)
         _check_given(function, parameters)
         package_type = function.latest.package_type
         now = last_modified(self._clock.now_s())
@@ -77,7 +76,7 @@ class CodeOperations:
                 raise not_found(target.key.arn)
             self._activations.begin(changed[1])
         if parameters.get("Publish"):
-            return configuration_of(published_version(changed[1]), is_qualified=True)
+            return configuration_of(published_version(changed[1], parameters), is_qualified=True)
         return configuration_of(changed[1].latest, is_qualified=False)
 
 
@@ -104,7 +103,7 @@ def _with_code(function: Function, *, code: Code, parameters: Members, now: str)
     check_updatable(function, parameters.get("RevisionId"))
     latest = updating(_recoded(function.latest, code, parameters), now=now)
     after = with_update(function, latest)
-    return with_published(after) if parameters.get("Publish") else after
+    return published(after, parameters) if parameters.get("Publish") else after
 
 
 def _recoded(version: FunctionVersion, code: Code, parameters: Members) -> FunctionVersion:

@@ -10,6 +10,7 @@ from lambent.domain.alias import Alias
 from lambent.domain.function import LATEST, Function, FunctionVersion
 from lambent.domain.limits import UNRESERVED_CONCURRENCY_MIN
 from lambent.errors import InvalidParameterValueException, ResourceConflictException
+from lambent.services.lambda_.managed_instances import refuse_managed
 from lambent.services.lambda_.names import Target, alias_not_found, not_found
 from lambent.services.lambda_.tenancy import refuse_tenancy
 from lambent.services.lambda_.usage import set_aside, total_provisioned
@@ -87,6 +88,7 @@ def check_provisionable(function: Function, target: Target) -> None:
     ):
         raise ResourceConflictException("Version is pointed by a Provisioned Concurrency alias")
     refuse_tenancy(version, "Provisioned concurrency is")
+    refuse_managed(version, "Provisioned concurrency is")
     if version.passive.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions":
         raise InvalidParameterValueException(
             "Provisioned Concurrency is not supported for function versions with SnapStart enabled."

@@ -24,6 +24,13 @@ from lambent.domain.function import (
 )
 from lambent.errors import InvalidParameterValueException
 from lambent.services.lambda_.images import IMAGE, ZIP, image_config, refuse_zip_settings
+from lambent.services.lambda_.managed_instances import CONFIG as CAPACITY_PROVIDER_CONFIG
+from lambent.services.lambda_.managed_instances import (
+    check_settings,
+    complete,
+    is_managed,
+    with_creation_defaults,
+)
 from lambent.services.lambda_.rules import (
     check_dead_letter_queue,
     check_file_systems,
@@ -70,6 +77,7 @@ _ORDER = (
     "RuntimeVersionConfig",
     "LoggingConfig",
     "TenancyConfig",
+    "CapacityProviderConfig",
     "DurableConfig",
 )
 _NOT_IN_LISTS = frozenset(
@@ -96,6 +104,8 @@ def configuration_of(version: FunctionVersion, *, is_qualified: bool) -> dict[st
     if version.package_type == IMAGE:
         # The runtime and the handler are the image's affair.
         members |= {"Runtime": None, "Handler": None, "RuntimeVersionConfig": None}
+    if is_managed(version):
+        members["SnapStart"] = None
     members["FunctionArn"] = version.arn if is_qualified else version.key.arn
     return {name: members[name] for name in _ORDER if members.get(name) is not None}
 
@@ -161,6 +171,7 @@ def new_version(key: FunctionKey, code: Code, parameters: Mapping[str, Any], *, 
     Raises:
         InvalidParameterValueException: members contradict one another.
     """
+    parameters = with_creation_defaults(parameters)
     blank = FunctionVersion(
         key=key,
         code=code,
@@ -174,7 +185,11 @@ def new_version(key: FunctionKey, code: Code, parameters: Mapping[str, Any], *, 
             "TracingConfig": {"Mode": "PassThrough"},
             "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
             **({"DurableConfig": _durable_config(parameters)} if "DurableConfig" in parameters else {}),
-            **({"TenancyConfig": parameters["TenancyConfig"]} if "TenancyConfig" in parameters else {}),
+            **{
+                member: parameters[member]
+                for member in ("TenancyConfig", CAPACITY_PROVIDER_CONFIG)
+                if member in parameters
+            },
         },
         state="Pending",
         state_reason=CREATING,
@@ -207,6 +222,7 @@ def with_settings(version: FunctionVersion, parameters: Mapping[str, Any]) -> Fu
         logging=_logging_after(version.logging, parameters.get("LoggingConfig", {})),
         passive=_passive_after(version, parameters),
     )
+    check_settings(after)
     check_file_systems(after.passive.get("FileSystemConfigs", ()), after.passive.get("VpcConfig"))
     if after.passive["SnapStart"]["ApplyOn"] == "PublishedVersions":
         refuse_tenancy(after, "SnapStart is")
@@ -288,6 +304,8 @@ def _passive_after(version: FunctionVersion, parameters: Mapping[str, Any]) -> d
         if "DurableConfig" not in before:
             raise InvalidParameterValueException("DurableConfig can only be set when a function is created.")
         after["DurableConfig"] = {**before["DurableConfig"], **parameters["DurableConfig"]}
+    if CAPACITY_PROVIDER_CONFIG in parameters:
+        after[CAPACITY_PROVIDER_CONFIG] = complete(parameters[CAPACITY_PROVIDER_CONFIG])
     if "ImageConfig" in parameters:
         if version.package_type != IMAGE:
             refuse_image_config()

@@ -23,6 +23,10 @@ class InvalidCodeSignatureException(ServiceError):
     """The code is not what was signed."""
 
 
+class NoPublishedVersionException(ServiceError):
+    """The function is on a capacity provider, and nothing of it is published."""
+
+
 class PolicyLengthExceededException(ServiceError):
     """The resource-based policy would be over 20 KB."""
 

@@ -33,13 +33,21 @@ _RECURSION = (
 )
 
 
-def queued(call: Call, target: Target, trace: Trace, *, client_context: str | None = None) -> QueuedEvent:
+def queued(
+    call: Call,
+    target: Target,
+    trace: Trace,
+    *,
+    client_context: str | None = None,
+    tenant_id: str | None = None,
+) -> QueuedEvent:
     """Return the event that a call asks to have run later."""
     return QueuedEvent(
         request_id=call.request_id,
         key=target.key,
         qualifier=target.qualifier,
         client_context=client_context,
+        tenant_id=tenant_id,
         trace_header=str(trace),
         accepted_s=call.at_s,
     )
@@ -120,7 +128,7 @@ class Events:
         except ResourceNotFoundException:
             return None
         check_invocable(version)
-        refuse_unserved(version, qualifier=event.qualifier)
+        refuse_unserved(version, qualifier=event.qualifier, tenant_id=event.tenant_id)
         trace = trace_of(event.trace_header, at_s=event.accepted_s)
         return Attempt(
             invocation=Invocation(
@@ -129,6 +137,7 @@ class Events:
                 invoked_arn=event.invoked_arn,
                 payload=payload,
                 client_context=event.client_context,
+                tenant_id=event.tenant_id,
                 trace_id=str(trace.through(event.key.arn)),
             ),
             config=_config(function, event.qualifier),

@@ -16,6 +16,7 @@ from lambent.domain.function import AttachedLayer, Function, FunctionKey, Functi
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
 from lambent.services import Members
 from lambent.services.lambda_.activations import Activations
+from lambent.services.lambda_.capacity_providers import provider_named
 from lambent.services.lambda_.code_signing import CodeSigning
 from lambent.services.lambda_.code_sources import CodeSources, check_source
 from lambent.services.lambda_.configuration import (
@@ -27,6 +28,12 @@ from lambent.services.lambda_.configuration import (
 )
 from lambent.services.lambda_.images import IMAGE, ZIP, image_location
 from lambent.services.lambda_.layer_records import LayerRecords
+from lambent.services.lambda_.managed_instances import (
+    CONFIG,
+    complete,
+    provider_arn,
+    refuse_to_make_managed,
+)
 from lambent.services.lambda_.names import Target, not_found, resolve, resolve_latest, resolve_new
 from lambent.services.lambda_.pages import Place, decode_marker, encode_marker, number_of, place_of
 from lambent.services.lambda_.provisioning import Provisioning
@@ -43,11 +50,12 @@ from lambent.services.lambda_.runtime_management import check_runtime_change
 from lambent.services.lambda_.states import check_updatable, with_update
 from lambent.services.lambda_.versions import (
     all_versions,
-    refuse_publish_to,
+    published,
+    published_version,
     version_named,
-    with_published,
     without_version,
 )
+from lambent.store.capacity_providers import CapacityProviders
 
 
 class FunctionOperations:
@@ -67,6 +75,7 @@ class FunctionOperations:
         activations: Activations,
         provisioning: Provisioning,
         signing: CodeSigning,
+        providers: CapacityProviders,
         clock: Clock,
         secret: bytes,
     ) -> None:
@@ -77,6 +86,7 @@ class FunctionOperations:
         self._activations = activations
         self._provisioning = provisioning
         self._signing = signing
+        self._providers = providers
         self._clock = clock
         self._secret = secret
 
@@ -96,12 +106,12 @@ class FunctionOperations:
         check_creation(parameters)
         check_configuration(parameters, region=call.region)
         check_tags(parameters.get("Tags", {}))
-        refuse_publish_to(parameters)
         package_type = parameters.get("PackageType", ZIP)
         if package_type == ZIP:
             check_source(parameters["Code"])
         layers = await self._layers.attach(call, parameters.get("Layers", ()))
         await self._roles.check(call, parameters["Role"])
+        await self._check_provider(call, parameters)
         if await self._records.get(key) is not None:
             raise already_exists(key)
         async with self._sources.deploying(call, parameters["Code"], package_type=package_type) as deployed:
@@ -115,13 +125,23 @@ class FunctionOperations:
                 code_signing_config_arn=parameters.get("CodeSigningConfigArn"),
             )
             if parameters.get("Publish"):
-                function = with_published(function)
+                function = published(function, parameters)
             async with self._signing.attaching(key, function.code_signing_config_arn):
                 await self._signing.check(key, function.code_signing_config_arn, deployed.content, layers)
                 await self._records.create(function)
             self._activations.begin(function)
-        shown = function.versions["1"] if parameters.get("Publish") else latest
+        shown = published_version(function, parameters) if parameters.get("Publish") else latest
         return configuration_of(shown, is_qualified=False)
+
+    async def _check_provider(self, call: Call, parameters: Members) -> None:
+        """Check that the capacity provider exists on which a function is put.
+
+        Raises:
+            ResourceNotFoundException: it does not.
+            ValidationException: none is named.
+        """
+        if CONFIG in parameters:
+            await provider_named(self._providers, call, provider_arn(complete(parameters[CONFIG])))
 
     async def get_function(self, call: Call, parameters: Members) -> Members:
         """Return configuration, a link to the code, tags and concurrency (API page GetFunction).
@@ -183,7 +203,9 @@ class FunctionOperations:
         if function is None:
             raise not_found(target.key.arn)
         refuse_other_kinds(parameters)
+        refuse_to_make_managed(function.latest, parameters)
         check_configuration(parameters, region=call.region)
+        await self._check_provider(call, parameters)
         if "Role" in parameters:
             await self._roles.check(call, parameters["Role"])
         now = last_modified(self._clock.now_s())

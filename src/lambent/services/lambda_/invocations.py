@@ -126,7 +126,8 @@ class InvocationOperations:
         if not is_plainly_json(payload):
             await check_payload_json(payload)
         check_invocable(version)
-        refuse_unserved(version, qualifier=target.qualifier, tenant_id=parameters.get("TenantId"))
+        tenant_id = parameters.get("TenantId")
+        refuse_unserved(version, qualifier=target.qualifier, tenant_id=tenant_id)
         if "DurableExecutionName" in parameters:
             raise InvalidParameterValueException(
                 "The invoked function is not enabled with durable configuration."
@@ -135,7 +136,7 @@ class InvocationOperations:
             return {"StatusCode": 204}
         trace = trace_of(call.headers.get(_TRACE_HEADER_LOWER, ""), at_s=call.at_s)
         if invocation_type == "Event":
-            event = queued(call, target, trace, client_context=client_context)
+            event = queued(call, target, trace, client_context=client_context, tenant_id=tenant_id)
             await self._accept(event, payload)
             return {"StatusCode": 202, RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller}}
         refuse_recursion(function, trace)
@@ -146,6 +147,7 @@ class InvocationOperations:
                 invoked_arn=target.arn,
                 payload=payload,
                 client_context=client_context,
+                tenant_id=tenant_id,
                 trace_id=str(trace.through(target.key.arn)),
                 wants_log_tail=parameters.get("LogType") == "Tail",
             ),

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lambent.domain.function import LATEST, FunctionVersion
+from lambent.domain.function import LATEST, LATEST_PUBLISHED, FunctionVersion
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
 from lambent.errors import InvalidParameterValueException
 
 T = TypeVar("T")
+_AFTER_ALL = 2**53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,9 @@ class Place:
 
 
 def number_of(version: FunctionVersion) -> int:
-    """Return the number of a published version, 0 for ``$LATEST``."""
+    """Return the number of a published version, 0 for ``$LATEST``; ``$LATEST.PUBLISHED`` comes after all."""
+    if version.version == LATEST_PUBLISHED:
+        return _AFTER_ALL
     return 0 if version.version == LATEST else int(version.version)
 
 

@@ -1,17 +1,28 @@
 """Function scaling config: how many environments of a version a capacity provider keeps.
 
-It belongs to Lambda Managed Instances. Functions here are never on a capacity provider, so what can be asked
-is answered as AWS answers it for ordinary functions.
+It belongs to Lambda Managed Instances; see `managed_instances`. It is kept and shown, and a version scaled to nothing
+is deactivated; environments here come and go with the invocations, within no such bounds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
 from lambent.domain.call import Call
-from lambent.errors import InvalidParameterValueException
+from lambent.domain.function import Function
+from lambent.errors import InvalidParameterValueException, ResourceConflictException
 from lambent.services import Members
+from lambent.services.lambda_.managed_instances import is_managed
 from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.records import Records
 from lambent.services.lambda_.states import current_version
+
+_DEFAULT = {"MinExecutionEnvironments": 3, "MaxExecutionEnvironments": 400}
+"""What a version has for which nothing was asked: three for the zones, and as many as the quota allows."""
+_MIN, _MAX = _DEFAULT
+DEACTIVATED = "Deactivated"
 
 
 class ScalingOperations:
@@ -21,30 +32,67 @@ class ScalingOperations:
         self._records = records
 
     async def put_function_scaling_config(self, call: Call, parameters: Members) -> Members:
-        """Refuse to scale an ordinary function (API page PutFunctionScalingConfig).
+        """Keep how many environments a version shall have (API page PutFunctionScalingConfig).
 
         Raises:
             ResourceNotFoundException: no such function or version.
-            InvalidParameterValueException: the function is not on a capacity provider.
+            InvalidParameterValueException: the function is not on a capacity provider, or the bounds contradict.
+            ResourceConflictException: the version is pending or failed.
         """
-        raise await self._refusal(call, parameters, "PutFunctionScalingConfig")
+        qualifier = parameters["Qualifier"]
+        target = resolve(call, parameters["FunctionName"], qualifier, operation="PutFunctionScalingConfig")
+        given = parameters.get("FunctionScalingConfig", {})
+        changed = await self._records.change(target.key, partial(_scaled, qualifier=qualifier, given=given))
+        if changed is None:
+            raise not_found(target.arn)
+        return {"FunctionState": changed[1].versions[qualifier].state}
 
     async def get_function_scaling_config(self, call: Call, parameters: Members) -> Members:
-        """Refuse to look for what an ordinary function does not have (API page GetFunctionScalingConfig).
+        """Return how many environments a version shall have (API page GetFunctionScalingConfig).
 
         Raises:
             ResourceNotFoundException: no such function or version.
             InvalidParameterValueException: the function is not on a capacity provider.
         """
-        raise await self._refusal(call, parameters, "GetFunctionScalingConfig")
-
-    async def _refusal(
-        self, call: Call, parameters: Members, operation: str
-    ) -> InvalidParameterValueException:
-        target = resolve(call, parameters["FunctionName"], parameters["Qualifier"], operation=operation)
+        qualifier = parameters["Qualifier"]
+        target = resolve(call, parameters["FunctionName"], qualifier, operation="GetFunctionScalingConfig")
         function = await self._records.get(target.key)
-        if function is None or current_version(function, parameters["Qualifier"]) is None:
+        if function is None:
             raise not_found(target.arn)
-        return InvalidParameterValueException(
+        _check_scalable(function, qualifier)
+        config = dict(function.scaling.get(qualifier, _DEFAULT))
+        return {
+            "FunctionArn": target.arn,
+            "AppliedFunctionScalingConfig": config,
+            "RequestedFunctionScalingConfig": config,
+        }
+
+
+def _check_scalable(function: Function, qualifier: str) -> None:
+    if current_version(function, qualifier) is None:
+        raise not_found(function.key.qualified_arn(qualifier))
+    if not is_managed(function.latest):
+        raise InvalidParameterValueException(
             "Function scaling configuration is only supported for functions with a capacity provider."
         )
+
+
+def _scaled(function: Function, *, qualifier: str, given: Mapping[str, int]) -> Function:
+    _check_scalable(function, qualifier)
+    version = function.versions[qualifier]
+    config = {**function.scaling.get(qualifier, _DEFAULT), **given}
+    if config[_MIN] > config[_MAX]:
+        raise InvalidParameterValueException(f"{_MIN} must be less than or equal to {_MAX}.")
+    if config[_MIN] == 0 and config[_MAX] != 0:
+        raise InvalidParameterValueException(f"{_MIN} can be 0 only if {_MAX} is 0.")
+    if version.state not in ("Active", DEACTIVATED):
+        raise ResourceConflictException(
+            "The operation cannot be performed at this time. The function is currently in the following "
+            f"state: {version.state}"
+        )
+    state = "Active" if config[_MAX] else DEACTIVATED
+    return replace(
+        function,
+        scaling={**function.scaling, qualifier: config},
+        versions={**function.versions, qualifier: replace(version, state=state)},
+    )

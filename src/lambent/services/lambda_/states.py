@@ -10,12 +10,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from lambent.domain.function import ActivationError, Function, FunctionVersion
+from lambent.domain.function import LATEST, ActivationError, Function, FunctionVersion
 from lambent.errors import (
     PreconditionFailedException,
     ResourceConflictException,
     SnapStartNotReadyException,
 )
+from lambent.services.lambda_.managed_instances import NON_INVOCABLE, is_managed
 
 
 def check_updatable(function: Function, revision_id: str | None) -> None:
@@ -110,7 +111,7 @@ def current_version(function: Function, version: str) -> FunctionVersion | None:
 
 
 def _settled(version: FunctionVersion, error: ActivationError | None) -> FunctionVersion:
-    is_update = version.last_update_status == "InProgress"
+    is_update = version.last_update_status == "InProgress" and version.state != "Pending"
     ended = replace(
         version,
         revision_id=str(uuid.uuid4()),
@@ -119,7 +120,9 @@ def _settled(version: FunctionVersion, error: ActivationError | None) -> Functio
         last_update_status_reason_code=error.reason_code if error else None,
     )
     if error is None:
-        return replace(ended, state="Active", state_reason=None, state_reason_code=None)
+        is_invocable = version.version != LATEST or not is_managed(version)
+        state = "Active" if is_invocable else NON_INVOCABLE
+        return replace(ended, state=state, state_reason=None, state_reason_code=None)
     if is_update:
         return ended
     return replace(ended, state="Failed", state_reason=error.reason, state_reason_code=error.reason_code)

@@ -1,13 +1,13 @@
 """Tenant isolation: environments that are never shared between tenants. Pure.
 
-A function is given it when it is created, for good (AWS page "Tenant isolation"). It is kept and shown; pools do
-not keep tenants apart yet, so such a function is not run rather than run without what was promised.
+A function is given it when it is created, for good (AWS page "Tenant isolation"). Each tenant has a pool of
+environments of its own; see `lambent.invoke`.
 """
 
 from __future__ import annotations
 
 from lambent.domain.function import FunctionVersion
-from lambent.errors import InvalidParameterValueException, NotImplemented_
+from lambent.errors import InvalidParameterValueException
 
 CONFIG = "TenancyConfig"
 
@@ -33,7 +33,6 @@ def check_tenant(version: FunctionVersion, tenant_id: str | None) -> None:
 
     Raises:
         InvalidParameterValueException: it does not.
-        NotImplemented_: it does, and tenants would not be isolated.
     """
     if CONFIG in version.passive:
         if tenant_id is None:
@@ -41,10 +40,7 @@ def check_tenant(version: FunctionVersion, tenant_id: str | None) -> None:
                 "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your "
                 "request and try again."
             )
-        raise NotImplemented_(
-            f"Tenants are not isolated yet: {version.arn} is kept and shown, and cannot be invoked."
-        )
-    if tenant_id is not None:
+    elif tenant_id is not None:
         raise InvalidParameterValueException(
             "The invoked function is not enabled with tenancy configuration."
         )

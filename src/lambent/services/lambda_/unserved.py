@@ -18,7 +18,7 @@ def refuse_unserved(version: FunctionVersion, *, qualifier: str | None, tenant_i
 
     Raises:
         InvalidParameterValueException: the invocation is not one for such a function.
-        NotImplemented_: it is, and images, tenants or durable executions are not served yet.
+        NotImplemented_: it is, and images or durable executions are not served yet.
     """
     refuse_to_run_image(version)
     check_tenant(version, tenant_id)

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from lambent.domain.call import Call
-from lambent.domain.function import LATEST, Function, FunctionVersion
+from lambent.domain.function import LATEST, LATEST_PUBLISHED, Function, FunctionVersion
 from lambent.domain.limits import LIST_FUNCTIONS_MAX
 from lambent.domain.runtime_management import RuntimeManagement
-from lambent.errors import InvalidParameterValueException, NotImplemented_, ResourceConflictException
+from lambent.errors import InvalidParameterValueException, ResourceConflictException
 from lambent.services import Members
 from lambent.services.lambda_.activations import Activations
 from lambent.services.lambda_.configuration import (
@@ -23,6 +23,13 @@ from lambent.services.lambda_.configuration import (
     configuration_digest,
     configuration_of,
     summary_of,
+)
+from lambent.services.lambda_.errors import NoPublishedVersionException
+from lambent.services.lambda_.managed_instances import (
+    NON_INVOCABLE,
+    is_managed,
+    wants_latest_published,
+    with_latest_published,
 )
 from lambent.services.lambda_.names import Target, not_found, resolve, resolve_latest
 from lambent.services.lambda_.pages import decode_marker, encode_marker, number_of, place_of
@@ -67,6 +74,12 @@ def invocable_version(function: Function, target: Target, draw: Callable[[], flo
     alias = function.aliases.get(number) if number is not None else None
     if alias is not None:
         number = alias.version_for(draw() if alias.weights else 0.0)
+    if number is None and is_managed(function.latest):
+        if LATEST_PUBLISHED not in function.versions:
+            raise NoPublishedVersionException(
+                f"The function {target.arn} has no published version. Publish one and try again."
+            )
+        number = LATEST_PUBLISHED
     if number is None or number == LATEST:
         return function.invocable
     version = function.versions.get(number)
@@ -91,9 +104,10 @@ def with_published(function: Function, *, description: str | None = None) -> Fun
     if digest == function.published_from and str(function.last_published) in function.versions:
         return function
     number = function.last_published + 1
-    is_in_effect = latest.state == "Active" and latest.last_update_status == "Successful"
+    is_in_effect = latest.state in ("Active", NON_INVOCABLE) and latest.last_update_status == "Successful"
     # With SnapStart, not before its snapshot has been taken.
-    is_ready = is_in_effect and latest.passive["SnapStart"]["ApplyOn"] != "PublishedVersions"
+    is_ready = latest.state == "Active" and latest.passive["SnapStart"]["ApplyOn"] != "PublishedVersions"
+    is_ready = is_ready and is_in_effect
     version = replace(
         latest,
         version=str(number),
@@ -123,9 +137,10 @@ def _with_management(function: Function, number: str) -> Mapping[str, RuntimeMan
     return {**managements, number: managements[LATEST]} if LATEST in managements else managements
 
 
-def published_version(function: Function) -> FunctionVersion:
-    """Return the version that was published last."""
-    return function.versions[str(function.last_published)]
+def published_version(function: Function, parameters: Mapping[str, Any]) -> FunctionVersion:
+    """Return the version that a request has published: the last number, or ``$LATEST.PUBLISHED``."""
+    number = LATEST_PUBLISHED if "PublishTo" in parameters else str(function.last_published)
+    return function.versions[number]
 
 
 def without_version(function: Function, *, qualifier: str) -> Function:
@@ -139,7 +154,7 @@ def without_version(function: Function, *, qualifier: str) -> Function:
         raise InvalidParameterValueException(
             "$LATEST version cannot be deleted without deleting the function."
         )
-    if not qualifier.isdecimal():
+    if not qualifier.isdecimal() and qualifier != LATEST_PUBLISHED:
         raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
     if current_version(function, qualifier) is None:
         return function
@@ -158,6 +173,7 @@ def without_qualifier(function: Function, qualifier: str) -> Function:
     """
     return replace(
         function,
+        scaling=_without(function.scaling, qualifier),
         provisioned=_without(function.provisioned, qualifier),
         event_invoke_configs=_without(function.event_invoke_configs, qualifier),
         runtime_management=_without(function.runtime_management, qualifier),
@@ -169,24 +185,18 @@ def _without(items: Mapping[str, T], key: str) -> dict[str, T]:
     return {other: item for other, item in items.items() if other != key}
 
 
-def refuse_publish_to(parameters: Mapping[str, Any]) -> None:
-    """Refuse ``$LATEST.PUBLISHED``, which exists on Lambda Managed Instances only.
+def published(
+    function: Function, parameters: Mapping[str, Any], *, description: str | None = None
+) -> Function:
+    """Return the function with ``$LATEST`` published under a number, or where ``PublishTo`` says.
 
     Raises:
-        NotImplemented_: it is asked for.
+        InvalidParameterValueException: ``PublishTo`` is for functions on capacity providers.
     """
-    if "PublishTo" in parameters:
-        raise NotImplemented_("PublishTo is not served: there are no Lambda Managed Instances.")
-
-
-def refuse_latest_published(version: str) -> None:
-    """Refuse to name ``$LATEST.PUBLISHED``, likewise.
-
-    Raises:
-        NotImplemented_: it is named.
-    """
-    if version == f"{LATEST}.PUBLISHED":
-        raise NotImplemented_("$LATEST.PUBLISHED is not served: there are no Lambda Managed Instances.")
+    if wants_latest_published(function.latest, parameters):
+        digest = configuration_digest(function.latest)
+        return with_latest_published(function, digest, description=description)
+    return with_published(function, description=description)
 
 
 class VersionOperations:
@@ -206,12 +216,11 @@ class VersionOperations:
             InvalidParameterValueException: the code hash given is not that of ``$LATEST``.
         """
         target = resolve_latest(call, parameters["FunctionName"], operation="PublishVersion")
-        refuse_publish_to(parameters)
         changed = await self._records.change(target.key, partial(_publish, parameters=parameters))
         if changed is None:
             raise not_found(target.key.arn)
         self._activations.begin(changed[1])
-        return configuration_of(published_version(changed[1]), is_qualified=True)
+        return configuration_of(published_version(changed[1], parameters), is_qualified=True)
 
     async def list_versions_by_function(self, call: Call, parameters: Members) -> Members:
         """Return a function's versions, ``$LATEST`` first, at most 50 a page (API page ListVersionsByFunction).
@@ -245,4 +254,4 @@ def _publish(function: Function, *, parameters: Members) -> Function:
             f"CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({current}). "
             "Please try again with the CodeSHA256 in $LATEST."
         )
-    return with_published(function, description=parameters.get("Description"))
+    return published(function, parameters, description=parameters.get("Description"))

@@ -11,7 +11,6 @@ import pytest
 from lambent.domain.limits import ALIASES_MAX
 from lambent.errors import (
     InvalidParameterValueException,
-    NotImplemented_,
     PreconditionFailedException,
     ResourceConflictException,
     ResourceNotFoundException,
@@ -330,9 +329,9 @@ async def test_aliases_outlive_the_server(world: World) -> None:
 
 
 @story
-async def test_latest_published_is_not_served(world: World) -> None:
+async def test_an_ordinary_function_has_no_latest_published_to_point_to(world: World) -> None:
     await two_versions(world)
-    await refused(NotImplemented_, world, FunctionVersion="$LATEST.PUBLISHED")
+    await refused(ResourceNotFoundException, world, FunctionVersion="$LATEST.PUBLISHED")
 
 
 @story

@@ -11,7 +11,6 @@ from lambent.domain.limits import CODE_STORAGE_MAX_BYTES
 from lambent.errors import (
     CodeStorageExceededException,
     InvalidParameterValueException,
-    NotImplemented_,
     PreconditionFailedException,
     ResourceConflictException,
     ResourceNotFoundException,
@@ -91,9 +90,13 @@ async def test_a_refused_update_loses_nothing(world: World, parameters: dict[str
 @story
 async def test_latest_published_is_for_managed_instances_only(world: World) -> None:
     await world.create_active()
-    with pytest.raises(NotImplemented_):
+    with pytest.raises(InvalidParameterValueException, match="isn't supported for Lambda Default functions"):
         await world.ask(
-            "update_function_code", FunctionName=NAME, ZipFile=OTHER_ZIP, PublishTo="LATEST_PUBLISHED"
+            "update_function_code",
+            FunctionName=NAME,
+            ZipFile=OTHER_ZIP,
+            Publish=True,
+            PublishTo="LATEST_PUBLISHED",
         )
 
 

@@ -31,15 +31,16 @@ async def test_tenancy_is_shown_of_every_version(world: World) -> None:
 
 
 @story
-async def test_an_invocation_names_a_tenant_and_tenants_are_never_mixed(world: World) -> None:
+async def test_an_invocation_names_its_tenant(world: World) -> None:
     await world.create_active(**ISOLATED)
     assert await refusal(world, "invoke", FunctionName=NAME) == (
         "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your request and "
         "try again."
     )
-    with pytest.raises(NotImplemented_, match="Tenants are not isolated yet"):
-        await world.ask("invoke", FunctionName=NAME, TenantId="blue")
     assert world.echo.invocations == []
+    for tenant in ("blue", "green"):
+        await world.ask("invoke", FunctionName=NAME, TenantId=tenant)
+    assert [invocation.tenant_id for invocation in world.echo.invocations] == ["blue", "green"]
 
 
 @story
