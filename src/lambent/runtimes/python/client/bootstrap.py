@@ -12,8 +12,8 @@ import sys
 import traceback
 
 import lambda_context
-import lambda_json
 import lambda_log
+from lambda_json import encode as to_json
 
 VERSION_PATH = "/2018-06-01/runtime"
 _READ_BYTES = 16384
@@ -132,7 +132,7 @@ def marshal(result):
     if isinstance(result, bytes):
         return result, "application/unknown"
     try:
-        return lambda_json.encode(result).encode("utf-8"), "application/json"
+        return to_json(result).encode("utf-8"), "application/json"
     except Exception as error:
         raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error) from None
 
@@ -186,11 +186,9 @@ def fail_init(channel, error):
     """Report that the function could not be loaded, and exit as AWS's runtime does."""
     payload = describe(error, "")
     lambda_log.warn_of_failed_init()
-    lambda_log.write_error(payload)
+    lambda_log.write_error(payload, to_json)
     channel.send(
-        request(
-            "POST", "/init/error", _error_headers(payload, error), lambda_json.encode(payload).encode("utf-8")
-        )
+        request("POST", "/init/error", _error_headers(payload, error), to_json(payload).encode("utf-8"))
     )
     channel.receive()
     sys.exit(INIT_ERROR_EXIT_STATUS)
@@ -199,9 +197,9 @@ def fail_init(channel, error):
 def fail_hook(channel, error, path, error_type, exit_status):
     """Report that a hook around the snapshot has failed, and exit as AWS's runtime does."""
     payload = describe(error, "")
-    lambda_log.write_error(payload)
+    lambda_log.write_error(payload, to_json)
     headers = _error_headers(dict(payload, errorType=error_type), error)
-    channel.send(request("POST", path, headers, lambda_json.encode(payload).encode("utf-8")))
+    channel.send(request("POST", path, headers, to_json(payload).encode("utf-8")))
     channel.receive()
     sys.exit(exit_status)
 
@@ -272,11 +270,9 @@ def run_one(handler, headers, body):
         result, content_type = marshal(handler(event, context))
     except Exception as error:
         payload = describe(error, request_id)
-        lambda_log.write_error(payload)
+        lambda_log.write_error(payload, to_json)
         path = "/invocation/%s/error" % request_id
-        return request(
-            "POST", path, _error_headers(payload, error), lambda_json.encode(payload).encode("utf-8")
-        )
+        return request("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8"))
     return request("POST", "/invocation/%s/response" % request_id, (("Content-Type", content_type),), result)
 
 

@@ -11,8 +11,6 @@ import sys
 import time
 import traceback
 
-import lambda_json
-
 _TEXT_LINE = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
 _TEXT_TIME = "%Y-%m-%dT%H:%M:%S"
 _JSON_TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -162,12 +160,12 @@ def warn_of_failed_init():
     logging.warning(_FAILED_INIT)
 
 
-def write_error(payload):
+def write_error(payload, to_json):
     """Log an unhandled error as one event, in AWS's form."""
     if _is_json:
         line = {"timestamp": time.strftime(_JSON_TIME, time.gmtime()), "level": "ERROR"}
         line.update(payload)
-        frame(lambda_json.encode(line), logging.ERROR, True)
+        frame(to_json(line), logging.ERROR, True)
         return
     lines = ["[ERROR] %s: %s" % (payload["errorType"], payload["errorMessage"])]
     if not payload["errorMessage"]:
