@@ -16,12 +16,14 @@ from lambent.services import OperationMethod
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import lambda_service
 from lambent.services.logs import logs_service
+from lambent.services.sns import sns_service
 from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
 from lambent.store.message_queues import MessageQueues
 from lambent.store.queues import Queues
+from lambent.store.topics import Topics
 from lambent.testing import ManualClock, MemoryLogEvents, MemoryMessages, MemoryStore
 from lambent.wire.model import Api, load_api
 
@@ -31,6 +33,7 @@ TITLES: Mapping[str, str] = {
     "iam": "AWS Identity and Access Management",
     "sts": "AWS Security Token Service",
     "sqs": "Amazon Simple Queue Service",
+    "sns": "Amazon Simple Notification Service",
 }
 
 _NO_EXECUTION = "there are no durable executions yet: whatever is named does not exist"
@@ -40,7 +43,7 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "AddPermission",
-    ): "evaluated for callers of other accounts; services do not call yet; whether a "
+    ): "evaluated for callers of other accounts and for the services that invoke (`sns.amazonaws.com`); whether a "
     "principal exists is not asked",
     ("lambda", "CheckpointDurableExecution"): "no token is valid: there are no durable executions yet",
     (
@@ -61,7 +64,6 @@ NOTES: Mapping[tuple[str, str], str] = {
     "durability is kept, and such functions are not run; "
     "`AcceleratorConfig`, `RuntimeConfig` are refused; whether subnets, "
     "security groups, keys, file systems and queues exist is not asked",
-    ("lambda", "CreateFunctionUrlConfig"): "`RESPONSE_STREAM` answers when the function has ended",
     ("lambda", "DeleteDurableExecution"): _NO_EXECUTION,
     ("lambda", "GetAccountSettings"): "the concurrency is the setting `account_concurrency`",
     ("lambda", "GetDurableExecution"): _NO_EXECUTION,
@@ -73,6 +75,10 @@ NOTES: Mapping[tuple[str, str], str] = {
         "lambda",
         "Invoke",
     ): "functions from images and durable ones answer `NotImplemented`",
+    (
+        "lambda",
+        "InvokeWithResponseStream",
+    ): "as `Invoke`; not slowed down beyond 6 MB unless `stream_mb_per_s` is set; Python handlers may be generators",
     ("lambda", "ListDurableExecutionsByFunction"): "always empty: functions do not run durably yet",
     ("lambda", "PauseDurableExecution"): _NO_EXECUTION,
     ("lambda", "PublishLayerVersion"): "S3 objects are copied (`s3_endpoint_url`)",
@@ -83,7 +89,8 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "PutFunctionEventInvokeConfig",
-    ): "destinations: functions and SQS queues; what goes elsewhere is reported in the log",
+    ): "destinations: functions, SQS queues, SNS topics, and on failure S3 buckets (`s3_endpoint_url`); there are no "
+    "EventBridge buses yet: what goes to one is reported in the log and dropped",
     ("lambda", "PutFunctionRecursionConfig"): "chains are followed where the SDK passes the trace header on",
     ("lambda", "PutFunctionScalingConfig"): _NO_INSTANCES,
     (
@@ -107,7 +114,31 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("iam", "ListVirtualMFADevices"): "always empty",
     ("logs", "DescribeMetricFilters"): "always empty: none can be put",
     ("logs", "DescribeSubscriptionFilters"): "always empty: none can be put",
-    ("sqs", "AddPermission"): "kept in the queue's policy, which opens nothing to other accounts yet",
+    (
+        "sns",
+        "AddPermission",
+    ): "evaluated for callers of other accounts, and with `auth = iam` for all",
+    (
+        "sns",
+        "CreateTopic",
+    ): "`ArchivePolicy` answers `NotImplemented`; `KmsMasterKeyId`, `TracingConfig` and the roles "
+    "of delivery status logs are kept and shown",
+    ("sns", "ConfirmSubscription"): "without a signature, too, as the link in the message is",
+    ("sns", "Publish"): "to topics; `PhoneNumber` and mobile applications answer `NotImplemented`",
+    ("sns", "PutDataProtectionPolicy"): "kept and shown; not applied to messages",
+    ("sns", "SetSubscriptionAttributes"): "`ReplayPolicy` answers `NotImplemented`",
+    ("sns", "SetTopicAttributes"): "as `CreateTopic`",
+    (
+        "sns",
+        "Subscribe",
+    ): "`sqs`, `lambda`, `http`, `https`; other protocols answer `NotImplemented`; a function's "
+    "policy has to let SNS in, with `auth = iam` a queue's, too; whether the endpoint exists is not asked",
+    ("sns", "Unsubscribe"): "without a signature, too, as the link in messages is",
+    (
+        "sqs",
+        "AddPermission",
+    ): "kept in the queue's policy, which opens nothing to other accounts yet; services are "
+    "let in by it with `auth = iam`, and kept out by it always",
     ("sqs", "CreateQueue"): "a deleted name can be used again at once",
     ("sqs", "PurgeQueue"): "as often as one likes",
     ("sqs", "ReceiveMessage"): "`ReceiveRequestAttemptId` has no effect; no limit on messages in flight",
@@ -162,6 +193,7 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
             queues=Queues(MemoryMessages(), clock),
             clock=clock,
         ).operations,
+        "sns": sns_service(topics=Topics(store), notifications=_NOBODY, clock=clock).operations,
     }
 
 

@@ -165,6 +165,7 @@ async def _end(template: Template) -> None:
     """Return when the template has ended, which it does with its copy."""
     await template.close()
     await template.process.wait()
+    await template.process.close()
 
 
 def is_file(path: str) -> bool:

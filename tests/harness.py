@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,13 @@ class Server:
         *flags: str,
         environ: Mapping[str, str] | None = None,
         user: int | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
-        """Start it on a free port, as this user (None: ours), and wait until it says that it runs."""
+        """Start it on a free port, as this user (None: ours), and wait until it says that it runs.
+
+        What is in `prefix` is a command that becomes ours in the end.
+        """
+        self._prefix = prefix
         self.data_directory = data_directory
         self._flags = flags
         self._user = user
@@ -65,7 +70,7 @@ class Server:
             command += ["--port", "0"]
         self.errors = (self.data_directory.parent / f"{self.data_directory.name}.stderr").open("ab")
         self.process = subprocess.Popen(
-            [*command, *self._flags],
+            [*self._prefix, *command, *self._flags],
             stdout=subprocess.PIPE,
             stderr=self.errors,
             env=clean_environ() | DEFAULTS | dict(self._environ),

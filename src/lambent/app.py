@@ -20,19 +20,31 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import tomllib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from decimal import Decimal
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import uvloop
 
+from lambent import own_log
 from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectory, DataDirectoryError, open_data_directory, write_private
 from lambent.delivery.asynchronous import Asynchronous
+from lambent.delivery.buckets import BucketTarget
+from lambent.delivery.signing import open_signing
 from lambent.domain.function import FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact
+from lambent.domain.ledger import day_of
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
+from lambent.domain.pricing.own import PriceListError, own_prices
+from lambent.domain.pricing.price_list import AWS, PriceList
 from lambent.domain.session import Credentials, Session, seal
+from lambent.gateway.accounting import Accounting
+from lambent.gateway.admission import Admission
 from lambent.gateway.auth import IamAuthentication, OpenAuthentication, RootKey, is_loopback
 from lambent.gateway.authorization import Authorization
 from lambent.gateway.dispatch import Authentication, Dispatch
@@ -42,6 +54,7 @@ from lambent.gateway.urls import FunctionUrls
 from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
+from lambent.invoke.streamed import Bandwidth
 from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.node.memory import memory_mb
@@ -59,10 +72,12 @@ from lambent.sandbox import SandboxError
 from lambent.sandbox.probe import choose
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
+from lambent.services.lambda_.filter_patterns import explain_filter
 from lambent.services.logs import expire_logs, logs_service
+from lambent.services.sns import sns_service
 from lambent.services.sqs import SqsService, sqs_service
 from lambent.services.sts import sts_service
-from lambent.settings import Settings, SettingsError
+from lambent.settings import LedgerSettings, Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
 from lambent.start_block import Running, describe, start_block
@@ -74,18 +89,27 @@ from lambent.store.queues import Queues
 from lambent.store.sqlite.blobs import FileBlobs
 from lambent.store.sqlite.database import Database, StoreError
 from lambent.store.sqlite.documents import SqliteDocuments
+from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.store.sqlite.messages import SqliteMessages
+from lambent.store.topics import Topics
+from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.logs import LogListener
+from lambent.telemetry.metrics import Metrics
 from lambent.telemetry.stream import FactStream
 from lambent.wire.model import load_api
+from lambent.wire.outgoing import Outgoing
 from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
+_Database = TypeVar("_Database", bound=Database)
 
-SERVICES = ("lambda", "logs", "iam", "sts", "sqs")
+SERVICES = ("lambda", "logs", "iam", "sts", "sqs", "sns")
 _CREDENTIALS_VALID_S = 12 * 3600
-_RETENTION_SWEEP_S = 3600.0
+_SWEEP_S = 3600.0
+_PACKING_PAUSE_S = 0.05
+"""Between two steps: meanwhile requests have the interpreter for themselves."""
 
 
 def serve(settings: Settings) -> int:
@@ -94,9 +118,7 @@ def serve(settings: Settings) -> int:
     What keeps it from starting is said in one sentence on standard error.
     """
     started_s = time.monotonic()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    own_log.set_up()
     try:
         uvloop.run(_serve(settings, started_s))
     except (SettingsError, DataDirectoryError, StoreError, SandboxError) as error:
@@ -125,30 +147,33 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
     """
     started_s = time.monotonic() if started_s is None else started_s
     _check_address(settings)
-    _raise_open_files_limit()
-    machine_clock = SystemClock()
     # What a function measures and is measured by is real time, and so is the date of a signature.
+    machine_clock = SystemClock()
     clock = VirtualClock() if settings.server.clock == "virtual" else machine_clock
+    own_list = _own_prices(settings.ledger.own_prices)
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(contextlib.closing(_bind(settings)))
         port = int(listening.getsockname()[1])
         data = stack.enter_context(open_data_directory(settings.store.data_dir))
-        documents, log_events, messages = _open_stores(data, stack)
+        documents, log_events, messages, ledger = _open_stores(data, stack)
         blobs, queues = FileBlobs(data.blobs), Queues(messages, clock, waiting=machine_clock)
         functions, identities = Functions(documents), Identities(documents)
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
+        metrics, busy_poll = Metrics(), BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         stream = await stack.enter_async_context(
-            FactStream(LogListener(documents=documents, log_events=log_events, clock=clock))
+            FactStream(
+                LogListener(documents=documents, log_events=log_events, clock=clock),
+                BillingListener(ledger=ledger, tags_of=functions.tags, price_list=AWS.id),
+                metrics,
+            )
         )
         memory = MemoryBudget(
             limit_mb=_memory_limit_mb(settings), clock=clock, wait_s=settings.invoke.memory_wait_s
         )
         runtimes = await _runtimes(settings, stack)
-        code = UnpackedCode(data.code, blobs)
-        await asyncio.to_thread(code.sweep)
-        busy_poll = BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
+        code = await _unpacked_code(data, blobs)
         node = LocalNode(
             sandbox=sandbox,
             has_own_network=sandbox.kind == "namespaces" and settings.sandbox.network != "host",
@@ -165,17 +190,29 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         )
         stack.push_async_callback(node.close)
         memory.evict_from(lambda: map(_evictable, node.idle_snapshots()))
-        invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock))
-        message_queues = MessageQueues(documents)
+        invoker = await stack.enter_async_context(_invoker(settings, node, memory, clock, metrics.hear))
+        message_queues, topics = MessageQueues(documents), Topics(documents)
+        endpoint_url = f"http://{_host_in_url(settings.server.host)}:{port}"
+        objects, signing = (
+            s3_client(settings.s3, machine_clock),
+            open_signing(data.message_key, machine_clock.now_s),
+        )
         events = Asynchronous(
             queues=queues,
             message_queues=message_queues,
             functions=functions,
+            topics=topics,
+            buckets=BucketTarget(put=objects.put if objects else None, region=settings.server.region),
             invoke=invoker.invoke,
+            send=Outgoing(reaches_private=settings.server.sns_endpoints == "any").send,
+            signing=signing,
+            endpoint_url=endpoint_url,
+            is_strict=settings.server.auth == "iam",
             clock=clock,
             concurrency=settings.invoke.async_concurrency,
             retry_base_s=settings.invoke.async_retry_base_s,
             drain_timeout_s=settings.server.drain_timeout_s,
+            emit=metrics.hear,
         )
         stack.push_async_callback(events.close)
         pollers = Pollers(
@@ -187,6 +224,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             invoke=invoker.invoke,
             clock=clock,
             most_at_once=settings.invoke.poller_concurrency,
+            emit=metrics.hear,
         )
         stack.push_async_callback(pollers.close)
         lambda_ = lambda_service(
@@ -203,14 +241,18 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             forget=node.forget_snapshots,
             account_concurrency=settings.invoke.account_concurrency,
             strict_roles=settings.server.auth == "iam",
-            objects=s3_client(settings.s3, machine_clock),
+            objects=objects,
             mapping_changed=pollers.changed,
+            problem_of=pollers.problem_of,
+            has_queue=message_queues.has,
+            emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
         stack.push_async_callback(sqs.close)
+        sns = sns_service(topics=topics, notifications=events.notifications, clock=clock)
         server = Running(
-            endpoint_url=f"http://{_host_in_url(settings.server.host)}:{port}",
+            endpoint_url=endpoint_url,
             settings=settings,
             services=SERVICES,
             sandbox=sandbox,
@@ -221,7 +263,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         authentication = _authentication(settings, identities, data, machine_clock)
         authorization = Authorization(
             identities=identities,
-            find_resource=lambda_.resources.find,
+            find_resource={"lambda": lambda_.resources.find, "sns": sns.find_resource},
             is_enforced=settings.server.auth == "iam",
         )
         dispatch = Dispatch(
@@ -235,10 +277,25 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 "iam": iam_service(documents=documents, identities=identities, clock=clock),
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
                 "sqs": sqs.operations,
+                "sns": sns.operations,
             },
             authentication=authentication,
             own_paths=OwnPaths(
-                describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
+                describe=lambda: describe(server, invoker),
+                blobs=blobs,
+                secret=data.secret,
+                clock=clock,
+                accounting=Accounting(
+                    ledger=ledger,
+                    settle=stream.flush,
+                    admit=Admission(authentication, authorization, clock).admit,
+                    clock=clock,
+                    own=own_list,
+                ),
+                metrics=lambda: metrics.text(invoker.concurrency),
+                metrics_token=_metrics_token(settings, data),
+                explain_filter=explain_filter,
+                find_certificate=signing.certificate,
             ),
             clock=clock,
             authorization=authorization,
@@ -247,6 +304,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 get_function=functions.get,
                 prepare=lambda_.events.prepare,
                 invoke=invoker.invoke,
+                stream=invoker.stream,
                 authenticate=authentication.authenticate,
                 authorization=authorization,
                 clock=clock,
@@ -261,20 +319,40 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
         await lambda_.resume()
         await stack.enter_async_context(http)
-        lambda_.start()
         # A stopping server does not wait for whoever waits for messages.
         stack.callback(queues.close)
         # Before that: who polls queues that are closed is told at once that they are empty, for ever.
         stack.push_async_callback(pollers.close)
         await _take_up(lambda_, sqs, events, pollers)
-        sweeping = asyncio.create_task(_sweep_logs(documents, log_events, clock))
-        stack.callback(sweeping.cancel)
+        _in_background(
+            stack,
+            _sweep(
+                clock,
+                partial(expire_logs, documents=documents, log_events=log_events, clock=clock),
+                sns.expire,
+            ),
+            _keep_ledger(ledger, settings.ledger, clock),
+        )
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
 
 
+def _own_prices(path: str) -> PriceList | None:
+    """Read the user's own price list, if there is one."""
+    if not path:
+        return None
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+        return own_prices(tomllib.loads(text, parse_float=Decimal))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The price list {path} (own_prices) cannot be read: {error}.") from error
+    except PriceListError as error:
+        raise SettingsError(f"{path} (own_prices): {error}") from error
+
+
 async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous, pollers: Pollers) -> None:
-    """Begin with what lies in queues, first what a server before this one left."""
+    """Begin with what goes on in the background, first what a server before this one left."""
+    lambda_.start()
     await sqs.resume()
     await events.start(lambda_.events.prepare)
     pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
@@ -310,22 +388,26 @@ def _bind(settings: Settings) -> Any:
 
 def _open_stores(
     data: DataDirectory, stack: contextlib.AsyncExitStack
-) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages]:
+) -> tuple[SqliteDocuments, SqliteLogEvents, SqliteMessages, SqliteLedger]:
     """Open the databases; they are closed with the stack."""
-    control, logs, queues = (
-        stack.enter_context(contextlib.closing(_open(data, name))) for name in ("control", "logs", "queues")
+    _raise_open_files_limit()
+
+    def opened(database: _Database) -> _Database:
+        return stack.enter_context(contextlib.closing(database))
+
+    # Log events and rows of the ledger survive the death of the process; only a power cut may take the last of them.
+    return (
+        SqliteDocuments(opened(Database(data.control_database, migrations="control", full_sync=True))),
+        SqliteLogEvents(opened(Database(data.logs_database, migrations="logs", full_sync=False))),
+        SqliteMessages(opened(LightDatabase(data.queues_database, migrations="queues", full_sync=True))),
+        SqliteLedger(opened(Database(data.ledger_database, migrations="ledger", full_sync=False))),
     )
-    return SqliteDocuments(control), SqliteLogEvents(logs), SqliteMessages(queues)
 
 
-def _open(data: DataDirectory, name: str) -> Database:
-    # Log events survive the death of the process; only a power cut may take the last of them.
-    paths = {
-        "control": data.control_database,
-        "logs": data.logs_database,
-        "queues": data.queues_database,
-    }
-    return Database(paths[name], migrations=name, full_sync=name != "logs")
+async def _unpacked_code(data: DataDirectory, blobs: FileBlobs) -> UnpackedCode:
+    code = UnpackedCode(data.code, blobs)
+    await asyncio.to_thread(code.sweep)
+    return code
 
 
 async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Runtimes:
@@ -364,12 +446,15 @@ async def _runtimes(settings: Settings, stack: contextlib.AsyncExitStack) -> Run
     return Runtimes([python, nodejs, Provided()])
 
 
-def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock) -> Invoker:
+def _invoker(
+    settings: Settings, node: LocalNode, memory: MemoryBudget, clock: Clock, emit: EmitFunctionFact
+) -> Invoker:
     async def start(version: FunctionVersion, cold_start_reason: str) -> Any:
         if cold_start_reason == PROVISIONED:
             return await node.provision(version)
         return await node.start(version, cold_start_reason=cold_start_reason)
 
+    rate = settings.invoke.stream_mb_per_s
     return Invoker(
         start=start,
         clock=clock,
@@ -379,6 +464,8 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
         memory=memory,
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
+        bandwidth=Bandwidth(clock=SystemClock(), bytes_per_s=rate * 1024 * 1024) if rate else None,
+        emit=emit,
     )
 
 
@@ -428,6 +515,22 @@ def _authentication(
     )
 
 
+def _metrics_token(settings: Settings, data: DataDirectory) -> str | None:
+    """Return what has to be shown for the metrics, made at the first start with `auth = iam`."""
+    if settings.server.auth == "open":
+        return None
+    if not data.metrics_token.exists():
+        write_private(data.metrics_token, secrets.token_urlsafe(30).encode())
+    try:
+        if token := data.metrics_token.read_text().strip():
+            return token
+    except (OSError, ValueError):
+        pass
+    raise DataDirectoryError(
+        f"{data.metrics_token} is damaged: remove it, and a new token is made at the next start."
+    )
+
+
 def _root_key(data: DataDirectory) -> RootKey:
     """Read the root's access key, made at the first start with `auth = iam`."""
     if not data.root_key.exists():
@@ -445,14 +548,37 @@ def _root_key(data: DataDirectory) -> RootKey:
         ) from error
 
 
-async def _sweep_logs(documents: SqliteDocuments, log_events: SqliteLogEvents, clock: Clock) -> None:
-    """Let log events go when their group's retention says so, for ever."""
+def _in_background(stack: contextlib.AsyncExitStack, *works: Coroutine[Any, Any, None]) -> None:
+    """Do these until the server stops."""
+    for work in works:
+        stack.callback(asyncio.create_task(work).cancel)
+
+
+async def _sweep(clock: Clock, *expirations: Callable[[], Awaitable[None]]) -> None:
+    """Let go what has expired, log events and unconfirmed subscriptions, for ever."""
     while True:
+        for expire in expirations:
+            try:
+                await expire()
+            except Exception:
+                _log.exception("What has expired could not be removed.")
+        await clock.sleep(_SWEEP_S)
+
+
+async def _keep_ledger(ledger: SqliteLedger, settings: LedgerSettings, clock: Clock) -> None:
+    """Pack the rows of the ledger closer and let old ones go, for ever."""
+    while settings.ledger_compact_s > 0:
+        await clock.sleep(settings.ledger_compact_s)
+        today = day_of(int(clock.now_s() * 1000))
         try:
-            await expire_logs(documents=documents, log_events=log_events, clock=clock)
+            if settings.ledger_retention_days:
+                await ledger.expire(before_day=today - settings.ledger_retention_days)
+            packed = 1
+            while packed:
+                packed = await ledger.compact(today=today)
+                await asyncio.sleep(_PACKING_PAUSE_S)
         except Exception:
-            _log.exception("Expired log events could not be removed.")
-        await clock.sleep(_RETENTION_SWEEP_S)
+            _log.exception("The ledger could not be packed.")
 
 
 def _tame_garbage_collection() -> None:

@@ -38,8 +38,13 @@ class DataDirectory:
 
     @property
     def queues_database(self) -> Path:
-        """Messages: events that wait to be run, and those of SQS."""
+        """Messages: events that wait to be run, those of SQS, and those of SNS on their way."""
         return self.root / "queues.db"
+
+    @property
+    def ledger_database(self) -> Path:
+        """The ledger: what ran, and what it costs."""
+        return self.root / "ledger.db"
 
     @property
     def blobs(self) -> Path:
@@ -57,9 +62,19 @@ class DataDirectory:
         return self.root / "run"
 
     @property
+    def message_key(self) -> Path:
+        """The key that signs messages of topics, and its certificate."""
+        return self.root / "message-key.pem"
+
+    @property
     def root_key(self) -> Path:
         """The access key of the account's root, for `auth = iam`."""
         return self.root / "root-access-key.json"
+
+    @property
+    def metrics_token(self) -> Path:
+        """What has to be shown for the metrics, with `auth = iam`."""
+        return self.root / "metrics-token"
 
 
 @contextlib.contextmanager

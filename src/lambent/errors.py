@@ -50,6 +50,12 @@ class AccessDeniedException(ServiceError):
     status = 403
 
 
+class AuthorizationErrorException(ServiceError):
+    """The caller may not do this (SNS's word)."""
+
+    status = 403
+
+
 class CodeStorageExceededException(ServiceError):
     """The account's code storage is full."""
 

@@ -8,6 +8,7 @@ themselves. ``docs/reference/settings.md`` is generated from this file (``python
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
@@ -19,8 +20,14 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
+_OTHER_VARIABLES = frozenset({"CONFIG", "ENDPOINT"})
+"""Which are read elsewhere, behind ``LAMBENT_``."""
 _AHEAD_MAX = 100
 """Of what is kept ready: each costs processes or loop devices, and they are a machine's, not a server's."""
+
+
+PROJECT_TABLES = ("functions", "layers")
+"""Tables of ``lambent.toml`` that describe a project, and are read by the command line."""
 
 
 class SettingsError(Exception):
@@ -82,6 +89,12 @@ class ServerSettings:
         "`virtual`: time can be advanced by `POST /_lambent/clock`, so that a test need not wait for retries, "
         "visibility timeouts and idle timeouts.",
         choices=("system", "virtual"),
+    )
+    sns_endpoints: str = _setting(
+        "any",
+        "Where HTTP subscriptions of topics may lead: `any` is this machine and private networks, too, and who may "
+        "subscribe can have the server send requests there; `public` is neither.",
+        choices=("any", "public"),
     )
 
 
@@ -216,7 +229,7 @@ class InvokeSettings:
         "What live environments may use of this machine's memory together, in MB, as far as their reports say: idle "
         "ones are stopped to make room, and an invocation for which there is none is throttled. `auto`: three "
         "quarters of what the machine, or the control group of the server, has. `0`: no limit.",
-        form=("auto|[0-9]{1,9}", "auto or a whole number"),
+        form=("auto|[0-9]{1,9}", "auto or a whole number of at most nine digits"),
     )
     memory_wait_s: float = _setting(
         5.0, "How long an invocation waits for memory before it is throttled, in seconds.", minimum=0
@@ -237,6 +250,12 @@ class InvokeSettings:
     account_concurrency: int = _setting(
         1000, "Concurrent executions of one account in one region, as AWS's quota of that name.", minimum=1
     )
+    stream_mb_per_s: float = _setting(
+        0.0,
+        "How many MB of a streamed response are passed on in a second, once it has passed its first 6 MB; AWS's "
+        "limit is 2. 0: as many as the client takes.",
+        minimum=0,
+    )
     async_concurrency: int = _setting(
         16, "Asynchronous events that run at one moment; the others wait on disk.", minimum=1
     )
@@ -252,6 +271,28 @@ class InvokeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """The account of what ran and what it costs."""
+
+    ledger_retention_days: int = _setting(
+        400,
+        "How many days the rows of the ledger are kept; their sums, of which bills are made, stay for ever. 0: rows "
+        "do, too.",
+        minimum=0,
+    )
+    ledger_compact_s: float = _setting(
+        600.0,
+        "How often the rows of the ledger are packed closer, and those go that are too old, in seconds; 0: never.",
+        minimum=0,
+    )
+    own_prices: str = _setting(
+        "",
+        "A price list of one's own (a TOML file): what a GB-second costs on this machine. The bill then says what "
+        "usage comes to by that, too.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All groups."""
 
@@ -261,6 +302,7 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     runtimes: RuntimeSettings = field(default_factory=RuntimeSettings)
     invoke: InvokeSettings = field(default_factory=InvokeSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
 
 
 def load(
@@ -292,18 +334,34 @@ def load(
         if not isinstance(section, dict):
             raise SettingsError(f"[{group.name}] in the configuration file must be a table.")
         groups[group.name] = _load_group(group.name, cast("dict[str, Any]", section), environ, flags or {})
+    if unknown := sorted(document.keys() - set(PROJECT_TABLES)):
+        raise SettingsError(
+            f"The configuration file has no settings in [{unknown[0]}]: there is no such group."
+        )
     return Settings(**groups)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that begins as ours do and is none: most likely it is misspelt."""
+    known = {setting.name.upper() for group in GROUPS.values() for setting in fields(group)}
+    known |= _OTHER_VARIABLES
+    sentences: list[str] = []
+    for variable in sorted(environ):
+        name = variable.removeprefix("LAMBENT_")
+        if name != variable and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"; is LAMBENT_{near[0]} meant?" if near else "."
+            sentences.append(f"{variable} is no setting and has no effect{advice}")
+    return sentences
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML: {error}") from error
-    # Other tables (for instance a project's functions) belong to the commands that read them.
-    return document
 
 
 def _load_group(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,6 +59,8 @@ def describe(server: Running, load: Load) -> dict[str, Any]:
             "kind": server.sandbox.kind,
             "enforcement": [dataclasses.asdict(promise) for promise in server.sandbox.enforcement],
         },
+        # How many vCPUs a function can really have here, whatever its memory size buys.
+        "cpus": len(os.sched_getaffinity(0)),
         "environments": load.environments(),
         "running_invocations": load.running(),
         "memory": {"budget_mb": load.memory.limit_mb, "claimed_mb": load.memory.claimed_mb},

@@ -309,8 +309,12 @@ class MemoryMessages:
         return Taken(messages=tuple(taken), dead=dead, next_ms=None if taken else next_ms)
 
     def _next_ms(self, queue: str, queued: _Queued, *, is_fifo: bool) -> int:
-        group = [m for m in self._of(queue) if is_fifo and m.new.group == queued.new.group and m.token]
-        return max(m.visible_ms for m in (queued, *group))
+        """When a message may be received: of a group, when its first can be and none is in flight."""
+        if not is_fifo:
+            return queued.visible_ms
+        group = [m for m in self._of(queue) if m.new.group == queued.new.group]
+        head = min(group, key=lambda m: m.sequence)
+        return max(m.visible_ms for m in (head, *(m for m in group if m.token is not None)))
 
     def _take_one(self, queued: _Queued, now_ms: int, visibility_ms: int) -> Message:
         queued.token = next(self._numbers)

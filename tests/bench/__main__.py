@@ -18,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from tests.bench import figures, measuring, processes, table
+from tests.bench import emulators, figures, measuring, processes, queues, table
+from tests.bench.emulators import EmulatorsMissing
 from tests.bench.goals import Figure
 from tests.bench.load import LoadFailed
 from tests.bench.measuring import Bench, Effort, Group
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found, notices = _measure(effort, groups, Console(stderr=True, highlight=False, soft_wrap=True))
     finally:
         processes.end_all_below(os.getpid())
-    results = table.with_figures(started, found, notices, peers=versions(_BENCH_DIRECTORY))
+    results = table.with_figures(
+        started, found, notices, peers=f"{versions(_BENCH_DIRECTORY)}; {emulators.versions()}"
+    )
     table.write(results, options.output)
     table.show(results, before, console)
     console.print(f"Written to {options.output}.")
@@ -83,6 +86,8 @@ def _measure(effort: Effort, groups: Sequence[Group], progress: Console) -> tupl
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lambent-bench-")))
         rie_program = _rie(notices, progress)
+        if any(group in queues.BESIDE_EMULATORS for group in groups):
+            _install_emulators(notices, progress)
         started_s = time.monotonic()  # a download is not part of the run
         floor = stack.enter_context(Floor(directory / "floor"))
         lambent = stack.enter_context(Lambent(directory))
@@ -121,6 +126,14 @@ def _rie(notices: list[str], progress: Console) -> Path | None:
     except RieMissing as error:
         notices.append(f"Without RIE: {error}")
         return None
+
+
+def _install_emulators(notices: list[str], progress: Console) -> None:
+    progress.print("Looking for moto and MiniStack …", style="dim")
+    try:
+        emulators.install(_BENCH_DIRECTORY)
+    except EmulatorsMissing as error:
+        notices.append(f"Without the peers of the queues: {error}")
 
 
 def _create_functions(lambent: Lambent) -> None:

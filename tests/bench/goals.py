@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 LAMBENT, RIE, FLOOR, OFFLINE = "Lambent", "RIE", "uvicorn", "serverless-offline"
+MOTO, MINISTACK = "moto", "MiniStack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Figure:
     """The same of the slowest hundredth, where `values` are medians of many."""
     more_is_better: bool = False
     note: str = ""
+    peers: tuple[str, str] = (RIE, FLOOR)
+    """Whom it may be compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,8 @@ class Goal:
     aim: float | None = None
     against: str = ""
     """A peer: the bounds are shares of its figure."""
+    or_against: str = ""
+    """Another one: the better one of both counts."""
     peers_figure: str = ""
     """Which, if it is another than ours: the emulator does not serve 8 connections."""
     more_is_better: bool = False
@@ -93,7 +98,19 @@ GOALS = (
     Goal(figure="GetFunction, 10,000 functions to 10", must=1.1, aim=1.0),
     Goal(figure="ListFunctions, 10,000 functions to 10", must=1.1, aim=1.0),
     Goal(figure="warm invoke, 10,000 functions to 10", must=1.1, aim=1.0),
+    Goal(figure="first streamed byte, written to read", must=5, aim=1),
     Goal(figure="start of the server", must=1500, aim=700),
+    Goal(figure="ReceiveMessage, 1,000,000 messages to 1,000", must=1.1, aim=1.0),
+    *(
+        Goal(
+            figure=f"SQS send + receive, {callers}",
+            must=3.0,
+            against=MOTO,
+            or_against=MINISTACK,
+            more_is_better=True,
+        )
+        for callers in ("1 connection", "32 connections")
+    ),
 )
 
 
@@ -109,6 +126,10 @@ def _judged(goal: Goal, figures: Mapping[str, Figure]) -> Judged:
     if not goal.against:
         return Judged(goal=goal, unit=figure.unit if figure else "", reached=ours)
     peers = figures.get(goal.peers_figure or goal.figure)
-    theirs = peers.values.get(goal.against) if peers else None
-    reached = ours / theirs if ours is not None and theirs else None
-    return Judged(goal=goal, unit=f"× {goal.against}", reached=reached)
+    better = max if goal.more_is_better else min
+    measured = peers.values if peers else {}
+    theirs = {name: measured[name] for name in (goal.against, goal.or_against) if name in measured}
+    if ours is None or not theirs:
+        return Judged(goal=goal, unit=f"× {goal.against}", reached=None)
+    best = better(theirs, key=lambda name: theirs[name])
+    return Judged(goal=goal, unit=f"× {best}", reached=ours / theirs[best])

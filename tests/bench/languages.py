@@ -27,6 +27,7 @@ HELLO = "exports.handler = async (event) => event;\n"
 EVENT = b'{"message":"hello","number":1}'
 """As JavaScript writes it."""
 CONNECTIONS = 8
+_PEERS = (RIE, OFFLINE)
 _OFFLINE_COLD_STARTS = 2
 """It takes seconds to start."""
 _READY_S = 0.3
@@ -45,7 +46,7 @@ def nodejs_warm(bench: Bench) -> list[Figure]:
     try:
         runtime = _runtime()
     except NoNode as error:
-        return [Figure(name="Node.js: warm invoke, p50", unit="ms", values={}, note=str(error))]
+        return [Figure(name="Node.js: warm invoke, p50", unit="ms", values={}, note=str(error), peers=_PEERS)]
     bench.lambent.create("node", "", runtime=runtime, package=zip_of({"app.js": HELLO}))
     ours = _target(bench.lambent, "node")
     with _rie(bench) as rie, _offline(bench, runtime) as offline:
@@ -77,7 +78,9 @@ def nodejs_cold_starts(bench: Bench) -> list[Figure]:
     try:
         runtime = _runtime()
     except NoNode as error:
-        return [Figure(name="Node.js: cold start, hello", unit="ms", values={}, note=str(error))]
+        return [
+            Figure(name="Node.js: cold start, hello", unit="ms", values={}, note=str(error), peers=_PEERS)
+        ]
     bench.lambent.create("node-cold", "", runtime=runtime, package=zip_of({"app.js": HELLO}))
     found: dict[str, list[float]] = {LAMBENT: [], RIE: [], OFFLINE: []}
     for turn in range(bench.effort.cold_starts):
@@ -107,10 +110,16 @@ def custom_runtime(bench: Bench) -> list[Figure]:
         client = _client_directory()
         _runtime()
     except (CannotBeBuilt, NoNode) as error:
-        return [Figure(name=name, unit="ms", values={}, note=str(error))]
+        return [Figure(name=name, unit="ms", values={}, note=str(error), peers=_PEERS)]
     if not str(Path(shutil.which("node") or "").resolve()).startswith("/usr/"):
         return [
-            Figure(name=name, unit="ms", values={}, note="Node.js is not in /usr, where sandboxes see it")
+            Figure(
+                name=name,
+                unit="ms",
+                values={},
+                note="Node.js is not in /usr, where sandboxes see it",
+                peers=_PEERS,
+            )
         ]
     files: dict[str, str | bytes] = {"app.js": HELLO, "bootstrap": _BOOTSTRAP}
     files |= {
@@ -213,6 +222,7 @@ def _latencies(name: str, loads: dict[str, list[Load]]) -> list[Figure]:
             unit="ms",
             values={peer: percentile(found, percent) for peer, found in found_ms.items()},
             note="1 connection",
+            peers=_PEERS,
         )
         for percent in (50, 99)
     ]
@@ -220,7 +230,7 @@ def _latencies(name: str, loads: dict[str, list[Load]]) -> list[Figure]:
 
 def _throughput(name: str, loads: dict[str, list[Load]]) -> Figure:
     values = {peer: statistics.median(part.per_s for part in parts) for peer, parts in loads.items()}
-    return Figure(name=name, unit="per s", values=values, more_is_better=True)
+    return Figure(name=name, unit="per s", values=values, more_is_better=True, peers=_PEERS)
 
 
 def _cold_figure(name: str, found_s: dict[str, list[float]], note: str) -> Figure:
@@ -231,4 +241,5 @@ def _cold_figure(name: str, found_s: dict[str, list[float]], note: str) -> Figur
         values={peer: statistics.median(found) for peer, found in found_ms.items()},
         p99={peer: percentile(found, 99) for peer, found in found_ms.items()},
         note=note,
+        peers=_PEERS,
     )

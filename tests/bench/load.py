@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -78,6 +78,105 @@ class Load:
     def per_s(self) -> float:
         """Answers per second, over all connections."""
         return len(self.latencies_s) / self.elapsed_s
+
+
+@dataclass(slots=True)
+class Spent:
+    """How often something was asked, and the time until the answers, of all callers together."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+class Caller:
+    """Asks one thing after another, over a connection that is opened anew whenever the server closes it."""
+
+    def __init__(self, port: int) -> None:
+        """Make it; it connects with its first request."""
+        self._port = port
+        self._connection: _Connection | None = None
+        self.spent: dict[str, Spent] = {}
+
+    async def ask(self, what: str, request: bytes) -> Answer:
+        """Return the answer to a request; its time, that of connecting included, is counted under `what`.
+
+        Raises:
+            LoadFailed: it is a refusal.
+        """
+        started_s = time.perf_counter()
+        if self._connection is None:
+            self._connection = await _connect(self._port)
+        answer = await self._connection.ask(request)
+        if answer.header("connection") == "close" or answer.head.startswith(b"HTTP/1.0"):
+            self.close()
+        spent = self.spent.setdefault(what, Spent())
+        spent.count += 1
+        spent.seconds += time.perf_counter() - started_s
+        if not 200 <= answer.status < 300:
+            raise LoadFailed(f"answered {what} with {answer.status}: {answer.body[:300]!r}")
+        return answer
+
+    def close(self) -> None:
+        """Close its connection, if it has one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def conversations(
+    port: int,
+    converse: Callable[[Caller], Awaitable[None]],
+    *,
+    callers: int,
+    duration_s: float,
+    warmup: int = 5,
+) -> tuple[dict[str, Spent], float]:
+    """Let callers side by side have one conversation after another for a while.
+
+    Args:
+        port: with whom.
+        converse: one conversation: what is asked may depend on what was answered.
+        callers: how many, each with a connection of its own.
+        duration_s: for how long after the warm-up.
+        warmup: conversations of each that are not counted.
+
+    Returns:
+        What was spent on each kind of request, and the seconds that all took.
+
+    Raises:
+        LoadFailed: a request was refused.
+    """
+
+    async def repeat(caller: Caller, turns: Iterator[int] | range) -> None:
+        for _ in turns:
+            await converse(caller)
+
+    async def measure() -> tuple[dict[str, Spent], float]:
+        everybody = [Caller(port) for _ in range(callers)]
+        try:
+            await asyncio.gather(*(repeat(caller, range(warmup)) for caller in everybody))
+            for caller in everybody:
+                caller.spent.clear()
+            started_s = time.perf_counter()
+            deadline_s = started_s + duration_s
+            await asyncio.gather(*(repeat(caller, _until(deadline_s)) for caller in everybody))
+            elapsed_s = time.perf_counter() - started_s
+        finally:
+            for caller in everybody:
+                caller.close()
+        return _sum(caller.spent for caller in everybody), elapsed_s
+
+    return _run(measure)
+
+
+def _sum(parts: Iterable[dict[str, Spent]]) -> dict[str, Spent]:
+    total: dict[str, Spent] = {}
+    for part in parts:
+        for what, spent in part.items():
+            of_all = total.setdefault(what, Spent())
+            of_all.count += spent.count
+            of_all.seconds += spent.seconds
+    return total
 
 
 class _Connection(asyncio.Protocol):
@@ -228,6 +327,41 @@ def staggered(
     return _run(measure)
 
 
+def by_timetable(targets: Sequence[Target], at_s: Sequence[float]) -> list[tuple[float, float, Answer]]:
+    """Send each request at its time, whether others are answered or not.
+
+    Args:
+        targets: where to.
+        at_s: when, in seconds from the start on, rising.
+
+    Returns:
+        For each when it was sent (seconds from the start on), seconds until its answer, and the answer.
+
+    Raises:
+        LoadFailed: not every answer was right.
+    """
+
+    async def measure() -> list[tuple[float, float, Answer]]:
+        started_s = time.perf_counter()
+
+        async def send(target: Target) -> tuple[float, float, Answer]:
+            # Over connections of their own: a server closes those that idle for long.
+            connection = await _connect(target.port)
+            try:
+                sent_s = time.perf_counter() - started_s
+                return sent_s, *await _timed(connection, target)
+            finally:
+                connection.close()
+
+        sending: list[asyncio.Task[tuple[float, float, Answer]]] = []
+        for target, due_s in zip(targets, at_s, strict=True):
+            await asyncio.sleep(max(0.0, started_s + due_s - time.perf_counter()))
+            sending.append(asyncio.create_task(send(target)))
+        return await asyncio.gather(*sending)
+
+    return _run(measure, limit_s=at_s[-1] + _ANSWER_TIMEOUT_S)
+
+
 async def _repeat(target: Target, connections: int, duration_s: float, warmup: int) -> Load:
     opened = [await _connect(target.port) for _ in range(connections)]
     try:
@@ -285,14 +419,14 @@ def _content_length(head: bytes) -> int:
     return int(lower[start + 17 :].split(b"\r\n", 1)[0])
 
 
-def _run(measure: Callable[[], Awaitable[_Measured]]) -> _Measured:
+def _run(measure: Callable[[], Awaitable[_Measured]], *, limit_s: float = _ANSWER_TIMEOUT_S) -> _Measured:
     """Run in a loop of its own, bounded: a server that stops answering must not stop the bench."""
 
     async def bounded() -> _Measured:
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(limit_s):
                 return await measure()
         except TimeoutError as error:
-            raise LoadFailed(f"did not finish within {_ANSWER_TIMEOUT_S:g} s") from error
+            raise LoadFailed(f"did not finish within {limit_s:g} s") from error
 
     return uvloop.run(bounded())

@@ -148,11 +148,11 @@ class Lambent:
         path = f"/2015-03-31/functions/{name}/invocations"
         path += f"?Qualifier={qualifier}" if qualifier else ""
         headers = ("X-Amz-Log-Type: Tail",) if wants_log_tail else ()
-        return Target(port=self.server.port, request=_request("POST", path, event, *headers), answer=answer)
+        return Target(port=self.server.port, request=request_of("POST", path, event, *headers), answer=answer)
 
     def get_target(self, path: str) -> Target:
         """Return a reading request."""
-        return Target(port=self.server.port, request=_request("GET", path, b""))
+        return Target(port=self.server.port, request=request_of("GET", path, b""))
 
     def pss_bytes(self) -> int:
         """Return the memory of the server and everything below it."""
@@ -163,7 +163,7 @@ class Lambent:
         return processes.pss_bytes(processes.descendants(self.server.process.pid))
 
 
-class _Process:
+class Process:
     """A program that listens on a port of its own."""
 
     start_timeout_s = _START_TIMEOUT_S
@@ -212,7 +212,7 @@ class _Process:
         raise RuntimeError(f"{self._process.args} does not listen: {self.output.read_text()[-500:]}")
 
 
-class Rie(_Process):
+class Rie(Process):
     """AWS's Runtime Interface Emulator with one of AWS's runtime clients: one function, one environment, no walls."""
 
     name = RIE
@@ -237,7 +237,7 @@ class Rie(_Process):
         """
         directory.mkdir(parents=True, exist_ok=True)
         (directory / file).write_text(source)
-        port, api_port = _free_port(), _free_port()
+        port, api_port = free_port(), free_port()
         command = [str(program), "--log-level", "error"]
         command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{api_port}"]
@@ -253,7 +253,7 @@ class Rie(_Process):
     def invoke_target(self, event: bytes = EVENT) -> Target:
         """Return the invocation of its function."""
         path = "/2015-03-31/functions/function/invocations"
-        return Target(port=self.port, request=_request("POST", path, event), answer=event)
+        return Target(port=self.port, request=request_of("POST", path, event), answer=event)
 
     def last_words(self) -> str:
         """Return the line in which it said why it ended, if it did."""
@@ -261,7 +261,7 @@ class Rie(_Process):
         return next((line for line in lines if line.startswith("panic:")), "")
 
 
-class Offline(_Process):
+class Offline(Process):
     """serverless-offline: a server of JavaScript that runs functions in threads of its own, without walls."""
 
     name = OFFLINE
@@ -279,9 +279,9 @@ class Offline(_Process):
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "app.js").write_text(source)
         (directory / "node_modules").symlink_to(modules)
-        port = _free_port()
-        ports = {"lambdaPort": port, "httpPort": _free_port()}
-        ports |= {"albPort": _free_port(), "websocketPort": _free_port()}
+        port = free_port()
+        ports = {"lambdaPort": port, "httpPort": free_port()}
+        ports |= {"albPort": free_port(), "websocketPort": free_port()}
         service = {
             "service": "bench",
             "frameworkVersion": "3",
@@ -298,10 +298,10 @@ class Offline(_Process):
     def invoke_target(self, event: bytes = EVENT) -> Target:
         """Return the invocation of its function."""
         path = "/2015-03-31/functions/bench-dev-hello/invocations"
-        return Target(port=self.port, request=_request("POST", path, event), answer=event)
+        return Target(port=self.port, request=request_of("POST", path, event), answer=event)
 
 
-class Floor(_Process):
+class Floor(Process):
     """Uvicorn (uvloop and httptools) with an application of a few lines."""
 
     name = FLOOR
@@ -309,7 +309,7 @@ class Floor(_Process):
     def __init__(self, directory: Path) -> None:
         """Start it; returns when it listens."""
         directory.mkdir(parents=True, exist_ok=True)
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "uvicorn", "tests.bench.floor:application", "--port", str(port)]
         command += ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off"]
         command += ["--app-dir", str(REPOSITORY), "--no-access-log", "--no-server-header"]
@@ -318,7 +318,7 @@ class Floor(_Process):
     def invoke_target(self) -> Target:
         """Return the request that it hands back."""
         path = "/2015-03-31/functions/hello/invocations"
-        return Target(port=self.port, request=_request("POST", path, EVENT), answer=EVENT)
+        return Target(port=self.port, request=request_of("POST", path, EVENT), answer=EVENT)
 
 
 def fetch_rie(directory: Path) -> Path:
@@ -399,8 +399,8 @@ def _download_sam_cli(directory: Path) -> Path:
     return wheels[-1]
 
 
-def _request(method: str, path: str, body: bytes, *headers: str) -> bytes:
-    """A request as an AWS SDK sends it. The signature has the right form and is nobody's."""
+def request_of(method: str, path: str, body: bytes, *headers: str, service: str = "lambda") -> bytes:
+    """Return a request as an AWS SDK sends it. The signature has the right form and is nobody's."""
     head = [
         f"{method} {path} HTTP/1.1",
         "Host: 127.0.0.1",
@@ -408,7 +408,7 @@ def _request(method: str, path: str, body: bytes, *headers: str) -> bytes:
         "User-Agent: lambent-bench",
         "X-Amz-Date: 20260101T000000Z",
         "Authorization: AWS4-HMAC-SHA256 "
-        f"Credential=000000000000/20260101/{REGION}/lambda/aws4_request, "
+        f"Credential=000000000000/20260101/{REGION}/{service}/aws4_request, "
         f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}",
         *headers,
         f"Content-Length: {len(body)}",
@@ -416,7 +416,8 @@ def _request(method: str, path: str, body: bytes, *headers: str) -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + body
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

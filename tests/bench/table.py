@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from tests.bench import goals
-from tests.bench.goals import FLOOR, LAMBENT, OFFLINE, RIE, Figure, Judged
+from tests.bench.goals import LAMBENT, Figure, Judged
 
 _BUSY_LOAD = 0.5
 
@@ -61,22 +61,9 @@ def read(path: Path) -> Results:
 
 def show(results: Results, before: Results | None, console: Console) -> None:
     """Print a run, and what has changed since an earlier one."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("figure", no_wrap=True)
-    table.add_column("unit", no_wrap=True)
-    columns = [LAMBENT, "p99", RIE, FLOOR, OFFLINE, f"vs {RIE}", f"vs {FLOOR}"]
-    for column in [*columns, "before", "change"] if before else columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    earlier = {figure.name: figure for figure in before.figures} if before else {}
-    for figure in results.figures:
-        cells = [_number(figure.values.get(peer)) for peer in (LAMBENT, RIE, FLOOR, OFFLINE)]
-        cells.insert(1, _number(figure.p99.get(LAMBENT)) if figure.p99 else "")
-        cells += [_ratio(figure, RIE), _ratio(figure, FLOOR)]
-        if before:
-            cells += _change(figure, earlier.get(figure.name))
-        table.add_row(figure.name, figure.unit, *cells)
     console.print(f"Lambent beside its peers, {results.taken_at}, {results.machine}")
-    console.print(table)
+    for peers in dict.fromkeys(figure.peers for figure in results.figures):
+        console.print(_table([figure for figure in results.figures if figure.peers == peers], peers, before))
     console.print(
         "vs: how many times better (above 1) or worse Lambent is; change: less is better but per s."
     )
@@ -86,6 +73,25 @@ def show(results: Results, before: Results | None, console: Console) -> None:
             console.print(f"  {figure.name}: {figure.note}", style="dim", soft_wrap=True)
     for notice in [*results.notices, *_warnings(results)]:
         console.print(notice, style="yellow", soft_wrap=True)
+
+
+def _table(figures: Sequence[Figure], peers: tuple[str, str], before: Results | None) -> Table:
+    """Figures that have the same peers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("figure", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    columns = [LAMBENT, "p99", *peers, *(f"vs {peer}" for peer in peers)]
+    for column in [*columns, "before", "change"] if before else columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    earlier = {figure.name: figure for figure in before.figures} if before else {}
+    for figure in figures:
+        cells = [_number(figure.values.get(name)) for name in (LAMBENT, *peers)]
+        cells.insert(1, _number(figure.p99.get(LAMBENT)) if figure.p99 else "")
+        cells += [_ratio(figure, peer) for peer in peers]
+        if before:
+            cells += _change(figure, earlier.get(figure.name))
+        table.add_row(figure.name, figure.unit, *cells)
+    return table
 
 
 def _show_goals(judgements: Sequence[Judged], console: Console) -> None:

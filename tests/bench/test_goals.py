@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.goals import FLOOR, GOALS, LAMBENT, RIE, Figure, Goal, judge
+from bench.goals import FLOOR, GOALS, LAMBENT, MINISTACK, MOTO, RIE, Figure, Goal, judge
 
 
 def figure(name: str, **values: float) -> Figure:
@@ -36,6 +36,16 @@ def test_a_goal_beside_a_peer_is_a_share_of_its_figure() -> None:
     assert (beside_floor.reached, beside_floor.meets_must, beside_floor.meets_aim) == (0.4, True, False)
     without_rie, _ = judge([eight], goals)
     assert without_rie.reached is None
+
+
+def test_a_goal_beside_two_peers_is_a_share_of_the_better_one() -> None:
+    goal = Goal(figure="sent", must=3.0, against=MOTO, or_against=MINISTACK, more_is_better=True)
+    values = {LAMBENT: 4000.0, MOTO: 100.0, MINISTACK: 1000.0}
+    (judged,) = judge([figure("sent", **values)], [goal])
+    assert (judged.reached, judged.unit, judged.meets_must) == (4.0, "× MiniStack", True)
+    del values[MINISTACK]
+    (judged,) = judge([figure("sent", **values)], [goal])
+    assert judged.reached == 40.0
 
 
 def test_what_could_not_be_measured_meets_nothing_and_misses_nothing() -> None:

@@ -22,7 +22,7 @@ from lambent.store.messages import (
     Take,
     Taken,
 )
-from lambent.store.sqlite.database import Database
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.messages import SqliteMessages
 from lambent.testing import MemoryMessages
 
@@ -71,7 +71,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         if request.param == "memory":
             yield Bench(MemoryMessages(), runner)
         else:
-            database = Database(tmp_path / "queues.db", migrations="queues", full_sync=False)
+            database = LightDatabase(tmp_path / "queues.db", migrations="queues", full_sync=False)
             stack.enter_context(contextlib.closing(database))
             yield Bench(SqliteMessages(database), runner)
 

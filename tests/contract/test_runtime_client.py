@@ -26,6 +26,7 @@ from lambent.domain.limits import SYNC_RESPONSE_MAX_BYTES
 from lambent.node.environment import next_response
 from lambent.node.output import Output
 from lambent.node.runtime_api import Answer, Connection, RuntimeApi
+from lambent.response_stream import ResponseStream
 from lambent.runtimes.python import library
 from lambent.runtimes.python.interpreters import Interpreter, find_interpreters
 from samples import VERSION, invocation
@@ -123,6 +124,22 @@ class Conversation:
             request_id=ID, next_response=next_response(found, deadline_s=DEADLINE_S)
         )
         return await asyncio.wait_for(asyncio.shield(answered), PATIENCE_S)
+
+    async def stream(self, payload: bytes, *, until: bytes) -> tuple[bytes, Answer]:
+        """Let the function stream, read until this has come before it may end, and return all of it and the end."""
+        into = ResponseStream(max_bytes=10_000_000, takes_everything=False)
+        found = invocation(request_id=ID, version=replace(VERSION, timeout_s=900), payload=payload)
+        answered = self._api.exchange(
+            request_id=ID, next_response=next_response(found, deadline_s=DEADLINE_S), into=into
+        )
+        read = b""
+        async with asyncio.timeout(PATIENCE_S):
+            while until not in read:
+                read += await into.read()
+            answer = await asyncio.shield(answered)
+            into.finish()
+            read += await into.read()
+        return read, answer
 
     async def ask(self, event: Any, **members: Any) -> Any:
         """The decoded result of a function that does not fail."""
@@ -560,4 +577,44 @@ def test_our_client_runs_under_every_python(tmp_path: Path, interpreter: Interpr
         assert logged.endswith(f"\t{ID}\tone\ntwo ü")
         assert error.startswith("[ERROR] ZeroDivisionError: division by zero\nTraceback")
 
+    tell_with(tmp_path, start, story, source, "app.handler")
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS, ids=lambda one: one.version_text)
+def test_our_client_streams_under_every_python(tmp_path: Path, interpreter: Interpreter) -> None:
+    """Generators of both kinds, to their end and to an error, in an environment that goes on."""
+
+    async def start(conversation: Conversation) -> None:
+        await conversation.start_ours(interpreter)
+
+    async def story(conversation: Conversation) -> None:
+        for kind in ("plain", "asynchronous", "plain"):
+            whole, answer = await conversation.stream(json.dumps([kind, 4]).encode(), until=b"0.25")
+            assert (whole, answer.is_error) == (b'ein \xc3\xbc \x00{"a": 1}0.25', False)
+            begun, answer = await conversation.stream(json.dumps([kind, 0]).encode(), until=b"}")
+            assert (begun, answer.error_type) == (b'ein \xc3\xbc \x00{"a": 1}', "ZeroDivisionError")
+            payload = json.loads(answer.body)
+            assert payload["errorMessage"] == "division by zero"
+            (frame,) = payload["stackTrace"]
+            assert frame.endswith(f", in {kind}\n    yield 1 / x\n")
+            assert "ZeroDivisionError" in conversation.log()[-1]
+        assert await conversation.ask(["list", 4]) == [4]
+
+    source = """
+    import asyncio
+    def plain(x):
+        yield "ein ü "
+        yield bytes(1)
+        yield {"a": 1}
+        yield 1 / x
+    async def asynchronous(x):
+        yield "ein ü "
+        await asyncio.sleep(0)
+        yield bytes(1)
+        yield {"a": 1}
+        yield 1 / x
+    def handler(event, context):
+        kind, x = event
+        return [x] if kind == "list" else globals()[kind](x)
+    """
     tell_with(tmp_path, start, story, source, "app.handler")

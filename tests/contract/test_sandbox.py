@@ -422,6 +422,42 @@ async def test_addresses_are_the_ones_asked_for_where_the_network_is_the_sandbox
     await second.close()
 
 
+@story
+async def test_what_listens_inside_is_reached_from_outside(bench: Bench) -> None:
+    """On the sandbox's own loopback, which nothing outside has."""
+    server = """
+        import socket
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            print(listener.getsockname()[1], flush=True)
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(b"inside")
+        print("closed", flush=True)
+        input()
+    """
+    feed, tell = os.pipe()
+    spec = bench.python(server, listen=(("127.0.0.1", 0),), inherited=((feed, 0),))
+    process, output = await bench.piped(spec)
+    os.close(feed)
+    loop = asyncio.get_running_loop()
+    port = int(await asyncio.to_thread(os.read, output, 100))
+    for _ in range(2):
+        with await process.connect(port) as connection:
+            assert await loop.sock_recv(connection, 100) == b"inside"
+    if bench.sandbox.task_paths_are_virtual:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+    assert await asyncio.to_thread(os.read, output, 100) == b"closed\n"
+    with pytest.raises(ConnectionRefusedError):
+        await process.connect(port)
+    os.close(tell)
+    os.close(output)
+    await process.close()
+    with pytest.raises((SandboxError, ConnectionRefusedError)):
+        await process.connect(port)
+
+
 def bench_copy(bench: Bench, spec: SandboxSpec) -> SandboxSpec:
     return bench.spec(*spec.command, listen=spec.listen)
 

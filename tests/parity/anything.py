@@ -17,6 +17,7 @@ PREFIX = f"arn:aws:lambda:{REGION}:{ACCOUNT}"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:topic"
 STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/stream"
 GROUP = "/aws/lambda/f"
 CODE = zip_of({"app.py": "def handler(event, context): return event"})
@@ -73,6 +74,21 @@ _KNOWN: dict[str, list[Any]] = {
     "SecurityGroupIds": [["sg-1"], []],
     "StatementId": ["s1", "s2"],
     "SubnetIds": [["subnet-1"], []],
+    "TopicArn": [TOPIC, f"{TOPIC}.fifo", f"{TOPIC}-not"],
+    "Protocol": ["sqs", "lambda", "http", "email"],
+    "Endpoint": [QUEUE, f"{QUEUE}.fifo", f"{PREFIX}:function:f", "http://a/b", "https://a"],
+    "AttributeName": [
+        "FilterPolicy",
+        "FilterPolicyScope",
+        "RedrivePolicy",
+        "DeliveryPolicy",
+        "Policy",
+        "DisplayName",
+        "FifoThroughputScope",
+        "MaximumMessageSize",
+    ],
+    "AttributeValue": ["{}", POLICY_DOCUMENT, "MessageBody", "2048", "Topic", '{"a": ["b"]}', '{"http": {}}'],
+    "MessageStructure": ["json"],
     "UUID": ["0b0a0908-0706-0504-0302-0100aabbccdd"],
     "UserName": ["user", "other"],
     "VersionNumber": [1, 2],

@@ -11,33 +11,37 @@ import json
 import logging
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import BotoCoreError
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from lambent.delivery import Delivery
+from lambent.delivery.notifications import Notifications
 from lambent.gateway.auth import OpenAuthentication
 from lambent.gateway.dispatch import Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.services.iam import iam_service
 from lambent.services.logs import logs_service
+from lambent.services.sns import sns_service
 from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.store import Document
 from lambent.store.identities import Identities
 from lambent.store.message_queues import MessageQueues
 from lambent.store.queues import Queues
+from lambent.store.topics import Topics
 from lambent.testing import ManualClock, MemoryLogEvents, MemoryMessages, MemoryStore
 from lambent.wire.http import HttpRequest
 from parity import anything
-from parity.anything import ACCOUNT, CODE, GROUP, POLICY_DOCUMENT, QUEUE, REGION, ROLE, TRUST
+from parity.anything import ACCOUNT, CODE, GROUP, POLICY_DOCUMENT, QUEUE, REGION, ROLE, TOPIC, TRUST
 from unit.services.lambda_.world import SECRET, World
 from wire import oracle
 
 REQUESTS_PER_STORY = 6
-EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30, "sqs": 50}
+EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30, "sqs": 50, "sns": 50}
 # Lambent's own id for what AWS leaves to be served later.
 NOT_IMPLEMENTED = 501
 
@@ -81,6 +85,7 @@ class Door:
                 queues=Queues(MemoryMessages(), clock, waiting=Hurried()),
                 clock=Hurried(),
             ).operations,
+            "sns": self._sns(clock),
         }
         self._application = Dispatch(
             apis={name: oracle.api(name) for name in oracle.SERVED},
@@ -89,6 +94,21 @@ class Door:
             own_paths=OwnPaths(describe=dict[str, Any], blobs=store, secret=SECRET, clock=clock),
             clock=clock,
         )
+
+    def _sns(self, clock: ManualClock) -> Any:
+        """SNS over notifications that are kept and go nowhere."""
+        nobody = cast("Any", None)
+        topics = self.topics = Topics(self.store)
+        notifications = Notifications(
+            queues=Queues(MemoryMessages(), clock, waiting=clock),
+            topics=topics,
+            delivery=Delivery({}),
+            tell=nobody,
+            send=nobody,
+            signing=nobody,
+            clock=clock,
+        )
+        return sns_service(topics=topics, notifications=notifications, clock=clock).operations
 
     async def ask(self, request: HttpRequest) -> tuple[int, bytes]:
         """Send a request, and return status and body of the answer once all work has come to rest."""
@@ -116,6 +136,12 @@ async def _furnish(store: OpenStore) -> tuple[tuple[str, str], ...]:
         return json.loads(body) if body.startswith(b"{") else {}
 
     await make("sqs", "CreateQueue", QueueName="queue")
+    for name in ("topic", "topic.fifo"):
+        await make("sns", "CreateTopic", Name=name, Attributes={"FifoTopic": str(name != "topic").lower()})
+    await make(
+        "sns", "Subscribe", TopicArn=TOPIC, Protocol="http", Endpoint="http://a", ReturnSubscriptionArn=True
+    )
+    (pending,) = await door.topics.subscriptions(f"{ACCOUNT}/{REGION}/topic")
     # Also: an account is remembered from the first time that it is asked about.
     await make("iam", "CreateAccountAlias", AccountAlias="shop")
     await make("iam", "CreateRole", RoleName="role", AssumeRolePolicyDocument=TRUST)
@@ -158,6 +184,8 @@ async def _furnish(store: OpenStore) -> tuple[tuple[str, str], ...]:
     return (
         ("CodeSigningConfigArn", signing["CodeSigningConfig"]["CodeSigningConfigArn"]),
         ("UUID", mapping["UUID"]),
+        ("SubscriptionArn", pending.arn),
+        ("Token", pending.token),
     )
 
 

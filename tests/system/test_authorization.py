@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from botocore.exceptions import ClientError
 
 from harness import ACCOUNT, REGION, Server, create, invoke, zip_of
+from streams import Streamed
 
 TRUST_LAMBDA = {
     "Effect": "Allow",
@@ -86,11 +90,12 @@ def test_a_user_does_what_policies_allow_and_nothing_else(root: Clients, alice: 
 
     iam, client = root("iam"), alice("lambda")
     assert alice("sts").get_caller_identity()["Arn"] == ALICE
-    assert refused(client.invoke, FunctionName="f") == (
-        "AccessDeniedException",
-        refusal("lambda:InvokeFunction", FUNCTION),
-        403,
-    )
+    for invoking in (client.invoke, client.invoke_with_response_stream):
+        assert refused(invoking, FunctionName="f") == (
+            "AccessDeniedException",
+            refusal("lambda:InvokeFunction", FUNCTION),
+            403,
+        )
     assert refused(alice("iam").list_roles) == (
         "AccessDenied",
         refusal("iam:ListRoles", f"arn:aws:iam::{ACCOUNT}:role/"),
@@ -166,6 +171,7 @@ def test_a_policy_on_the_function_lets_a_user_in(root: Clients, alice: Clients) 
         FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal=ALICE
     )
     assert invoke(alice("lambda"), "f").payload == "f"
+    assert Streamed(alice("lambda"), "f", {}).rest() == b'"f"'
     assert refused(alice("lambda").get_function, FunctionName="f")[0] == "AccessDeniedException"
 
 
@@ -179,3 +185,47 @@ def test_permissions_survive_a_power_cut(server: Server, root: Clients, alice: C
     again = server.client("lambda", access_key_id=key.access_key, secret_access_key=key.secret_key)
     assert invoke(again, "f").payload == "f"
     assert refused(again.list_functions)[0] == "AccessDeniedException"
+
+
+def test_topics_are_for_those_who_may_and_links_for_those_who_have_them(
+    server: Server, root: Clients
+) -> None:
+    """A queue is asked as well: its policy has to let the topic in."""
+    iam, sns, sqs = root("iam"), root("sns"), root("sqs")
+    iam.create_user(UserName="bob")
+    bob = clients_of(server, iam.create_access_key(UserName="bob")["AccessKey"])("sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    assert refused(bob.publish, TopicArn=topic, Message="x") == (
+        "AuthorizationError",
+        f"User: arn:aws:iam::{ACCOUNT}:user/bob is not authorized to perform: SNS:Publish on resource: {topic} "
+        "because no identity-based policy allows the SNS:Publish action",
+        403,
+    )
+    iam.put_user_policy(
+        UserName="bob", PolicyName="p", PolicyDocument=document(allow("sns:Publish", resource=topic))
+    )
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    bob.publish(TopicArn=topic, Message="uninvited")
+    wait_for(lambda: "does not allow sqs:SendMessage to sns.amazonaws.com" in server.error_text())
+    principal = {"Principal": {"Service": "sns.amazonaws.com"}}
+    policy = document(allow("sqs:SendMessage", resource=queue, **principal))
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    bob.publish(TopicArn=topic, Message="invited")
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    assert message["Body"] == "invited"
+    (subscription,) = sns.list_subscriptions()["Subscriptions"]
+    link = f"{server.endpoint}/?Action=Unsubscribe&SubscriptionArn={subscription['SubscriptionArn']}"
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(link.replace("Unsubscribe", "GetSubscriptionAttributes"))
+    with urlopen(link) as answer:
+        assert answer.status == 200
+    assert sns.list_subscriptions()["Subscriptions"] == []
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)

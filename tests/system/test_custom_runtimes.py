@@ -15,6 +15,7 @@ import pytest
 
 from harness import ROLE, Invoked, Server, create, invoke
 from runtimes import package_of
+from streams import Queue, Streamed
 
 SHELL = """#!/bin/sh
 set -eu
@@ -24,6 +25,21 @@ while true; do
   id=$(sed -n 's/^Lambda-Runtime-Aws-Request-Id: *\\([^ \\r]*\\).*/\\1/Ip' /tmp/headers)
   echo "handling with $_HANDLER"
   curl -sS -d "$event" "$api/invocation/$id/response" >/dev/null
+done
+"""
+
+STREAMING_SHELL = """#!/bin/sh
+set -eu
+api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime
+while true; do
+  curl -sS -D /tmp/headers -o /dev/null "$api/invocation/next"
+  id=$(sed -n 's/^Lambda-Runtime-Aws-Request-Id: *\\([^ \\r]*\\).*/\\1/Ip' /tmp/headers)
+  {
+    echo one
+    curl -sS -d "Action=ReceiveMessage&Version=2012-11-05&WaitTimeSeconds=20" "$AWS_ENDPOINT_URL/$QUEUE" >/dev/null
+    echo two
+  } | curl -sS -X POST -T - -N -H "Lambda-Runtime-Function-Response-Mode: streaming" \\
+    -H "Content-Type: text/plain" "$api/invocation/$id/response" >/dev/null
 done
 """
 
@@ -164,6 +180,20 @@ def test_a_shell_script_is_a_runtime(client: Any, name: str) -> None:
         pytest.skip("curl is not installed")
     deploy(client, name, {"bootstrap": SHELL})
     echoes(client, name, "handling with some.thing")
+
+
+def test_a_shell_script_streams(lambent: Server, client: Any, name: str) -> None:
+    """By curl, which sends what it is given when it is given it, and each time over a connection of its own."""
+    if not Path("/usr/bin/curl").exists():
+        pytest.skip("curl is not installed")
+    queue = Queue(lambent, name)
+    variables = {"Variables": {"QUEUE": f"000000000000/{name}"}}
+    deploy(client, name, {"bootstrap": STREAMING_SHELL}, Environment=variables)
+    for _ in range(2):
+        streamed = Streamed(client, name, {})
+        assert streamed.chunk() == b"one\n"
+        queue.tell()
+        assert (streamed.rest(), streamed.end) == (b"two\n", {})
 
 
 def test_a_program_in_c_is_a_runtime(client: Any, name: str, tmp_path: Path) -> None:

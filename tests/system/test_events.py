@@ -9,13 +9,18 @@ import contextlib
 import itertools
 import json
 import os
+import queue as queue_module
 import random
+import re
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from harness import ACCOUNT, REGION, Server, create
@@ -38,6 +43,19 @@ client = boto3.client("sqs")
 def handler(event, context):
     for record in event["Records"]:
         client.send_message(QueueUrl=os.environ["RESULTS"], MessageBody=json.dumps(record))
+"""
+
+FORWARD_BUT_POISON = """
+import boto3, json, os
+client = boto3.client("sqs")
+def handler(event, context):
+    failed = []
+    for record in event["Records"]:
+        if record["body"] == "poison":
+            failed.append({"itemIdentifier": record["messageId"]})
+        else:
+            client.send_message(QueueUrl=os.environ["RESULTS"], MessageBody=json.dumps(record))
+    return {"batchItemFailures": failed}
 """
 
 
@@ -131,6 +149,71 @@ def send_until_killed(server: Server, prefix: str, acknowledged: list[str]) -> N
             acknowledged.append(name)
 
 
+def test_every_acknowledged_message_reaches_its_subscriber_however_often_the_server_is_killed(
+    new_server: Callable[..., Server],
+) -> None:
+    """Of an ordered topic each message arrives once, and those of a group in their order."""
+    server = new_server()
+    sns, sqs = server.client("sns"), server.client("sqs")
+    urls: dict[str, str] = {}
+    topics: dict[str, str] = {}
+    for name in ("plain", "ordered.fifo"):
+        fifo = {"FifoTopic": "true", "ContentBasedDeduplication": "true"} if "." in name else {}
+        topics[name] = sns.create_topic(Name=name, Attributes=fifo)["TopicArn"]
+        fifo = {"FifoQueue": "true"} if "." in name else {}
+        urls[name] = sqs.create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]
+        sns.subscribe(
+            TopicArn=topics[name], Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        )
+    acknowledged: dict[str, list[str]] = {name: [] for name in topics}
+    chance = random.Random(20261128)
+    for number in range(max(1, KILLS // 2)):
+        with ThreadPoolExecutor(CALLERS) as pool:
+            before = sum(map(len, acknowledged.values()))
+            callers = [
+                pool.submit(publish_until_killed, server, topics[name], f"{number}-{n}", acknowledged[name])
+                for name in topics
+                for n in range(CALLERS // 2)
+            ]
+            until(lambda before=before: sum(map(len, acknowledged.values())) > before + 20)
+            time.sleep(chance.uniform(0.0, 0.15))
+            server.kill()
+            for caller in callers:
+                caller.result(PATIENCE_S)
+        server.start()
+    sqs = server.client("sqs")
+    for name, url in urls.items():
+        arrived: list[str] = []
+        deadline_s = time.monotonic() + PATIENCE_S
+        while missing := set(acknowledged[name]) - set(arrived):
+            assert time.monotonic() < deadline_s, f"{len(missing)} of {len(acknowledged[name])} never arrived"
+            arrived += [json.loads(message["Body"])["Message"] for message in take(sqs, url, wait_s=1)]
+        if name == "ordered.fifo":
+            assert len(arrived) == len(set(arrived))
+            for group in {text.rpartition("-")[0] for text in arrived}:
+                numbers = [int(text.rpartition("-")[2]) for text in arrived if text.startswith(f"{group}-")]
+                assert numbers == sorted(numbers)
+
+
+def publish_until_killed(server: Server, topic: str, prefix: str, acknowledged: list[str]) -> None:
+    """Publish over one connection, without a client's retries, until the server is gone."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)) as connection:
+        for number in itertools.count():
+            text = f"{prefix}-{number}"
+            form = {"Action": "Publish", "Version": "2010-03-31", "TopicArn": topic, "Message": text}
+            if topic.endswith(".fifo"):
+                form["MessageGroupId"] = prefix
+            try:
+                connection.request("POST", "/", urlencode(form), headers)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, HTTPException):
+                return
+            assert answer.status == 200
+            acknowledged.append(text)
+
+
 def until(holds: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not holds():
@@ -202,6 +285,105 @@ def test_outcomes_go_to_a_function_and_a_function_that_calls_itself_is_stopped(
     (record,) = records(sqs, url, bool)
     assert record["requestPayload"]["requestContext"]["condition"] == "RecursiveInvocation"
     assert record["requestPayload"]["requestPayload"] == {"n": 17}
+
+
+def test_outcomes_go_to_topics_and_buckets_and_what_goes_to_a_bus_is_reported(
+    new_server: Callable[..., Server],
+) -> None:
+    bucket: queue_module.Queue[tuple[str, bytes]] = queue_module.Queue()
+    with keeping(bucket) as endpoint:
+        server = new_server(environ={"LAMBENT_S3_ENDPOINT_URL": endpoint})
+        client, sqs, sns = (server.client(service) for service in ("lambda", "sqs", "sns"))
+        url, arn = queue(server, "told")
+        topic = sns.create_topic(Name="outcomes")["TopicArn"]
+        raw = {"RawMessageDelivery": "true"}
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
+        create(client, "good", ECHO)
+        create(client, "bad", FAIL, DeadLetterConfig={"TargetArn": topic})
+        create(client, "lost", ECHO)
+        bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+        for name, retries, destination in (
+            ("lost", 0, {"OnSuccess": {"Destination": bus}}),
+            ("good", 0, {"OnSuccess": {"Destination": topic}}),
+            ("bad", 0, {"OnFailure": {"Destination": "arn:aws:s3:::failed"}}),
+        ):
+            client.put_function_event_invoke_config(
+                FunctionName=name, MaximumRetryAttempts=retries, DestinationConfig=destination
+            )
+            client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(name))
+        key, body = bucket.get(timeout=PATIENCE_S)
+        assert re.fullmatch(
+            r"/failed/aws/lambda/async/bad/\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{36}",
+            key,
+        )
+        assert json.loads(body)["requestContext"]["condition"] == "RetriesExhausted"
+        found: dict[str, Any] = {}
+        deadline_s = time.monotonic() + PATIENCE_S
+        while len(found) < 2:
+            assert time.monotonic() < deadline_s, found
+            for message in take(sqs, url):
+                body = json.loads(message["Body"])
+                found["letter" if body == "bad" else "record"] = message
+        assert json.loads(found["record"]["Body"])["responsePayload"] == "good"
+        attributes = found["letter"]["MessageAttributes"]
+        assert attributes["ErrorMessage"] == {"StringValue": "no", "DataType": "String"}
+        assert attributes["ErrorCode"] == {"StringValue": "200", "DataType": "Number"}
+        until(lambda: f"to {bus}: nothing is delivered to events yet" in server.error_text())
+
+
+@contextlib.contextmanager
+def keeping(bucket: queue_module.Queue[tuple[str, bytes]]) -> Iterator[str]:
+    """An S3 that keeps what is put into it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            """Be quiet."""
+
+        def do_PUT(self) -> None:
+            bucket.put((self.path, self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_poison_message_goes_to_its_queues_dead_letters_and_holds_up_no_other(
+    lambent: Server, name: str
+) -> None:
+    client, sqs = lambent.client("lambda"), lambent.client("sqs")
+    dead, dead_arn = queue(lambent, f"{name}-dead")
+    results, _ = queue(lambent, f"{name}-results")
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 1})
+    source = sqs.create_queue(
+        QueueName=name, Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "3"}
+    )["QueueUrl"]
+    create(client, name, FORWARD_BUT_POISON, Environment={"Variables": {"RESULTS": results}})
+    # Warm, so that no batch is in flight for longer than the queue allows.
+    client.invoke(FunctionName=name, Payload=b'{"Records": []}')
+    mapping = client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    bodies = ["poison", *(f"good-{number}" for number in range(25))]
+    for first in range(0, len(bodies), 10):
+        entries = [{"Id": body, "MessageBody": body} for body in bodies[first : first + 10]]
+        sqs.send_message_batch(QueueUrl=source, Entries=entries)
+    records(sqs, results, lambda found: {record["body"] for record in found} == set(bodies[1:]))
+    (letter,) = take(sqs, dead, wait_s=20)
+    assert letter["Body"] == "poison"
+    assert letter["Attributes"]["ApproximateReceiveCount"] == "2"
+    assert letter["Attributes"]["DeadLetterQueueSourceArn"].endswith(f":{name}")
+    client.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
 def test_messages_of_a_queue_reach_a_function_through_a_mapping(lambent: Server, name: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -233,9 +236,35 @@ def test_powertools_in_typescript(client: Any, name: str, powertools: bytes, run
     assert '"message":"refused"' in refused.log
 
 
-def test_fastapi_behind_mangum(client: Any, name: str, web_packages: dict[str, bytes]) -> None:
+def greets_at_a_url(lambent: Server, client: Any, name: str, invoke_mode: str) -> None:
+    """A function answers at its URL as its framework answers everywhere."""
+    client.add_permission(
+        FunctionName=name,
+        StatementId="public",
+        Action="lambda:InvokeFunctionUrl",
+        Principal="*",
+        FunctionUrlAuthType="NONE",
+    )
+    url = client.create_function_url_config(FunctionName=name, AuthType="NONE", InvokeMode=invoke_mode)
+    headers = {"Host": urlsplit(url["FunctionUrl"]).netloc, "Content-Type": "application/json"}
+    with contextlib.closing(HTTPConnection("127.0.0.1", lambent.port, timeout=60)) as connection:
+        connection.request("POST", "/hello/Ada?times=2", REQUEST["body"], headers)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())) == (201, {"text": "Ada!!"})
+        assert len(answer.headers.get_all("content-length") or []) == 1
+        connection.request("POST", "/nowhere", "{}", headers)
+        assert connection.getresponse().status == 404
+
+
+def test_fastapi_behind_mangum(
+    lambent: Server, client: Any, name: str, web_packages: dict[str, bytes]
+) -> None:
     greets(client, name, web_packages | {"app.py": FASTAPI.encode()}, HERE)
+    greets_at_a_url(lambent, client, name, "BUFFERED")
 
 
-def test_flask_behind_apig_wsgi(client: Any, name: str, web_packages: dict[str, bytes]) -> None:
+def test_flask_behind_apig_wsgi(
+    lambent: Server, client: Any, name: str, web_packages: dict[str, bytes]
+) -> None:
     assert "greeting Ada\n" in greets(client, name, web_packages | {"app.py": FLASK.encode()}, HERE)
+    greets_at_a_url(lambent, client, name, "RESPONSE_STREAM")

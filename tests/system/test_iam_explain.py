@@ -107,6 +107,12 @@ def test_the_policy_of_a_function_and_its_role_are_found_by_its_name(lambent: Se
     assert json.loads(out)["EvalDecision"] == "allowed"
 
 
+def test_the_root_of_an_account_is_limited_by_no_policy(lambent: Server) -> None:
+    code, out, err = explain(lambent, f"arn:aws:iam::{ACCOUNT}:root", INVOKE)
+    assert (code, err) == (0, "")
+    assert out.startswith("allowed: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

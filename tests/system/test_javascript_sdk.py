@@ -21,7 +21,14 @@ import os
 def handler(event, context):
     if "fail" in event:
         raise ValueError(event["fail"])
+    if "stream" in event:
+        return stream(event["stream"])
     return {"n": event.get("n"), "version": 1, "who": os.environ["WHO"]}
+def stream(words):
+    for word in words:
+        if word is None:
+            raise ValueError("no word")
+        yield word
 """
 SECOND = """
 try:
@@ -92,6 +99,7 @@ def test_the_javascript_sdk_tells_the_whole_story(
     assert json.loads(done.stdout) == [
         "create and wait",
         "invoke",
+        "a response that comes bit by bit",
         "publish, alias, route",
         "layers",
         "permissions",

@@ -146,6 +146,7 @@ def test_es_modules_find_packages_of_layers(node: Node) -> None:
         ),
         ("stream.write({json: 1}); stream.end()", b'{"json":1}'),
         ("stream.end()", b""),
+        ("stream.end('all of it')", b"all of it"),
         (
             "const http = awslambda.HttpResponseStream.from(stream, {statusCode: 201}); http.write('<p>'); http.end()",
             b'{"statusCode":201}' + bytes(8) + b"<p>",

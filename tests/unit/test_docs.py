@@ -17,6 +17,7 @@ import typer
 
 from lambent.app import SERVICES
 from lambent.cli.main import app
+from lambent.cli.project_file import KEYS as PROJECT_KEYS
 from lambent.settings import GROUPS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -171,7 +172,19 @@ def test_every_configuration_that_a_page_shows_has_only_settings_that_there_are(
         for language, code in _BLOCK.findall(page.read_text(encoding="utf-8")):
             if language == "toml":
                 for group, section in tomllib.loads(code).items():
-                    assert set(section) <= {setting.name for setting in fields(GROUPS[group])}, page_id(page)
+                    known = (
+                        {setting.name for setting in fields(GROUPS[group])} if group in GROUPS else set[str]()
+                    )
+                    tables = section.values() if group in PROJECT_KEYS else ()
+                    assert all(set(table) <= PROJECT_KEYS[group].keys() for table in tables), page_id(page)
+                    assert group in PROJECT_KEYS or set(section) <= known, page_id(page)
+
+
+def test_every_key_of_a_project_file_is_in_its_reference() -> None:
+    page = (DOCS / "reference" / "project.md").read_text(encoding="utf-8")
+    for keys in PROJECT_KEYS.values():
+        for key in keys:
+            assert f"`{key}`" in page
 
 
 def test_the_reference_of_operations_is_current(generator: ModuleType) -> None:

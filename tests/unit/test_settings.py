@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambent import settings
-from lambent.settings import GROUPS, Settings, SettingsError, load
+from lambent.settings import GROUPS, Settings, SettingsError, load, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_the_file_can_be_named_by_a_variable_or_by_the_caller(tmp_path: Path) ->
     assert load(environ={}, toml=other).server.port == 7
 
 
-def test_tables_of_others_in_the_file_are_left_alone() -> None:
+def test_tables_of_a_project_in_the_file_are_left_alone() -> None:
     assert loaded('[functions.hello]\nhandler = "app.handler"\n[server]\nport = 1').server.port == 1
 
 
@@ -130,6 +130,7 @@ def test_tables_of_others_in_the_file_are_left_alone() -> None:
         ("", {}, {"region": ""}, "--region must be a region such as us-east-1, not ''."),
         ("", {"LAMBENT_EXACT_RUNTIME": "maybe"}, {}, "LAMBENT_EXACT_RUNTIME must be true or false, not 'maybe'."),
         ("[server]\nprot = 1", {}, {}, "[server] in the configuration file has no setting 'prot'."),
+        ("[function.f]", {}, {}, "The configuration file has no settings in [function]: there is no such group."),
         ("server = 1", {}, {}, "[server] in the configuration file must be a table."),
         ("", {"LAMBENT_CONFIG": "missing.toml"}, {}, "LAMBENT_CONFIG names missing.toml, which is not a file."),
     ],
@@ -175,3 +176,25 @@ def test_the_reference_page_names_every_setting() -> None:
     for group in GROUPS.values():
         for setting in fields(group):
             assert f"| `{setting.name}` | `LAMBENT_{setting.name.upper()}` |" in page
+
+
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one() -> None:
+    environ = {
+        "LAMBENT_STEM": "1",
+        "LAMBENT_CONFIG": "x",
+        "LAMBENT_XYZZY": "1",
+        "PATH": "/",
+        "LAMBENT_PORT": "1",
+    }
+    assert unknown_variables(environ) == [
+        "LAMBENT_STEM is no setting and has no effect; is LAMBENT_STEMS meant?",
+        "LAMBENT_XYZZY is no setting and has no effect.",
+    ]
+
+
+def test_a_number_that_no_machine_has_is_refused_with_what_may_be() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={"LAMBENT_MEMORY_BUDGET_MB": "99999999999"})
+    assert str(caught.value) == (
+        "LAMBENT_MEMORY_BUDGET_MB must be auto or a whole number of at most nine digits, not '99999999999'."
+    )

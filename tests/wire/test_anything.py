@@ -19,10 +19,10 @@ from lambent.wire.sigv4 import parse_authorization, verify
 from lambent.wire.validate import validate
 from wire import oracle
 
-ROUTER = oracle.router(*oracle.SERVED, "sqs", "sns")
+ROUTER = oracle.router(*oracle.SERVED)
 OPERATIONS = {
     f"{name}.{operation}": oracle.api(name).operations[operation]
-    for name in (*oracle.SERVED, "sqs")
+    for name in oracle.SERVED
     for operation in oracle.api(name).operations
 }
 BOUNDED = settings(max_examples=150, deadline=None, derandomize=True, database=None)

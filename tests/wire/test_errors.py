@@ -13,9 +13,7 @@ from lambent.wire.serialize import serialize_error
 from wire import oracle
 
 REQUEST_ID = "11111111-2222-4333-8444-555555555555"
-EVERY_SHAPE = [
-    (service, shape) for service in (*oracle.SERVED, *oracle.QUEUES) for shape in oracle.error_shapes(service)
-]
+EVERY_SHAPE = [(service, shape) for service in oracle.SERVED for shape in oracle.error_shapes(service)]
 
 
 def _error(name: str, message: str, **members: Any) -> ServiceError:

@@ -10,7 +10,7 @@ from lambent.wire.parse import parse
 from wire import generate, oracle
 
 EVERY_OPERATION = oracle.operations(*oracle.SERVED)
-FURTHER_OPERATIONS = oracle.operations(*oracle.QUEUES, *oracle.WIDER)
+FURTHER_OPERATIONS = oracle.operations(*oracle.WIDER)
 
 
 def _ids(cases: list[tuple[str, str]]) -> list[str]:

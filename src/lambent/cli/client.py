@@ -6,11 +6,13 @@ made, so that `lambent --help` does not wait for them.
 
 from __future__ import annotations
 
+import json
 import os
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
@@ -129,16 +131,33 @@ class Connection:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._session: Any = None
+        self._clients: dict[tuple[str, float | None, bool, int], Any] = {}
 
-    def client(self, service: str, *, read_timeout_s: float = 60.0, is_retried: bool = True) -> Any:
-        """Return a client of an AWS service.
+    def client(
+        self,
+        service: str,
+        *,
+        read_timeout_s: float | None = 60.0,
+        is_retried: bool = True,
+        connections: int = 10,
+    ) -> Any:
+        """Return a client of an AWS service, the same one for the same arguments; threads may share it.
 
         Args:
             service: the name that boto3 gives it, for instance ``lambda``.
-            read_timeout_s: how long to wait for an answer.
+            read_timeout_s: how long to wait for an answer; None: for ever.
             is_retried: False for requests that must not be made twice. Lambent is never asked twice: on this
                 machine a failure is a fact, and a retried "connection refused" only costs time.
+            connections: how many requests it can make at once.
         """
+        key = (service, read_timeout_s, is_retried, connections)
+        if key not in self._clients:
+            self._clients[key] = self._new_client(*key)
+        return self._clients[key]
+
+    def _new_client(
+        self, service: str, read_timeout_s: float | None, is_retried: bool, connections: int
+    ) -> Any:
         from botocore.config import Config
 
         target = self.target
@@ -146,13 +165,14 @@ class Connection:
             "user_agent_extra": f"lambent-cli/{__version__}",
             "read_timeout": read_timeout_s,
             "connect_timeout": 10,
+            "max_pool_connections": connections,
         }
         if not (is_retried and target.is_aws):
             options["retries"] = {"total_max_attempts": 1}
         if target.is_aws:
             # With --aws, AWS_ENDPOINT_URL and its like must not lead elsewhere.
             options["ignore_configured_endpoint_urls"] = True
-        elif _is_loopback(cast("str", target.endpoint)):
+        elif is_loopback(cast("str", target.endpoint)):
             options["proxies"] = {}  # a proxy could not reach this machine's own address
         if self._session is None:
             self._session = _session(target)
@@ -166,6 +186,66 @@ class Connection:
             config=Config(**options),
         )
 
+    def own(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        content: bytes = b"",
+        read_timeout_s: float = 300.0,
+    ) -> OwnAnswer:
+        """Ask one of Lambent's own paths, with a signature as any request has.
+
+        Raises:
+            UsageError: the target is AWS, which has no such paths.
+            CommandError: the answer is that it cannot be, with the server's sentence.
+        """
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+        from botocore.httpsession import URLLib3Session
+
+        target = self.target
+        if target.endpoint is None:
+            raise UsageError("This is Lambent's own, and AWS has no such thing: leave out --aws.")
+        text = urlencode(query or {}, quote_via=quote)
+        url = f"{target.endpoint.rstrip('/')}{path}{'?' if text else ''}{text}"
+        request = AWSRequest(method=method, url=url, data=content)
+        credentials = Credentials(target.access_key_id, target.secret_access_key, target.session_token)
+        signer: Any = SigV4Auth(credentials, "lambda", target.region)
+        signer.add_auth(request)
+        proxies: dict[str, str] | None = {} if is_loopback(target.endpoint) else None
+        session: Any = URLLib3Session(timeout=(10, read_timeout_s), proxies=proxies)
+        response: Any = session.send(request.prepare())
+        if response.status_code >= 300:
+            raise CommandError(_refusal(response.status_code, response.content, target.endpoint))
+        return OwnAnswer(
+            body=response.content,
+            headers={str(name).lower(): value for name, value in response.headers.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnAnswer:
+    """An answer of one of Lambent's own paths."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    """By lower-case name."""
+
+    def json(self) -> Any:
+        """Return what it says."""
+        return json.loads(self.body)
+
+
+def _refusal(status: int, body: bytes, endpoint: str) -> str:
+    try:
+        message: Any = json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError):
+        return f"{endpoint} did not answer as Lambent does: its answer is {status} without a sentence."
+    return one_line(message)
+
 
 def _session(target: Target) -> Any:
     from botocore.session import Session
@@ -178,9 +258,27 @@ def _session(target: Target) -> Any:
     return Session(session_vars={"profile": nothing, **files})
 
 
-def _is_loopback(endpoint: str) -> bool:
+def is_loopback(endpoint: str) -> bool:
+    """Say whether a URL leads to this machine itself."""
     host = urlsplit(endpoint).hostname or ""
     return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
+
+
+def download(url: str, *, timeout_s: float) -> bytes:
+    """Return what lies at a URL that an answer named, or that is a server's own.
+
+    Raises:
+        OSError: it cannot be fetched.
+    """
+    if not url.startswith(("https://", "http://")):
+        raise OSError(f"{url} is no address on the web")
+    no_proxies: dict[str, str] = {}
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler(no_proxies if is_loopback(url) else None)
+    )
+    with opener.open(url, timeout=timeout_s) as answer:
+        content: bytes = answer.read()
+    return content
 
 
 def connect(context: typer.Context, endpoint: str | None, region: str | None, aws: bool) -> Connection:
@@ -206,13 +304,6 @@ def error_code(error: Exception) -> str:
     if not isinstance(response, dict):
         return ""
     return str(cast("dict[str, dict[str, Any]]", response).get("Error", {}).get("Code", ""))
-
-
-def waiter_error() -> type[Exception]:
-    """Return the class of boto3's "waiting did not end well"."""
-    from botocore.exceptions import WaiterError
-
-    return WaiterError
 
 
 def translate(error: Exception) -> CommandError | None:

@@ -1,57 +1,31 @@
-"""`lambent deploy`: from a folder to a function, new or renewed."""
+"""`lambent deploy`: a folder becomes a function, a project becomes all of its functions."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
-import sys
-from collections.abc import Generator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lambent.cli import dependencies, handler, package, role
-from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOption, connect, waiter_error
-from lambent.cli.package import Source
-from lambent.cli.plan import Request, Wish, plan
-from lambent.cli.terminal import CommandError, UsageError, notice, notices, one_line, size_text
-
-# A state on this machine changes within milliseconds; AWS's own waiters ask once in a second.
-LOCAL_WAITER_DELAY_S = 0.1
-WAITER_ATTEMPTS = 600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """What the user says about the function. None: not said."""
-
-    name: str | None = None
-    runtime: str | None = None
-    handler: str | None = None
-    memory_mb: int | None = None
-    timeout_s: int | None = None
-    variables: dict[str, str] | None = None
-    role: str | None = None
-    description: str | None = None
-    architecture: str | None = None
-    layers: tuple[str, ...] | None = None
-    is_verbose: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed:
-    """What a deploy did: the function's configuration now, and the requests it took."""
-
-    configuration: dict[str, Any]
-    requests: tuple[Request, ...]
+from lambent.cli import role
+from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOption, connect
+from lambent.cli.deploy_project import Deployer, Published, chosen, place_of
+from lambent.cli.deployment import Deployed, deploy_path
+from lambent.cli.plan import Choices
+from lambent.cli.project import Place, Project, ProjectFunction, project_file, read_project
+from lambent.cli.terminal import UsageError, notice, size_text
 
 
 def deploy(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a .py file or a .zip file.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH|NAME",
+            help="A folder, a .py file, a .zip file or a project; or a function of the project here.",
+        ),
+    ] = Path(),
     *,
     name: Annotated[
         str | None, typer.Option(help="Function name (default: the folder's).", show_default=False)
@@ -102,7 +76,8 @@ def deploy(
 ) -> None:
     """Create a function from a folder or a file, or update it.
 
-    A requirements.txt is installed into the zip. What is not said stays as it is, or is AWS's default.
+    A requirements.txt is installed into the zip. What is not said stays as it is, or is AWS's default. A folder with a
+    lambent.toml that has [functions.NAME], or with a SAM template, is a project: all its functions are deployed.
     """
     if architecture not in {None, "x86_64", "arm64"}:
         raise UsageError(f"--architecture must be x86_64 or arm64, not {architecture!r}.")
@@ -119,9 +94,61 @@ def deploy(
         layers=tuple(layer) if layer else None,
         is_verbose=verbose,
     )
-    deployed = deploy_path(connect(context, endpoint, region, aws), path, choices)
+    connection = connect(context, endpoint, region, aws)
+    path, names = path_and_names(path)
+    if project_file(path) is None:
+        tell(deploy_path(connection, path, choices))
+        return
+    project = read_project(path, partial(place_of, connection))
+    deploy_functions(connection, project, chosen(project, names), choices)
+
+
+def path_and_names(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return the path that is meant and the names of those of its functions that are; no names: all.
+
+    A plain name is first that of a function of the project here, then that of a folder or file.
+    """
+    here = Path()
+    is_plain = len(path.parts) == 1 and path.suffix not in {".py", ".zip", ".toml", ".yaml", ".yml", ".json"}
+    if is_plain and project_file(here) is not None:
+        # The names alone are asked for: where the project will live does not matter yet.
+        project = read_project(here, lambda: Place(region="", account="", queue_url_prefix=""))
+        if project.named(path.name) is not None or not path.exists():
+            return here, (path.name,)
+    return path, ()
+
+
+def deploy_functions(
+    connection: Connection, project: Project, functions: tuple[ProjectFunction, ...], choices: Choices
+) -> None:
+    """Deploy these functions of a project, and what they share, and say what was done.
+
+    Raises:
+        UsageError: something is said of one function and there are several.
+    """
+    if len(functions) > 1 and choices != Choices(is_verbose=choices.is_verbose):
+        raise UsageError("Options for one function need its name: lambent deploy NAME.")
+    for remark in project.remarks:
+        notice(remark, style="yellow")
+    deployer = Deployer(connection, project, is_verbose=choices.is_verbose)
+    for name, published in deployer.deploy_shared(functions):
+        notice(layer_summary(name, published))
+    for function in functions:
+        tell(deployer.deploy(function, choices))
+
+
+def tell(deployed: Deployed) -> None:
+    """Say what a deploy did: to people on stderr, the ARN on stdout."""
     notice(summary(deployed))
     typer.echo(deployed.configuration["FunctionArn"])
+
+
+def layer_summary(name: str, published: Published) -> str:
+    """Return what became of a layer, in one line for people."""
+    version = published.arn.rpartition(":")[2]
+    if not published.is_new:
+        return f"Layer {name} is up to date (version {version})."
+    return f"Published layer {name} as version {version}: {size_text(published.size_bytes)}."
 
 
 def parse_variables(pairs: list[str]) -> dict[str, str]:
@@ -137,158 +164,6 @@ def parse_variables(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--env takes NAME=VALUE, not {pair!r}.")
         variables[name] = value
     return variables
-
-
-def deploy_path(connection: Connection, path: Path, choices: Choices) -> Deployed:
-    """Create or update the function that a path holds, and wait until it can be invoked.
-
-    Raises:
-        UsageError, CommandError: see `package`, `handler`, `dependencies` and `role`; or the function failed.
-    """
-    source = package.read_source(path)
-    client = connection.client("lambda")
-    name = choices.name or handler.function_name(source.path)
-    current = _settled(client, name, connection)
-    wish = _wish(connection, source, name, choices, current)
-    requests = plan(wish, current)
-    configuration = current or {}
-    for request in requests:
-        getattr(client, request.operation)(**request.parameters)
-        configuration = _wait(client, request.waiter, name, connection)
-    return Deployed(configuration=configuration, requests=requests)
-
-
-def _settled(client: Any, name: str, connection: Connection) -> dict[str, Any] | None:
-    """Return the function's configuration once no change is under way, None when there is none."""
-    try:
-        configuration = client.get_function_configuration(FunctionName=name)
-    except client.exceptions.ResourceNotFoundException:
-        return None
-    if configuration.get("State") == "Pending":
-        configuration = _wait(client, "function_active_v2", name, connection)
-    if configuration.get("LastUpdateStatus") == "InProgress":
-        configuration = _wait(client, "function_updated_v2", name, connection)
-    return configuration
-
-
-def _wait(client: Any, waiter: str, name: str, connection: Connection) -> dict[str, Any]:
-    options: dict[str, Any] = {"MaxAttempts": WAITER_ATTEMPTS}
-    if not connection.target.is_aws:
-        options["Delay"] = LOCAL_WAITER_DELAY_S
-    # When the waiter gives up, the configuration says why in plain words.
-    with contextlib.suppress(waiter_error()):
-        client.get_waiter(waiter).wait(FunctionName=name, WaiterConfig=options)
-    configuration: dict[str, Any] = client.get_function_configuration(FunctionName=name)
-    for status, reason in (("State", "StateReason"), ("LastUpdateStatus", "LastUpdateStatusReason")):
-        if configuration.get(status) in {"Failed", "Pending", "InProgress"}:
-            why = one_line(configuration.get(reason) or "no reason given")
-            raise CommandError(f"{name} is not ready ({status} {configuration[status]}): {why}")
-    return configuration
-
-
-def _wish(
-    connection: Connection, source: Source, name: str, choices: Choices, current: dict[str, Any] | None
-) -> Wish:
-    present = current or {}
-    version = (sys.version_info[0], sys.version_info[1])
-    runtime = choices.runtime or present.get("Runtime") or handler.infer_runtime(source.names, version)
-    architecture = choices.architecture or _architecture(connection, present)
-    chosen_handler = _handler(source, runtime, choices.handler, present.get("Handler"))
-    # Before minutes are spent on packages: is there a role at all?
-    role_arn = role.find_role(connection, choices.role) if choices.role or not present else None
-    archive = build_archive(source, runtime, architecture, connection.target.is_aws, choices.is_verbose)
-    return Wish(
-        name=name,
-        runtime=runtime,
-        handler=chosen_handler,
-        architecture=architecture,
-        archive=archive,
-        code_sha256=base64.b64encode(hashlib.sha256(archive).digest()).decode(),
-        role=role_arn,
-        memory_mb=choices.memory_mb,
-        timeout_s=choices.timeout_s,
-        description=choices.description,
-        variables=choices.variables,
-        layers=choices.layers,
-    )
-
-
-def _architecture(connection: Connection, present: dict[str, Any]) -> str:
-    if architectures := present.get("Architectures"):
-        return str(architectures[0])
-    # AWS's default there; here, what this machine can run.
-    return "x86_64" if connection.target.is_aws else dependencies.this_architecture()
-
-
-def _handler(source: Source, runtime: str, given: str | None, present: str | None) -> str:
-    if given:
-        return given
-    # An update keeps the handler, which the user may have chosen, as long as the code still has it.
-    if present and (not runtime.startswith("python") or handler.has_handler(present, source.modules)):
-        return present
-    own_name = handler.function_name(source.path)
-    try:
-        return handler.infer_handler(runtime, source.names, source.modules, own_name)
-    except UsageError:
-        if present:
-            return present
-        raise
-
-
-def build_archive(source: Source, runtime: str, architecture: str, is_aws: bool, is_verbose: bool) -> bytes:
-    """Return the zip of a source, the packages of its ``requirements.txt`` included.
-
-    Raises:
-        CommandError: pip failed, or the zip is too large.
-    """
-    if source.archive is not None:
-        return package.checked(source.archive)
-    python = dependencies.python_of(runtime)
-    if source.requirements is None or python is None:
-        return package.write_zip(source.entries)
-    wanted = dependencies.Wanted(python=python, architecture=architecture, is_aws=is_aws)
-    with (
-        _progress(is_verbose) as progress,
-        dependencies.installed(source.requirements, wanted, progress.say) as folder,
-    ):
-        entries = package.merge(source.entries, package.collect(folder)) if folder else source.entries
-        progress.measure("Zipping", sum(entry.size_bytes for entry in entries))
-        return package.write_zip(entries, progress.advance)
-
-
-class _Bar:
-    """A bar on stderr: it pulses while pip works, then counts bytes. Without a terminal it is silent."""
-
-    def __init__(self, bar: Any, is_verbose: bool) -> None:
-        self._bar = bar
-        self._is_verbose = is_verbose
-        self._task = bar.add_task("Installing requirements", total=None)
-
-    def say(self, line: str) -> None:
-        if self._is_verbose:
-            self._bar.console.print(line, style="dim")
-        if line.startswith(
-            ("Collecting ", "Installing collected ", "Building ", "  Downloading ", "  Building ")
-        ):
-            words = one_line(line)
-            self._bar.update(self._task, description=words if len(words) <= 60 else f"{words[:59]}…")
-
-    def measure(self, description: str, total_bytes: int) -> None:
-        self._bar.update(self._task, description=description, total=total_bytes, completed=0)
-
-    def advance(self, size_bytes: int) -> None:
-        self._bar.advance(self._task, size_bytes)
-
-
-@contextlib.contextmanager
-def _progress(is_verbose: bool) -> Generator[_Bar]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = notices()
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeElapsedColumn())
-    # `disable` keeps the lines of --verbose and draws nothing where nobody would see it move.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield _Bar(bar, is_verbose)
 
 
 def summary(deployed: Deployed) -> str:

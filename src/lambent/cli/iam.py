@@ -66,6 +66,11 @@ def explain(
     keep_policy_texts(iam)
     source = _principal_arn(iam, lambda_, principal)
     resource_arn = _resource_arn(lambda_, resource)
+    if source.endswith(":root"):
+        typer.echo(
+            f"allowed: {source} is an account's root, which no policy of IAM is attached to or limits."
+        )
+        return
     resource_policy = _resource_policy(lambda_, resource_arn)
     answer = iam.simulate_principal_policy(
         PolicySourceArn=source,

@@ -27,6 +27,15 @@ ALWAYS = (
     ".vscode/",
     ".DS_Store",
     ".lambentignore",
+    # What editors leave beside a file while they write it.
+    "*~",
+    ".*.sw?",
+    ".#*",
+    "\\#*#",
+    "4913",
+    "*___jb_old___",
+    "*___jb_tmp___",
+    ".goutputstream-*",
 )
 
 

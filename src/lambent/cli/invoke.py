@@ -59,11 +59,14 @@ def invoke(
     The event comes from -d, --file or a pipe. The result goes to stdout, log and status to stderr. The exit
     code is 1 when the function failed.
     """
+    if tail and is_async:
+        raise UsageError(
+            f"--tail shows the log of an invocation that has ended, and --async does not wait for it: see "
+            f"`lambent logs {name} --follow`."
+        )
     payload = read_event(event, file)
     connection = connect(context, endpoint, region, aws)
-    answer = ask(
-        connection, name, payload, qualifier=qualifier, tail=tail and not is_async, is_async=is_async
-    )
+    answer = ask(connection, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
     sys.stdout.buffer.write(answer.payload)
     sys.stdout.buffer.flush()
     if answer.payload and sys.stdout.isatty():
@@ -115,13 +118,26 @@ def ask(
     is_async: bool = False,
 ) -> Answer:
     """Invoke a function once, never twice: it may have done its work although we missed its answer."""
+    client = connection.client("lambda", read_timeout_s=READ_TIMEOUT_S, is_retried=False)
+    return ask_client(client, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
+
+
+def ask_client(
+    client: Any,
+    name: str,
+    payload: bytes | None,
+    *,
+    qualifier: str | None = None,
+    tail: bool = False,
+    is_async: bool = False,
+) -> Answer:
+    """Do as `ask`, with a client of ``lambda`` that does not ask twice and has `READ_TIMEOUT_S` of patience."""
     parameters: dict[str, Any] = {"FunctionName": name, "LogType": "Tail" if tail else "None"}
     parameters["InvocationType"] = "Event" if is_async else "RequestResponse"
     if payload is not None:
         parameters["Payload"] = payload
     if qualifier:
         parameters["Qualifier"] = qualifier
-    client = connection.client("lambda", read_timeout_s=READ_TIMEOUT_S, is_retried=False)
     response = client.invoke(**parameters)
     headers: dict[str, str] = response["ResponseMetadata"]["HTTPHeaders"]
     log = response.get("LogResult")

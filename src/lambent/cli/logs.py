@@ -133,7 +133,7 @@ def _show(reader: Reader) -> int:
     count = 0
     for event in reader.read():
         count += 1
-        at, message = _time_text(event["timestamp"]), _message_text(event["message"])
+        at, message = _time_text(event["timestamp"]), message_text(event["message"])
         if console.is_terminal:
             from rich.text import Text
 
@@ -149,7 +149,8 @@ def _time_text(timestamp_ms: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp_ms % 1000:03d}Z"
 
 
-def _message_text(message: str) -> str:
+def message_text(message: str) -> str:
+    """Return a log event as people read it."""
     # Python's bootstrap joins the lines of a traceback by carriage returns, so that they stay one event.
     return message.rstrip("\r\n\t ").replace("\r\n", "\n").replace("\r", "\n")
 

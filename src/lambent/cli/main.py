@@ -14,10 +14,25 @@ from typing import Annotated, Any
 import typer
 
 from lambent import __version__
-from lambent.cli import demo, deploy, functions, iam, invoke, logs, up
+from lambent.cli import (
+    bill,
+    bill_diff,
+    demo,
+    deploy,
+    dev,
+    functions,
+    iam,
+    invoke,
+    ledger,
+    logs,
+    pattern,
+    simulate,
+    tune,
+    up,
+)
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
-from lambent.cli.terminal import CommandError, UsageError, notice, one_line
-from lambent.settings import SettingsError
+from lambent.cli.failures import translate
+from lambent.cli.terminal import notice, one_line
 
 # Typer carries its own copy of click or uses the installed one, as its version wills. The parent of its
 # public exception is right for both: it is the root of all errors that have a message to show.
@@ -63,13 +78,20 @@ def version() -> None:
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("deploy")(deploy.deploy)
+app.command("dev")(dev.dev)
 app.command("invoke")(invoke.invoke)
 app.command("logs")(logs.logs)
 app.command("list")(functions.list_functions)
 app.command("url")(functions.url)
 app.command("delete")(functions.delete)
+app.command("ledger")(ledger.ledger)
+app.command("simulate")(simulate.simulate)
+app.command("tune")(tune.tune)
 app.command("version")(version)
+bill_diff.register(bill.app)
+app.add_typer(bill.app, name="bill")
 app.add_typer(iam.app, name="iam")
+app.add_typer(pattern.app, name="pattern")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(error: Exception) -> int:
     if isinstance(error, _SHOWN):
         return _report_misuse(error)
-    failure = _translate(error)
+    failure = translate(error)
     notice(f"lambent: {failure}", style="red")
     return failure.exit_code
 
@@ -103,22 +125,3 @@ def _report_misuse(error: Any) -> int:
     sentence = one_line(error.format_message()).rstrip(".")
     notice(f"lambent: {sentence}. Try `{command} --help`.", style="red")
     return int(error.exit_code)
-
-
-def _translate(error: Exception) -> CommandError:
-    if isinstance(error, CommandError):
-        return error
-    if isinstance(error, SettingsError):
-        return UsageError(str(error))
-    if isinstance(error, OSError) and error.strerror:
-        return CommandError(
-            f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-        )
-    from lambent.cli.client import translate
-
-    if failure := translate(error):
-        return failure
-    return CommandError(
-        f"This is a bug of Lambent's command line ({type(error).__name__}: {one_line(error)}): "
-        "run it again with `lambent --verbose …` and report what it prints."
-    )

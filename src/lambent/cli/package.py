@@ -12,7 +12,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lambent.cli import ignore
@@ -23,6 +23,7 @@ MAX_ZIP_BYTES = 50 * 1024 * 1024
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 # A source file above this size is generated; reading it for a handler would only cost time.
 MAX_SOURCE_BYTES = 2 * 1024 * 1024
+IGNORE_FILE = ".lambentignore"
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
 
@@ -72,12 +73,17 @@ def read_source(path: Path) -> Source:
     raise UsageError(f"{path} is neither a folder nor a .py or .zip file.")
 
 
-def _read_folder(folder: Path) -> Source:
+def rules_of(folder: Path) -> tuple[ignore.Rule, ...]:
+    """Return the rules by which files of a folder stay out of its zip."""
     rules = ignore.parse(ignore.ALWAYS)
-    own_rules = folder / ".lambentignore"
+    own_rules = folder / IGNORE_FILE
     if own_rules.is_file():
         rules += ignore.parse(own_rules.read_text(encoding="utf-8", errors="replace").splitlines())
-    entries = collect(folder, rules)
+    return rules
+
+
+def _read_folder(folder: Path) -> Source:
+    entries = collect(folder, rules_of(folder))
     if not entries:
         raise CommandError(f"{folder} holds no file to deploy.")
     requirements = folder / "requirements.txt"
@@ -91,7 +97,19 @@ def _read_folder(folder: Path) -> Source:
 
 
 def _read_zip(path: Path) -> Source:
-    archive = path.read_bytes()
+    return source_of_zip(path.read_bytes(), path)
+
+
+def source_of_zip(archive: bytes, path: Path) -> Source:
+    """Return a zip as a source.
+
+    Args:
+        archive: its bytes.
+        path: what it is called.
+
+    Raises:
+        CommandError: it is broken.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             names = [name for name in opened.namelist() if not name.endswith("/")]
@@ -165,6 +183,11 @@ def merge(own: Iterable[Entry], dependencies: Iterable[Entry]) -> tuple[Entry, .
     """Return both sets, sorted; where both have a name, the user's own file wins."""
     by_name = {entry.name: entry for entry in (*dependencies, *own)}
     return tuple(by_name[name] for name in sorted(by_name))
+
+
+def below(folder: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the same files with names below a folder."""
+    return tuple(replace(entry, name=f"{folder}/{entry.name}") for entry in entries)
 
 
 def write_zip(entries: Iterable[Entry], advance: Callable[[int], None] = lambda _: None) -> bytes:

@@ -12,6 +12,24 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the user says about a function. None: not said."""
+
+    name: str | None = None
+    runtime: str | None = None
+    handler: str | None = None
+    memory_mb: int | None = None
+    timeout_s: int | None = None
+    variables: Mapping[str, str] | None = None
+    role: str | None = None
+    description: str | None = None
+    architecture: str | None = None
+    layers: tuple[str, ...] | None = None
+    ephemeral_storage_mb: int | None = None
+    is_verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """The function as it shall be. None: not said; AWS's default holds, or what is there stays."""
 
@@ -27,15 +45,15 @@ class Wish:
     description: str | None = None
     variables: Mapping[str, str] | None = None
     layers: tuple[str, ...] | None = None
+    ephemeral_storage_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One operation to ask for, and the waiter of boto3 that says when it has come true."""
+    """One operation to ask for."""
 
     operation: str
     parameters: dict[str, Any]
-    waiter: str
 
 
 def plan(wish: Wish, current: Mapping[str, Any] | None) -> tuple[Request, ...]:
@@ -53,21 +71,17 @@ def plan(wish: Wish, current: Mapping[str, Any] | None) -> tuple[Request, ...]:
             "Code": {"ZipFile": wish.archive},
             **_configuration(wish),
         }
-        return (Request(operation="create_function", parameters=parameters, waiter="function_active_v2"),)
+        return (Request(operation="create_function", parameters=parameters),)
     requests: list[Request] = []
     is_same_code = current.get("CodeSha256") == wish.code_sha256
     if not is_same_code or current.get("Architectures", ["x86_64"]) != [wish.architecture]:
         code = {"FunctionName": wish.name, "ZipFile": wish.archive, "Architectures": [wish.architecture]}
-        requests.append(
-            Request(operation="update_function_code", parameters=code, waiter="function_updated_v2")
-        )
+        requests.append(Request(operation="update_function_code", parameters=code))
     present = _present(current)
     changes = {name: value for name, value in _configuration(wish).items() if present.get(name) != value}
     if changes:
         parameters = {"FunctionName": wish.name, **changes}
-        configure = Request(
-            operation="update_function_configuration", parameters=parameters, waiter="function_updated_v2"
-        )
+        configure = Request(operation="update_function_configuration", parameters=parameters)
         # While one update is under way another is refused, so they follow each other; an invocation in
         # between may meet the new code with the old handler, as with every tool that updates AWS Lambda.
         requests.append(configure)
@@ -76,6 +90,8 @@ def plan(wish: Wish, current: Mapping[str, Any] | None) -> tuple[Request, ...]:
 
 def _configuration(wish: Wish) -> dict[str, Any]:
     """Return what both CreateFunction and UpdateFunctionConfiguration take, without what was not said."""
+    size_mb = wish.ephemeral_storage_mb
+    storage = None if size_mb is None else {"Size": size_mb}
     values = {
         "Runtime": wish.runtime,
         "Handler": wish.handler,
@@ -85,6 +101,7 @@ def _configuration(wish: Wish) -> dict[str, Any]:
         "Description": wish.description,
         "Environment": None if wish.variables is None else {"Variables": dict(wish.variables)},
         "Layers": None if wish.layers is None else list(wish.layers),
+        "EphemeralStorage": storage,
     }
     return {name: value for name, value in values.items() if value is not None}
 

@@ -6,6 +6,7 @@ Pure: text in, values out. The line's form is AWS's
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,10 +45,10 @@ class Bill:
 
 
 def parse_report(log: str) -> Report | None:
-    """Return the last REPORT line in a log, or None when there is none (as with JSON logs)."""
+    """Return the last report in a log, in either of Lambda's log formats, or None when there is none."""
     lines = [line for line in log.splitlines() if line.startswith("REPORT RequestId: ")]
     if not lines:
-        return None
+        return _parse_json_report(log)
     fields = dict(re.findall(r"\t([A-Z][A-Za-z ]+): ([\d.]+) (?:ms|MB)", lines[-1]))
     if not {"Duration", "Billed Duration", "Memory Size", "Max Memory Used"} <= fields.keys():
         return None
@@ -61,6 +62,28 @@ def parse_report(log: str) -> Report | None:
         init_duration_ms=float(init) if init else None,
         restore_duration_ms=float(restore) if restore else None,
     )
+
+
+def _parse_json_report(log: str) -> Report | None:
+    lines = [line for line in log.splitlines() if line.startswith("{") and '"platform.report"' in line]
+    for line in reversed(lines):
+        try:
+            content = json.loads(line)
+            if content["type"] != "platform.report":
+                continue
+            metrics = content["record"]["metrics"]
+            return Report(
+                line=line,
+                duration_ms=float(metrics["durationMs"]),
+                billed_duration_ms=int(metrics["billedDurationMs"]),
+                memory_mb=int(metrics["memorySizeMB"]),
+                max_memory_used_mb=int(metrics["maxMemoryUsedMB"]),
+                init_duration_ms=metrics.get("initDurationMs"),
+                restore_duration_ms=metrics.get("restoreDurationMs"),
+            )
+        except (ValueError, KeyError, TypeError):  # the function's own line, which only looks like one
+            continue
+    return None
 
 
 def parse_bill(headers: Mapping[str, str]) -> Bill | None:

@@ -1,4 +1,4 @@
-"""A Lambent server of the demo's own: a child process on a free port that never outlives the command."""
+"""A Lambent server of a command's own: a child process that never outlives the command."""
 
 from __future__ import annotations
 
@@ -21,26 +21,47 @@ from lambent.cli.terminal import CommandError
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_INTERVAL_S = 0.05
+CONNECT_TIMEOUT_S = 5.0
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Generator[str]:
+def running(folder: Path, *, port: int | None = None, config: Path | None = None) -> Generator[str]:
     """Start a server whose files are all below a folder, give its endpoint, and stop it in the end.
+
+    Args:
+        folder: where its files go.
+        port: where it listens; None: a free one.
+        config: the file with its settings, for what is not said here.
 
     Raises:
         CommandError: it did not start; the message has its last words.
     """
-    port = _free_port()
+    port = _free_port() if port is None else port
     log_path = folder / "server.log"
     # The user's own configuration is for the user's own server.
     environment = {name: value for name, value in os.environ.items() if name != "LAMBENT_CONFIG"}
     with _signals_as_exits(), log_path.open("wb") as log:
-        process = _start(_command(port, folder), environment, folder, log)
+        process = _start(_command(port, folder) + _config(config), environment, folder, log)
         try:
             _wait_for_health(process, f"http://127.0.0.1:{port}", log_path)
             yield f"http://127.0.0.1:{port}"
         finally:
             _stop(process)
+
+
+def is_answering(host: str, port: int) -> bool:
+    """Say whether anything listens there."""
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True  # who asks next is told what is wrong
+    return True
+
+
+def _config(config: Path | None) -> list[str]:
+    return [f"--config={config}"] if config is not None else []
 
 
 def _command(port: int, folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ Its flags are made from `lambent.settings`, so that every setting has one and no
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import Field, fields
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from lambent import settings
+from lambent.cli.terminal import notice
 
 
 def _run(config: Path | None = None, **flags: Any) -> None:
     """Start Lambent and serve until Ctrl-C or SIGTERM."""
     loaded = settings.load(flags=flags, toml=_existing(config))
+    for sentence in settings.unknown_variables(os.environ):
+        notice(f"lambent: {sentence}", style="yellow")
     # Only this command needs the server, and every other one should start without waiting for it.
     from lambent import app
 

@@ -1,8 +1,8 @@
 """WHERE AN ARN CAN BE SENT TO: one table for destinations, dead letters, and whatever delivers next.
 
 `Delivery` looks up in the ARN which service it belongs to and hands the parcel to that service's target, a
-file each. `outbox` keeps parcels until they are delivered. Knows no HTTP and no operation; who sends parcels,
-and why, is not known here.
+file each. `outbox` keeps parcels until they are delivered, `notifications` what was published to topics until
+every subscriber has it. Knows no operation; why parcels are sent is not known here.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ class Undeliverable(Exception):
     Args:
         message: why.
         is_final: whether trying again is of no use.
+        is_missing: whether there is nothing of that name; somebody may be about to make it.
     """
 
-    def __init__(self, message: str, *, is_final: bool = False) -> None:
+    def __init__(self, message: str, *, is_final: bool = False, is_missing: bool = False) -> None:
         super().__init__(message)
         self.is_final = is_final
+        self.is_missing = is_missing
 
 
 class Target(Protocol):

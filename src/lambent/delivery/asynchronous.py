@@ -1,20 +1,29 @@
-"""Asynchronous events and the delivery of their outcomes, put together: a function may be a destination, too."""
+"""Asynchronous events, the delivery of their outcomes, and what is published to topics, put together: a function may
+be a destination, too, and a subscriber, and so may a topic.
+"""
 
 from __future__ import annotations
 
 from lambent.clock import Clock
 from lambent.delivery import Delivery, Target
+from lambent.delivery.buckets import BucketTarget
 from lambent.delivery.functions import FunctionTarget
+from lambent.delivery.http_endpoints import Send
 from lambent.delivery.message_queues import QueueTarget
+from lambent.delivery.notifications import Notifications
 from lambent.delivery.outbox import Outbox
+from lambent.delivery.signing import Signing
+from lambent.delivery.topics import TopicTarget
+from lambent.domain.function_facts import EmitFunctionFact
 from lambent.invoke.queue import EventQueue, Invoke, PrepareAttempt
 from lambent.store.functions import Functions
 from lambent.store.message_queues import MessageQueues
 from lambent.store.queues import Queues
+from lambent.store.topics import Topics
 
 
 class Asynchronous:
-    """The event queue and the outbox, which know each other."""
+    """The event queue, the outbox and the notifications, which know each other."""
 
     def __init__(
         self,
@@ -22,26 +31,53 @@ class Asynchronous:
         queues: Queues,
         message_queues: MessageQueues,
         functions: Functions,
+        topics: Topics,
+        buckets: BucketTarget,
         invoke: Invoke,
+        send: Send,
+        signing: Signing,
+        endpoint_url: str,
+        is_strict: bool,
         clock: Clock,
         concurrency: int,
         retry_base_s: float,
         drain_timeout_s: float,
+        emit: EmitFunctionFact,
     ) -> None:
-        """Make both; neither does anything before `start`.
+        """Make them; none does anything before `start`.
 
         Args:
             queues: the queue engine.
             message_queues: SQS's queues, as destinations.
             functions: functions, as destinations.
+            topics: SNS's topics, as destinations.
+            buckets: S3's buckets, as destinations.
             invoke: the path of every invocation.
+            send: sends HTTP requests to subscribers.
+            signing: signs what subscribers are sent.
+            endpoint_url: where this server is reached, for links in messages.
+            is_strict: whether queues' policies have to let services in.
             clock: the time.
             concurrency: how many events run at one moment.
             retry_base_s: the delay before the first retry after a function error.
             drain_timeout_s: how long closing waits for events that run.
+            emit: is told what becomes of events and parcels.
         """
-        targets: dict[str, Target] = {"sqs": QueueTarget(message_queues=message_queues, queues=queues)}
-        self._outbox = Outbox(queues=queues, delivery=Delivery(targets))
+        targets: dict[str, Target] = {
+            "sqs": QueueTarget(message_queues=message_queues, queues=queues, is_strict=is_strict),
+            "s3": buckets,
+        }
+        delivery = Delivery(targets)
+        self._outbox = Outbox(queues=queues, delivery=delivery, emit=emit)
+        self.notifications = Notifications(
+            queues=queues,
+            topics=topics,
+            delivery=delivery,
+            tell=self._outbox.send,
+            send=send,
+            signing=signing,
+            clock=clock,
+        )
         self._events = EventQueue(
             queues=queues,
             invoke=invoke,
@@ -50,16 +86,22 @@ class Asynchronous:
             concurrency=concurrency,
             retry_base_s=retry_base_s,
             drain_timeout_s=drain_timeout_s,
+            emit=emit,
         )
         self.accept = self._events.accept
         targets["lambda"] = FunctionTarget(functions=functions, accept=self.accept, clock=clock)
+        targets["sns"] = TopicTarget(
+            topics=topics, notifications=self.notifications, clock=clock, endpoint_url=endpoint_url
+        )
 
     async def start(self, prepare: PrepareAttempt) -> None:
         """Begin to deliver and to run, first what an earlier server left; `prepare` as of `EventQueue.start`."""
         await self._outbox.start()
+        await self.notifications.start()
         await self._events.start(prepare)
 
     async def close(self) -> None:
-        """Stop both; what is kept is taken up by the next server."""
+        """Stop them; what is kept is taken up by the next server."""
         await self._events.close()
+        await self.notifications.close()
         await self._outbox.close()

@@ -3,28 +3,64 @@
 from __future__ import annotations
 
 from lambent.delivery import Undeliverable
+from lambent.domain.message_queue import MessageQueue
 from lambent.domain.parcel import Parcel
-from lambent.domain.queue_message import Envelope, MessageAttribute
+from lambent.domain.policy import decide_for_service
+from lambent.domain.queue_message import ATTRIBUTES_MAX, Envelope, message_attribute
 from lambent.store.message_queues import MessageQueues, new_message
 from lambent.store.queues import Queues
 
 
 class QueueTarget:
-    """See `lambent.delivery.Target`."""
+    """See `lambent.delivery.Target`.
 
-    def __init__(self, *, message_queues: MessageQueues, queues: Queues) -> None:
+    Args:
+        message_queues: where queues are kept.
+        queues: the queue engine.
+        is_strict: whether a queue's policy has to let services in; else it may only keep them out.
+    """
+
+    def __init__(self, *, message_queues: MessageQueues, queues: Queues, is_strict: bool = False) -> None:
         self._message_queues = message_queues
         self._queues = queues
+        self._is_strict = is_strict
 
     async def deliver(self, parcel: Parcel) -> None:
         queue = await self._message_queues.find(parcel.arn)
         if queue is None:
-            raise Undeliverable("there is no such queue")
-        if queue.is_fifo:
-            raise Undeliverable("a FIFO queue takes no records of asynchronous invocations", is_final=True)
-        attributes = {name: MessageAttribute(data_type=t, text=text) for name, t, text in parcel.attributes}
+            raise Undeliverable("there is no such queue", is_missing=True)
+        self._check_policy(queue, parcel)
+        if queue.is_fifo and parcel.group_id is None:
+            raise Undeliverable("a FIFO queue takes no message without a group", is_final=True)
+        attributes = {name: message_attribute(kind, value) for name, kind, value in parcel.attributes}
+        if len(attributes) > ATTRIBUTES_MAX:
+            raise Undeliverable(f"a message has at most {ATTRIBUTES_MAX} attributes", is_final=True)
         size = len(parcel.body) + sum(len(n) + a.size_bytes for n, a in attributes.items())
         if size > int(queue.attributes["MaximumMessageSize"]):
             raise Undeliverable(f"{size} bytes are too large for the queue", is_final=True)
-        envelope = Envelope(sender_id=queue.account, trace_header=parcel.trace_header, attributes=attributes)
+        envelope = Envelope(
+            sender_id=queue.account,
+            trace_header=parcel.trace_header,
+            group_id=parcel.group_id,
+            deduplication_id=parcel.deduplication_id if queue.is_fifo else None,
+            attributes=attributes,
+        )
         await self._queues.send(queue.messages, [new_message(queue, parcel.body, envelope, delay_ms=None)])
+
+    def _check_policy(self, queue: MessageQueue, parcel: Parcel) -> None:
+        sender = parcel.sender
+        if sender is None:
+            return
+        decision = decide_for_service(
+            queue.attributes.get("Policy"),
+            service=sender.service,
+            action="sqs:SendMessage",
+            resource=queue.arn,
+            source_arn=sender.source_arn,
+            source_account=sender.source_account,
+        )
+        if decision.outcome == "explicitDeny" or (self._is_strict and not decision.is_allowed):
+            raise Undeliverable(
+                f"the queue's policy does not allow sqs:SendMessage to {sender.service} for {sender.source_arn}",
+                is_final=True,
+            )

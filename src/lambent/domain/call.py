@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -35,6 +35,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The request's headers by lower-case name, for what AWS reads there outside an operation's model."""
     admitted_account: str | None = None
     """Another account than the caller's, of which a resource's policy opens a resource to this call."""
+    gone: Callable[[], Awaitable[None]] | None = None
+    """Returns what is done once nobody waits for the answer any more; None: nobody knows."""
 
     def __repr__(self) -> str:
         # Without the headers: signatures and tokens are among them.

@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from lambent.domain.function import FunctionKey
+from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,9 @@ class Origin:
     """AWS's words for it, for instance ``python:3.12.v36``."""
     runtime_version_arn: str
     initialization_type: str = "on-demand"
+    runtime: str = ""
+    """The function's, for instance ``python3.12``; empty for an image."""
+    ephemeral_storage_mb: int = EPHEMERAL_STORAGE_DEFAULT_MB
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -57,6 +61,8 @@ class InitReport(Fact, frozen=True, kw_only=True, gc=False):
     """``success``, ``error`` or ``timeout``."""
     error_type: str | None
     duration_ms: float
+    billed_duration_ms: int = 0
+    """What is charged for it by itself; 0 when it is charged with an invocation."""
 
 
 class RestoreStart(Fact, frozen=True, kw_only=True, gc=False):
@@ -70,6 +76,8 @@ class RestoreReport(Fact, frozen=True, kw_only=True, gc=False):
     """``success``, ``error`` or ``timeout``."""
     error_type: str | None
     duration_ms: float
+    billed_duration_ms: int = 0
+    """What is charged for it by itself; 0 when it is charged with an invocation."""
 
 
 class Start(Fact, frozen=True, kw_only=True, gc=False):
@@ -126,7 +134,7 @@ class Report(Fact, frozen=True, kw_only=True, gc=False):
     """None when warm; ``first``, ``scale-out``, ``new-version``, ``retired`` or ``reset``."""
     gb_seconds: Decimal
     price_usd: Decimal
-    """Duration, request and restore price of this invocation in us-east-1, before free tier."""
+    """At the first tier of its region, before the free tier."""
     trace_id: str
     tenant_id: str | None = None
     """For whom it ran, if the function isolates its tenants."""
@@ -140,6 +148,19 @@ class Report(Fact, frozen=True, kw_only=True, gc=False):
     is_spillover: bool = False
     """Its version has provisioned concurrency and this ran beyond it, in another environment than those: AWS's
     ProvisionedConcurrencySpilloverInvocations. In one of those, ``origin.initialization_type`` says so."""
+    invoked_arn: str = ""
+    """The function ARN as the caller named it: unqualified, or with version or alias."""
+    source: str = "invoke"
+    """Who asked, see `lambent.domain.invocation.Invocation`."""
+    attempt: int = 1
+    """Above 1: an event that is tried again."""
+    request_bytes: int = 0
+    """Size of the event."""
+    response_bytes: int = 0
+    """Size of the answer, an error's included."""
+    streamed_bytes: int | None = None
+    """Of a response that was streamed, what the runtime had sent of it, whether or not anybody read it; None: it was
+    not streamed. The price counts what is beyond the first 6 MB."""
 
 
 class LogsDropped(Fact, frozen=True, kw_only=True, gc=False):

@@ -27,6 +27,11 @@ class Invocation:
     """For whom it runs; only, and always, where the function isolates its tenants."""
     is_spillover: bool = False
     """Its version has provisioned concurrency, and it runs beyond that."""
+    source: str = "invoke"
+    """Who asked: ``invoke`` (and waits), ``event`` (an asynchronous invocation), ``url`` (a function URL), or the kind
+    of an event source, for instance ``sqs``."""
+    attempt: int = 1
+    """Above 1: an event that is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

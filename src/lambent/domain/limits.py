@@ -10,6 +10,10 @@ SYNC_PAYLOAD_MAX_BYTES = 6_291_456
 """Of a request."""
 SYNC_RESPONSE_MAX_BYTES = 6_291_556
 """Of a response; AWS reports this odd figure."""
+STREAMED_RESPONSE_MAX_BYTES = 209_715_200
+"""Of a streamed response: 200 MB."""
+STREAMED_BURST_BYTES = 6_291_456
+"""What of a streamed response is neither priced nor, where bandwidth is limited, slowed."""
 ASYNC_PAYLOAD_MAX_BYTES = 1_048_576
 CLIENT_CONTEXT_MAX_BYTES = 3_583
 

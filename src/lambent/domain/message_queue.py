@@ -25,6 +25,12 @@ class _Redrive(msgspec.Struct, rename="camel"):
     max_receive_count: int
 
 
+class _DeadLetters(msgspec.Struct, rename="camel"):
+    """The attribute as subscriptions have it."""
+
+    dead_letter_target_arn: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageQueue:
     """One queue."""
@@ -80,3 +86,13 @@ def parse_redrive_policy(text: str) -> RedrivePolicy | None:
     return RedrivePolicy(
         dead_letter_arn=read.dead_letter_target_arn, max_receive_count=read.max_receive_count
     )
+
+
+def dead_letter_arn(text: str | None) -> str | None:
+    """Return where a subscription's RedrivePolicy, which counts nothing, sends dead letters; None: nowhere."""
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=_DeadLetters).dead_letter_target_arn
+    except (msgspec.MsgspecError, UnicodeError):
+        return None

@@ -1,8 +1,22 @@
-"""A parcel: something on its way to an ARN, an outcome to a destination or an event to a dead-letter queue."""
+"""A parcel: something on its way to an ARN, an outcome to a destination, an event to a dead-letter queue, a message
+to a subscriber.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from lambent.domain.function import FunctionKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """The AWS service that sends a parcel, and on behalf of what; the policy of the target has to let it in."""
+
+    service: str
+    """Its principal, for instance ``sns.amazonaws.com``."""
+    source_arn: str
+    source_account: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,9 +25,20 @@ class Parcel:
 
     arn: str
     body: bytes
-    """JSON text."""
+    """Text: JSON, unless a publisher's own."""
     attributes: tuple[tuple[str, str, str], ...] = ()
-    """Name, data type and value of message attributes."""
+    """Name, data type and value of message attributes; binary values in base64."""
     trace_header: str = ""
     about: str
     """What it tells of, for whoever reads that it could not be delivered."""
+    function: FunctionKey | None = None
+    """Whose event it tells of, if it is one's."""
+    is_dead_letter: bool = False
+    sender: Sender | None = None
+    """None: it is sent by a function's own role, which the function's owner has made."""
+    key: str = ""
+    """In a bucket: of the object that it becomes."""
+    group_id: str | None = None
+    """In a queue: the message group."""
+    deduplication_id: str | None = None
+    """In a FIFO queue."""

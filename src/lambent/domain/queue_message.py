@@ -5,6 +5,7 @@ The digest of attributes is that of AWS's page "Calculating the MD5 message dige
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,18 @@ class MessageAttribute:
         """What the value takes of a message's size."""
         content = self.binary if self.binary is not None else (self.text or "").encode()
         return len(content) + len(self.data_type.encode())
+
+    @property
+    def as_text(self) -> str:
+        """The value, in base64 if it is binary."""
+        return (self.text or "") if self.binary is None else base64.b64encode(self.binary).decode()
+
+
+def message_attribute(data_type: str, text: str) -> MessageAttribute:
+    """Return a message attribute from its value as a text, which is base64 if it is binary."""
+    if data_type.startswith("Binary"):
+        return MessageAttribute(data_type=data_type, binary=base64.b64decode(text))
+    return MessageAttribute(data_type=data_type, text=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ class QueuedEvent:
     """How often the function has run with it."""
     refusals: int = 0
     """How often in a row it could not be run: throttled, or an error of ours."""
+    source: str = "event"
+    """Who asked, see `lambent.domain.invocation.Invocation`."""
 
     @property
     def invoked_arn(self) -> str:

@@ -18,6 +18,13 @@ import msgspec
 JSON = "application/json"
 _OURS = ("x-amzn-", "x-forwarded-")
 """Headers that only the address itself sets."""
+PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
+"""Of a streamed answer that says its status and headers first."""
+PRELUDE_END = bytes(8)
+PRELUDE_MAX_BYTES = 1_048_576
+"""AWS publishes no limit."""
+_FRAMING = ("connection", "content-length", "transfer-encoding")
+"""Headers by which a message is framed, which is the business of whoever sends it."""
 _TEXT_TYPES = ("application/json", "application/javascript", "application/xml")
 
 
@@ -127,6 +134,41 @@ def response_of(payload: bytes) -> UrlResponse:
     return UrlResponse(status=_status(members["statusCode"]), headers=tuple(headers), body=_decoded(members))
 
 
+def prelude_of(text: bytes) -> UrlResponse:
+    """Return what the metadata of a streamed answer says, as a response without a body.
+
+    Raises:
+        BadResponse: it says nothing that could be understood.
+    """
+    try:
+        metadata: Any = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadResponse("The metadata is not JSON.") from error
+    if not isinstance(metadata, dict):
+        raise BadResponse("The metadata is not an object.")
+    members = cast("dict[str, Any]", metadata)
+    headers = _headers(members.get("headers"))
+    headers += _many_headers(members.get("multiValueHeaders"))
+    if not any(name == "content-type" for name, _ in headers):
+        headers.append(("content-type", "application/octet-stream"))
+    headers += [("set-cookie", cookie) for cookie in _cookies(members.get("cookies"))]
+    return UrlResponse(status=_status(members.get("statusCode", 200)), headers=tuple(headers))
+
+
+def _many_headers(given: Any) -> list[tuple[str, str]]:
+    """Headers that may come several times, each with a list of values."""
+    if given is None:
+        return []
+    if not isinstance(given, dict):
+        raise BadResponse("multiValueHeaders is not an object.")
+    return [
+        header
+        for name, values in cast("dict[str, Any]", given).items()
+        for value in (cast("list[Any]", values) if isinstance(values, list) else [values])
+        for header in _headers({name: value})
+    ]
+
+
 def _joined(query: str) -> dict[str, str]:
     """Parameters that come several times are joined by commas."""
     joined: dict[str, str] = {}
@@ -158,7 +200,8 @@ def _headers(given: Any) -> list[tuple[str, str]]:
         return []
     if not isinstance(given, dict):
         raise BadResponse("headers is not an object.")
-    return [(name.lower(), str(value)) for name, value in cast("dict[str, Any]", given).items()]
+    named = [(name.lower(), str(value)) for name, value in cast("dict[str, Any]", given).items()]
+    return [header for header in named if header[0] not in _FRAMING]
 
 
 def _cookies(given: Any) -> list[str]:

@@ -44,6 +44,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """For temporary credentials: the session behind them."""
 
 
+ANYBODY = Caller(
+    account="", region="", access_key_id="", principal=Principal(arn="Anonymous", user_id="Anonymous")
+)
+"""Who asks without a signature, where none is needed."""
+
+
 class AccessKeys(Protocol):
     """Where access keys of users are looked up."""
 

@@ -30,11 +30,16 @@ from lambent.domain.policy import (
 from lambent.domain.policy import Policy as ParsedPolicy
 from lambent.domain.resource_policy import GuardedResource
 from lambent.domain.session import Session
-from lambent.errors import AccessDenied, AccessDeniedException
+from lambent.errors import AccessDenied, AccessDeniedException, AuthorizationErrorException, ServiceError
 from lambent.gateway.requirements import Requirement, requirements
 from lambent.store.identities import HeldPolicy, Identities
 
-_QUERY_SERVICES = frozenset({"iam", "sts"})
+_REFUSALS: Mapping[str, type[ServiceError]] = {
+    # The service's word; AccessDeniedException elsewhere.
+    "iam": AccessDenied,
+    "sns": AuthorizationErrorException,
+    "sts": AccessDenied,
+}
 
 
 FindResource = Callable[[str], Awaitable[GuardedResource | None]]
@@ -57,12 +62,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Authorization:
     """Judges calls."""
 
-    def __init__(self, *, identities: Identities, find_resource: FindResource, is_enforced: bool) -> None:
+    def __init__(
+        self, *, identities: Identities, find_resource: Mapping[str, FindResource], is_enforced: bool
+    ) -> None:
         """Make it.
 
         Args:
             identities: where the callers' policies are.
-            find_resource: knows the policies and tags of functions and layers.
+            find_resource: by service, knows the policies and tags of its resources: functions and layers,
+                topics.
             is_enforced: whether the callers' own policies count (`iam` authentication).
         """
         self._identities = identities
@@ -73,13 +81,12 @@ class Authorization:
         """Let a call pass, and return the other account whose resource a policy opens to it, if that is so.
 
         Raises:
-            AccessDenied, AccessDeniedException: it may not; which of them is the service's custom.
+            AccessDenied, AccessDeniedException, AuthorizationErrorException: it may not; which of them is the
+                service's custom.
         """
         call = asked.call
-        if not self._is_enforced and (
-            asked.service != "lambda" or ":" not in asked.parameters.get("FunctionName", ":")
-        ):
-            return None  # What nearly every call is: nothing of another account is named.
+        if not self._is_enforced and not _may_name_another_account(asked):
+            return None  # What nearly every call is.
         needed = requirements(asked.service, asked.operation, call, asked.parameters)
         if not needed:
             return None
@@ -91,9 +98,21 @@ class Authorization:
         for requirement in needed:
             request, decision = await self.judge(asked, requirement)
             if not decision.is_allowed:
-                kind = AccessDenied if asked.service in _QUERY_SERVICES else AccessDeniedException
+                kind = _REFUSALS.get(asked.service, AccessDeniedException)
                 raise kind(refusal(request, decision))
         return needed[0].account if needed[0].account != call.account else None
+
+    async def require(self, asked: Asked, requirement: Requirement) -> None:
+        """Let something pass that is no operation of AWS's.
+
+        Raises:
+            AccessDeniedException: the caller may not.
+        """
+        if not self._is_enforced:
+            return
+        request, decision = await self.judge(asked, requirement)
+        if not decision.is_allowed:
+            raise AccessDeniedException(refusal(request, decision))
 
     async def judge(self, asked: Asked, requirement: Requirement) -> tuple[Request, Decision]:
         """Return one requirement as a request, and the decision about it."""
@@ -132,8 +151,9 @@ class Authorization:
         if requirement.action.startswith("sts:"):
             role = await self._identities.find_role(resource)
             return GuardedResource(policy=role.trust_policy, tags=role.tags) if role else GuardedResource()
-        if requirement.action.startswith("lambda:") and resource != "*":
-            return await self._find_resource(resource) or GuardedResource()
+        find = self._find_resource.get(requirement.action.partition(":")[0].lower())
+        if find is not None and resource != "*":
+            return await find(resource) or GuardedResource()
         return GuardedResource()
 
     async def _with_path(self, arn: str) -> str:
@@ -187,6 +207,12 @@ class Authorization:
             else []
         )
         return _parsed(own + managed)
+
+
+def _may_name_another_account(asked: Asked) -> bool:
+    if asked.service == "lambda":
+        return ":" in asked.parameters.get("FunctionName", ":")
+    return asked.service == "sns"
 
 
 def _role_arn(session: Session | None) -> str | None:

@@ -18,7 +18,7 @@ import httptools
 from uvicorn.server import ServerState
 
 from lambent.busy_poll import BusyPoll
-from lambent.wire.http import HttpRequest, HttpResponse
+from lambent.wire.http import BrokenBody, HttpRequest, HttpResponse, StreamedBody
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ KEEP_ALIVE_S = 5.0
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+_CHUNKED = b"transfer-encoding: chunked\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -67,6 +69,8 @@ class HttpConnection(asyncio.Protocol):
         """What has come whole and waits to be answered."""
         self._waiting: asyncio.Future[None] | None = None
         """The task's, while there is nothing to answer, or while the client does not read."""
+        self._streaming: StreamedBody | None = None
+        """The body that is being sent while it is made."""
         self._unanswered = 0
         """Requests of which at least the head has come."""
         self._is_receiving = False
@@ -83,6 +87,9 @@ class HttpConnection(asyncio.Protocol):
         self._common_bytes = b""
         self._answered_s = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._is_gone = False
+        self._gone: asyncio.Future[None] | None = None
+        """Made when somebody wants to know."""
 
     # uvicorn's -----------------------------------------------------------------------------------------------
 
@@ -108,8 +115,11 @@ class HttpConnection(asyncio.Protocol):
         self._state.connections.discard(self)  # type: ignore[arg-type]
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        self._leave()
         self._is_write_paused = False
         self._wake()
+        if self._streaming is not None:
+            self._streaming.abandon()
         del self._parser  # It holds this connection.
 
     def data_received(self, data: bytes) -> None:
@@ -129,6 +139,7 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Nothing more will come; what has come whole is still answered."""
         self._stays_open = False
+        self._leave()
         return self._unanswered > self._is_receiving
 
     def pause_writing(self) -> None:
@@ -189,12 +200,27 @@ class HttpConnection(asyncio.Protocol):
             is_complete=self._body_bytes <= BODY_MAX_BYTES,
             base_url=self._base_url,
             client_address=self._client_address,
+            gone=self._until_gone,
         )
         stays_open = parser.should_keep_alive()
-        if "connection" in self._headers and parser.get_http_version() == "1.0":
-            stays_open = False  # It would have to be told that it does.
-        self._turns.append((request, stays_open))
+        takes_chunks = True
+        if ("connection" in self._headers or not stays_open) and parser.get_http_version() == "1.0":
+            stays_open = takes_chunks = False  # It would have to be told that it stays open.
+        self._turns.append((request, stays_open, takes_chunks))
         self._wake()
+
+    def _until_gone(self) -> asyncio.Future[None]:
+        """Return what is done once the client has gone; who closes its half alone is taken for gone as well."""
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+            if self._is_gone:
+                self._gone.set_result(None)
+        return self._gone
+
+    def _leave(self) -> None:
+        self._is_gone = True
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     # Turn by turn --------------------------------------------------------------------------------------------
 
@@ -207,7 +233,7 @@ class HttpConnection(asyncio.Protocol):
                     self._busy_poll.watch(self._waiting)
                     await self._waiting
                     continue
-                request, stays_open = self._turns.popleft()
+                request, stays_open, takes_chunks = self._turns.popleft()
                 if isinstance(request, str):
                     self._send(_plain(400, request), stays_open=False)
                     continue
@@ -216,8 +242,18 @@ class HttpConnection(asyncio.Protocol):
                 except Exception:
                     _log.exception("%s %s could not be answered", request.method, request.path)
                     response, stays_open = _plain(500, "Internal Server Error"), False
-                self._unanswered -= 1
-                self._send(response, stays_open=stays_open, is_head=request.method == "HEAD")
+                is_head = request.method == "HEAD"
+                if response.stream is not None:
+                    await self._stream(
+                        response,
+                        response.stream,
+                        stays_open=stays_open,
+                        takes_chunks=takes_chunks,
+                        is_head=is_head,
+                    )
+                else:
+                    self._unanswered -= 1
+                    self._send(response, stays_open=stays_open, is_head=is_head)
                 if self._unanswered:
                     self._read_on()
         finally:
@@ -231,17 +267,69 @@ class HttpConnection(asyncio.Protocol):
         if self._is_receiving and "expect" in self._headers:
             self._continue()
 
+    async def _stream(
+        self,
+        response: HttpResponse,
+        body: StreamedBody,
+        *,
+        stays_open: bool,
+        takes_chunks: bool,
+        is_head: bool,
+    ) -> None:
+        """Answer with a body that is still being made, as quickly as the client reads.
+
+        What breaks off ends without a last chunk, or for clients without chunks, with the connection.
+        """
+        transport = self._transport
+        end = _CHUNKED if takes_chunks else b""
+        if not (stays_open and (self._stays_open or self._unanswered - 1 > self._is_receiving)):
+            end = b"connection: close\r\n" + end
+        self._streaming = body
+        is_whole = False
+        try:
+            piece = b"".join([_STATUS_LINES[response.status], self._common(), _lines(response), end, b"\r\n"])
+            while piece and not transport.is_closing():
+                transport.write(piece)
+                while self._is_write_paused:
+                    self._waiting = self._loop.create_future()
+                    await self._waiting
+                piece = b"" if is_head else await body.read()
+                is_whole = not piece
+                if piece and takes_chunks:
+                    piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        except BrokenBody:
+            pass
+        except Exception:
+            _log.exception("An answer broke off")
+        finally:
+            self._streaming = None
+            body.abandon()
+        self._unanswered -= 1
+        if not transport.is_closing():
+            if is_whole and takes_chunks and not is_head:
+                transport.write(_LAST_CHUNK)
+            self._rest(stays_open=is_whole and stays_open and self._goes_on)
+
     def _send(self, response: HttpResponse, *, stays_open: bool, is_head: bool = False) -> None:
         transport = self._transport
         if transport.is_closing():
             return
-        stays_open = stays_open and (self._stays_open or self._unanswered > self._is_receiving)
+        stays_open = stays_open and self._goes_on
         head = [_STATUS_LINES[response.status], self._common(), _head(response, stays_open=stays_open)]
         if not is_head:
             head.append(response.body)
         transport.write(b"".join(head))
+        self._rest(stays_open=stays_open)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether something may follow, or has come and waits for its answer."""
+        return self._stays_open or self._unanswered > self._is_receiving
+
+    def _rest(self, *, stays_open: bool) -> None:
+        """Be at the end of an answer: wait for the next request, for a while, or close."""
         if not stays_open:
-            transport.close()
+            self._transport.close()
             return
         self._is_quiet = True
         self._answered_s = self._loop.time()
@@ -272,7 +360,7 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, sentence: str) -> None:
         """Answer what is no request, in its turn; nothing behind it can be made out."""
         self._is_refused = True
-        self._turns.append((sentence, False))
+        self._turns.append((sentence, False, True))
         self._wake()
 
     def _wake(self) -> None:
@@ -281,8 +369,8 @@ class HttpConnection(asyncio.Protocol):
             waiting.set_result(None)
 
 
-_Turn = tuple[HttpRequest | str, bool]
-"""A request, or why there is none; and whether the connection stays open after the answer."""
+_Turn = tuple[HttpRequest | str, bool, bool]
+"""A request, or why there is none; whether the connection stays open after the answer; whether that may have chunks."""
 
 
 def _address(name: Any) -> tuple[str, int]:
@@ -321,15 +409,17 @@ def _plain(status: int, sentence: str) -> HttpResponse:
 
 
 def _head(response: HttpResponse, *, stays_open: bool) -> bytes:
+    end = b"content-length: %d\r\n\r\n" % len(response.body)
+    return _lines(response) + (end if stays_open else b"connection: close\r\n" + end)
+
+
+def _lines(response: HttpResponse) -> bytes:
     headers = response.headers
     text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if text.count("\r") + text.count("\n") != 2 * len(headers):
         # Whatever a message holds, a header is one line of latin-1.
         text = "".join([f"{name}: {_one_line(value)}\r\n" for name, value in headers])
-    end = f"content-length: {len(response.body)}\r\n\r\n"
-    if not stays_open:
-        end = f"connection: close\r\n{end}"
-    return (text + end).encode("latin-1", "replace")
+    return text.encode("latin-1", "replace")
 
 
 def _one_line(value: str) -> str:

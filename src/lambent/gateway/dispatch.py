@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import random
 import re
@@ -13,12 +12,21 @@ import msgspec
 
 from lambent.clock import Clock
 from lambent.domain.call import Call
-from lambent.errors import InternalFailure, NotImplemented_, RequestEntityTooLargeException, ServiceError
+from lambent.errors import (
+    InternalFailure,
+    MissingAuthenticationTokenException,
+    NotImplemented_,
+    RequestEntityTooLargeException,
+    ServiceError,
+    ServiceException,
+)
 from lambent.gateway import connection
-from lambent.gateway.auth import Caller
+from lambent.gateway.auth import ANYBODY, Caller
 from lambent.gateway.authorization import Asked, Authorization
 from lambent.gateway.own import OwnPaths
+from lambent.gateway.requirements import WITHOUT_SIGNATURE
 from lambent.gateway.urls import FunctionUrls
+from lambent.own_log import is_disk_full
 from lambent.services import OperationMethod
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.model import Api
@@ -30,6 +38,8 @@ from lambent.wire.validate import validate
 _log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_FAILURES: Mapping[str, type[ServiceError]] = {"lambda": ServiceException}
+"""What a failure of ours is called by services that have a word of their own for it."""
 _RESPONSE_HEADERS = "ResponseHeaders"
 """Reserved key of a result: headers beyond AWS's model."""
 
@@ -94,7 +104,7 @@ class Dispatch:
             if not request.is_complete:
                 # Before the signature is looked at: it covers a body that is not kept.
                 raise _too_large(route)
-            caller = await self._authentication.authenticate(request)
+            caller = await self._caller(route, request)
             parameters = parse(route, request)
             validate(route.operation, parameters)
             call = self._call(request, caller, request_id)
@@ -109,8 +119,16 @@ class Dispatch:
         except ServiceError as error:
             return self._refuse(route, request, error, request_id)
         except Exception as error:
-            return self._refuse(route, request, _failure(error, request, request_id), request_id)
+            return self._refuse(route, request, _failure(error, route, request, request_id), request_id)
         return response
+
+    async def _caller(self, route: Route, request: HttpRequest) -> Caller:
+        try:
+            return await self._authentication.authenticate(request)
+        except MissingAuthenticationTokenException:
+            if (route.operation.api.service, route.operation.name) in WITHOUT_SIGNATURE:
+                return ANYBODY
+            raise
 
     def _method_of(self, route: Route) -> OperationMethod:
         api, operation = route.operation.api, route.operation
@@ -130,6 +148,7 @@ class Dispatch:
             endpoint_url=f"http://{host}" if host else request.base_url,
             at_s=self._clock.now_s(),
             headers=request.headers,
+            gone=request.gone,
         )
 
     def _refuse(
@@ -163,13 +182,14 @@ def _asked(
     )
 
 
-def _failure(error: Exception, request: HttpRequest, request_id: str) -> ServiceError:
+def _failure(error: Exception, route: Route | None, request: HttpRequest, request_id: str) -> ServiceError:
     """Log what kept a request from its answer, and return what its caller is told."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    kind = InternalFailure if route is None else _FAILURES.get(route.operation.api.service, InternalFailure)
+    if is_disk_full(error):
         _log.error("Request %s failed: there is no space left in the data directory.", request_id)
-        return InternalFailure("There is no space left in the data directory.")
+        return kind("There is no space left in the data directory.")
     _log.error("Request %s failed: %s %s", request_id, request.method, request.path, exc_info=error)
-    return InternalFailure("An internal error occurred.")
+    return kind("An internal error occurred.")
 
 
 def _request_id(request: HttpRequest) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from lambent.arn import parse_arn
@@ -36,7 +36,7 @@ def requirements(service: str, operation: str, call: Call, parameters: Parameter
     """Return what a call needs, the operation's own action first; nothing for what needs no permission.
 
     Args:
-        service: ``lambda``, ``logs``, ``iam``, ``sts`` or ``sqs``.
+        service: ``lambda``, ``logs``, ``iam``, ``sts``, ``sqs`` or ``sns``.
         operation: its AWS name.
         call: who asks and where.
         parameters: by AWS member name, checked against the model.
@@ -47,6 +47,8 @@ def requirements(service: str, operation: str, call: Call, parameters: Parameter
         return _sts(operation, call, parameters)
     if service == "sqs":
         return _sqs(operation, call, parameters)
+    if service == "sns":
+        return _sns(operation, call, parameters)
     resource_of = _logs_resource if service == "logs" else _iam_resource
     own = _requirement(f"{service}:{operation}", resource_of(operation, call, parameters), call, parameters)
     passed = [_pass_role(call, parameters)] if operation == "AddRoleToInstanceProfile" else []
@@ -85,6 +87,8 @@ _SPECIAL_KEYS = {
     "RoleSessionName": "sts:rolesessionname",
     "ExternalId": "sts:externalid",
     "SourceIdentity": "sts:sourceidentity",
+    "Protocol": "sns:protocol",
+    "Endpoint": "sns:endpoint",
 }
 
 
@@ -115,6 +119,29 @@ def _sqs(operation: str, call: Call, parameters: Parameters) -> list[Requirement
         account = account.rpartition("/")[2] or call.account
     resource = f"arn:aws:sqs:{call.region}:{account}:{name}" if name else "*"
     return [_requirement(action, resource, call, parameters)]
+
+
+WITHOUT_SIGNATURE = frozenset({("sns", "ConfirmSubscription"), ("sns", "Unsubscribe")})
+"""Service and operation of what anybody may ask for who has the token, or the link, that a subscriber was sent."""
+
+
+def _sns(operation: str, call: Call, parameters: Parameters) -> list[Requirement]:
+    """Most actions are on a topic, those on subscriptions on none (Service Authorization Reference)."""
+    if ("sns", operation) in WITHOUT_SIGNATURE and not call.access_key_id:
+        return []
+    action = f"SNS:{operation.removesuffix('Batch')}"
+    if operation == "CreateTopic":
+        resource = f"arn:aws:sns:{call.region}:{call.account}:{parameters.get('Name', '')}"
+    else:
+        named = (parameters.get(member) for member in ("TopicArn", "TargetArn", "ResourceArn"))
+        resource = next((str(arn) for arn in named if arn), "*")
+    found = [_requirement(action, resource, call, parameters)]
+    if operation == "ConfirmSubscription":
+        # The token says that the topic wants it: its policy is not asked.
+        found = [replace(found[0], account=call.account)]
+    if operation == "CreateTopic" and parameters.get("Tags"):
+        found.append(_requirement("SNS:TagResource", resource, call, parameters))
+    return found
 
 
 _LAMBDA_ACTIONS = {

@@ -36,7 +36,9 @@ from lambent.domain.url_payload import (
 from lambent.errors import ServiceError
 from lambent.gateway.auth import Caller
 from lambent.gateway.authorization import Asked, Authorization
+from lambent.gateway.url_streams import UrlBody, answer_of
 from lambent.invoke.queue import Invoke, PrepareAttempt
+from lambent.invoke.streamed import Streamed
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.scope import credential_scope
 
@@ -48,9 +50,14 @@ _FORBIDDEN = (
 )
 _ACTION = "InvokeFunctionUrl"
 
+Stream = Callable[..., Awaitable[Streamed]]
 FindOwner = Callable[[str], Awaitable[UrlOwner | None]]
 GetFunction = Callable[[FunctionKey], Awaitable[Function | None]]
 Authenticate = Callable[[HttpRequest], Awaitable[Caller]]
+
+
+_Answer = tuple[UrlResponse, UrlBody | None]
+"""A response, and what is sent instead of its body when that is streamed."""
 
 
 class _Forbidden(Exception):
@@ -67,6 +74,7 @@ class FunctionUrls:
         get_function: GetFunction,
         prepare: PrepareAttempt,
         invoke: Invoke,
+        stream: Stream,
         authenticate: Authenticate,
         authorization: Authorization,
         clock: Clock,
@@ -79,6 +87,7 @@ class FunctionUrls:
             get_function: finds a function.
             prepare: makes an invocation of a function as it is now.
             invoke: the path of every invocation.
+            stream: the same for addresses whose answers are streamed.
             authenticate: finds out whose a signature is.
             authorization: weighs policies, for addresses that ask for signatures.
             clock: the time.
@@ -88,6 +97,7 @@ class FunctionUrls:
         self._get_function = get_function
         self._prepare = prepare
         self._invoke = invoke
+        self._stream = stream
         self._authenticate = authenticate
         self._authorization = authorization
         self._clock = clock
@@ -107,8 +117,9 @@ class FunctionUrls:
         """Return the answer to one request."""
         request_id = str(uuid.uuid4())
         trace = trace_of(request.headers.get("x-amzn-trace-id", ""), at_s=self._clock.now_s())
+        body: UrlBody | None = None
         try:
-            response = await self._answer(request, place, request_id, trace)
+            response, body = await self._answer(request, place, request_id, trace)
         except _Forbidden:
             response = _error(403, _FORBIDDEN, "AccessDeniedException", member="Message")
         except ServiceError as error:
@@ -117,11 +128,11 @@ class FunctionUrls:
             _log.exception("Request %s to a function URL failed.", request_id)
             response = _text(500, "Internal Server Error")
         headers = [*response.headers, ("x-amzn-requestid", request_id), ("x-amzn-trace-id", trace.for_caller)]
-        return HttpResponse(status=response.status, headers=headers, body=response.body)
+        return HttpResponse(status=response.status, headers=headers, body=response.body, stream=body)
 
     async def _answer(
         self, request: HttpRequest, place: tuple[str, str], request_id: str, trace: Trace
-    ) -> UrlResponse:
+    ) -> _Answer:
         owner = await self._find_owner(place[0])
         function = await self._get_function(_key(owner)) if owner else None
         url = function.urls.get((owner.qualifier if owner else None) or LATEST) if function else None
@@ -129,9 +140,11 @@ class FunctionUrls:
             raise _Forbidden
         origin = request.headers.get("origin", "")
         if url.cors and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-            return UrlResponse(status=200, headers=tuple(cors_headers(url.cors, origin, is_preflight=True)))
+            return UrlResponse(
+                status=200, headers=tuple(cors_headers(url.cors, origin, is_preflight=True))
+            ), None
         if not request.is_complete:
-            return _too_large()
+            return _too_large(), None
         arrived = urlsplit(request.base_url)
         event = UrlRequest(
             url_id=place[0],
@@ -149,10 +162,12 @@ class FunctionUrls:
             at_s=self._clock.now_s(),
         )
         event = await self._admitted(request, event, function, owner, url)
-        response = await self._run(event, owner, trace)
+        response, body = await self._run(
+            event, owner, trace, is_streamed=url.invoke_mode == "RESPONSE_STREAM"
+        )
         if url.cors:
             response = _with_cors(response, cors_headers(url.cors, origin, is_preflight=False))
-        return response
+        return response, body
 
     async def _admitted(
         self, request: HttpRequest, event: UrlRequest, function: Function, owner: UrlOwner, url: FunctionUrl
@@ -200,37 +215,44 @@ class FunctionUrls:
             source_ip=event.source_ip,
         )
 
-    async def _run(self, request: UrlRequest, owner: UrlOwner, trace: Trace) -> UrlResponse:
+    async def _run(self, request: UrlRequest, owner: UrlOwner, trace: Trace, *, is_streamed: bool) -> _Answer:
         payload = event_of(request)
         if len(payload) > SYNC_PAYLOAD_MAX_BYTES:
-            return _too_large()
+            return _too_large(), None
         event = QueuedEvent(
             request_id=request.request_id,
             key=_key(owner),
             qualifier=owner.qualifier,
             trace_header=str(trace),
             accepted_s=request.at_s,
+            source="url",
         )
         attempt = await self._prepare(event, payload)
         if attempt is None:
             raise _Forbidden
         if attempt.is_recursive:
-            return _error(400, "The function is in a recursive loop.", "RecursiveInvocationException")
-        outcome: Outcome = await self._invoke(
-            attempt.invocation,
-            reserved_concurrency=attempt.reserved_concurrency,
-            provisioned_concurrency=attempt.provisioned_concurrency,
-            unreserved_concurrency=attempt.unreserved_concurrency,
-        )
+            return _error(400, "The function is in a recursive loop.", "RecursiveInvocationException"), None
+        limits: dict[str, Any] = {
+            "reserved_concurrency": attempt.reserved_concurrency,
+            "provisioned_concurrency": attempt.provisioned_concurrency,
+            "unreserved_concurrency": attempt.unreserved_concurrency,
+        }
         try:
-            return (
-                _text(502, "Internal Server Error")
-                if outcome.function_error
-                else response_of(outcome.payload)
-            )
+            if is_streamed:
+                # What the function answers as a whole is a response in format 2.0, as it is everywhere else.
+                found = await answer_of(
+                    await self._stream(attempt.invocation, takes_everything=False, **limits)
+                )
+                if not isinstance(found, Outcome):
+                    return found
+                outcome = found
+            else:
+                outcome = await self._invoke(attempt.invocation, **limits)
+            if outcome.function_error is None:
+                return response_of(outcome.payload), None
         except BadResponse as error:
             _log.warning("%s answered what is no response: %s", event.invoked_arn, error)
-            return _text(502, "Internal Server Error")
+        return _text(502, "Internal Server Error"), None
 
 
 def _key(owner: UrlOwner) -> FunctionKey:

@@ -85,6 +85,20 @@ class Counting:
         """Return how many invocations run now."""
         return self._running
 
+    def by_place(self) -> list[tuple[str, str, int, int]]:
+        """Return accounts and regions with what runs there now: all, and that without a reservation.
+
+        What uses provisioned concurrency has no reservation, unless its function has one.
+        """
+        unreserved = {place: share.running for place, share in self._accounts.items()}
+        running = dict(unreserved)
+        for key, function in self._functions.items():
+            place = key.account, key.region
+            provisioned = sum(share.running for share in function.provisioned.values())
+            running[place] += max(function.reserved.running, provisioned)
+            unreserved[place] += max(0, provisioned - function.reserved.running)
+        return [(*place, running[place], unreserved[place]) for place in running]
+
     def count_off(self) -> None:
         """One has ended; its `Admission` says so."""
         self._running -= 1

@@ -6,6 +6,9 @@ dead-letter queue is the event itself with three attributes.
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
+
 import msgspec
 
 from lambent.clock import iso_ms
@@ -17,6 +20,8 @@ from lambent.invoke.retry import Ended
 _ERROR_MESSAGE_MAX_BYTES = 1_024
 _STATUS = 200
 """Of the response that carried the outcome: a function error is one, too."""
+_RECORDS = uuid.UUID("5f0c3a60-5d5c-4f0e-9c43-6a3a0e6d8a11")
+"""The namespace of records' names."""
 
 
 class _Error(msgspec.Struct):
@@ -55,7 +60,16 @@ def parcels(
     )
     if destination is not None:
         record = _record(ended, payload, outcome, executed_version, now_s)
-        told.append(Parcel(arn=destination, body=record, trace_header=ended.event.trace_header, about=about))
+        told.append(
+            Parcel(
+                arn=destination,
+                body=record,
+                trace_header=ended.event.trace_header,
+                about=about,
+                function=ended.event.key,
+                key=_object_key(ended, now_s),
+            )
+        )
     if dead_letter_arn is not None and not ended.is_success:
         told.append(
             Parcel(
@@ -64,9 +78,19 @@ def parcels(
                 attributes=_dead_letter_attributes(ended, outcome),
                 trace_header=ended.event.trace_header,
                 about=about,
+                function=ended.event.key,
+                is_dead_letter=True,
             )
         )
     return told
+
+
+def _object_key(ended: Ended, now_s: float) -> str:
+    """Return the key of the object that a record becomes in a bucket; delivering it again replaces it."""
+    moment = datetime.fromtimestamp(now_s, UTC)
+    unique = uuid.uuid5(_RECORDS, f"{ended.event.request_id} {now_s}")
+    name = ended.event.key.name
+    return f"aws/lambda/async/{name}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{unique}"
 
 
 def _record(

@@ -7,18 +7,22 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from lambent.clock import Clock
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionKey, FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact, Throttled, unheard
 from lambent.domain.invocation import Invocation, Outcome
-from lambent.errors import ServiceError, ServiceException
+from lambent.domain.limits import STREAMED_RESPONSE_MAX_BYTES
+from lambent.errors import ServiceError, ServiceException, TooManyRequestsException
 from lambent.invoke.budget import Evictable, MemoryBudget
 from lambent.invoke.counting import Counting
 from lambent.invoke.pool import Pool
 from lambent.invoke.rates import ScalingRates
 from lambent.invoke.starts import StartEnvironment, Starts
+from lambent.invoke.streamed import Bandwidth, Streamed, begun
+from lambent.response_stream import ResponseStream
 from lambent.runtimes import RuntimeUnavailable
 
 _log = logging.getLogger(__name__)
@@ -39,6 +43,8 @@ class Invoker:
         memory: MemoryBudget | None = None,
         max_life_s: float = math.inf,
         snapstart_ahead: int = 0,
+        bandwidth: Bandwidth | None = None,
+        emit: EmitFunctionFact = unheard,
     ) -> None:
         """Make an invoker without environments.
 
@@ -51,7 +57,10 @@ class Invoker:
             memory: what environments may claim, shared with whoever else needs memory; None: no limit.
             max_life_s: how old an environment may become.
             snapstart_ahead: environments to keep ready beyond those that run, for versions with SnapStart.
+            bandwidth: how quickly streamed responses go; None: as quickly as they can.
+            emit: is told of what is refused.
         """
+        self._emit = emit
         self._start = start
         self._clock = clock
         self._counting = Counting(account_concurrency=account_concurrency, clock=clock)
@@ -69,6 +78,8 @@ class Invoker:
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._leaving: set[Pool] = set()
+        self._bandwidth = bandwidth
+        self._streaming: set[asyncio.Task[Outcome]] = set()
         self._sweeping: asyncio.Task[None] | None = None
 
     async def invoke(
@@ -79,6 +90,7 @@ class Invoker:
         provisioned_concurrency: int = 0,
         unreserved_concurrency: int | None = None,
         is_rate_limited: bool = True,
+        into: ResponseStream | None = None,
     ) -> Outcome:
         """Run an invocation in an execution environment of its version.
 
@@ -88,29 +100,81 @@ class Invoker:
             provisioned_concurrency: how many invocations of the version its environments are kept ready for.
             unreserved_concurrency: what functions without a reservation share; None: all of the account's.
             is_rate_limited: whether the rate of requests counts, as it does for synchronous invocations.
+            into: is handed the response while it comes.
 
         Raises:
             TooManyRequestsException: a limit of concurrency, of the rate of requests or of new environments is
                 reached, or there is no memory for one.
             ServiceException: no environment could be started.
         """
-        with self._counting.admitted(
-            invocation.version.key,
-            reserved_concurrency,
-            configuration_id=invocation.version.configuration_id,
+        try:
+            with self._counting.admitted(
+                invocation.version.key,
+                reserved_concurrency,
+                configuration_id=invocation.version.configuration_id,
+                provisioned_concurrency=provisioned_concurrency,
+                unreserved_concurrency=unreserved_concurrency,
+                is_rate_limited=is_rate_limited,
+            ) as admission:
+                self._is_idle.clear()
+                concurrency_max = (
+                    unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
+                )
+                try:
+                    return await self._run(invocation, admission.spills_over, concurrency_max, into)
+                finally:
+                    if self._counting.running() == 1:
+                        self._is_idle.set()
+        except TooManyRequestsException:
+            self._emit(Throttled(function=invocation.version.key))
+            raise
+
+    async def stream(
+        self,
+        invocation: Invocation,
+        *,
+        takes_everything: bool,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        unreserved_concurrency: int | None = None,
+    ) -> Streamed:
+        """Run an invocation and return as soon as its response begins to come, or as it ends without one.
+
+        It runs to its end even when nobody reads what it answers.
+
+        Args:
+            invocation: as for `invoke`, and so are the limits.
+            takes_everything: whether also a response comes this way that its runtime has not announced as a stream.
+
+        Raises:
+            ServiceError: as `invoke`.
+        """
+        into = ResponseStream(max_bytes=STREAMED_RESPONSE_MAX_BYTES, takes_everything=takes_everything)
+        running = self._invoke_into(
+            into,
+            invocation,
+            reserved_concurrency=reserved_concurrency,
             provisioned_concurrency=provisioned_concurrency,
             unreserved_concurrency=unreserved_concurrency,
-            is_rate_limited=is_rate_limited,
-        ) as admission:
-            self._is_idle.clear()
-            concurrency_max = unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
-            try:
-                return await self._run(invocation, admission.spills_over, concurrency_max)
-            finally:
-                if self._counting.running() == 1:
-                    self._is_idle.set()
+        )
+        task = asyncio.create_task(running)
+        self._streaming.add(task)
+        task.add_done_callback(self._streaming.discard)
+        return await begun(into, task, bandwidth=self._bandwidth)
 
-    async def _run(self, invocation: Invocation, spills_over: bool, concurrency_max: int | None) -> Outcome:
+    async def _invoke_into(self, into: ResponseStream, invocation: Invocation, **limits: Any) -> Outcome:
+        try:
+            return await self.invoke(invocation, into=into, **limits)
+        finally:
+            into.finish()
+
+    async def _run(
+        self,
+        invocation: Invocation,
+        spills_over: bool,
+        concurrency_max: int | None,
+        into: ResponseStream | None,
+    ) -> Outcome:
         pool = self._pool_of(invocation.version, invocation.tenant_id)
         try:
             environment = await pool.acquire(spills_over=spills_over, concurrency_max=concurrency_max)
@@ -120,7 +184,7 @@ class Invoker:
             invocation = replace(invocation, is_spillover=True)
         used_mb = None
         try:
-            outcome = await environment.invoke(invocation)
+            outcome = await environment.invoke(invocation, into)
             used_mb = outcome.report.max_memory_used_mb
             return outcome
         finally:
@@ -168,6 +232,10 @@ class Invoker:
     def running(self) -> int:
         """Return how many invocations run."""
         return self._counting.running()
+
+    def concurrency(self) -> list[tuple[str, str, int, int]]:
+        """Return accounts and regions with what runs there; see `Counting.by_place`."""
+        return self._counting.by_place()
 
     async def __aenter__(self) -> Self:
         self._sweeping = asyncio.create_task(self._sweep())

@@ -18,6 +18,14 @@ import msgspec
 
 from lambent.clock import Clock
 from lambent.domain.event_invoke_config import EventInvokeConfig
+from lambent.domain.function_facts import (
+    EmitFunctionFact,
+    EventBegun,
+    EventDropped,
+    EventReceived,
+    LoopEnded,
+    unheard,
+)
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.parcel import Parcel
 from lambent.domain.queued_event import QueuedEvent
@@ -94,6 +102,7 @@ class EventQueue:
         concurrency: int,
         retry_base_s: float,
         drain_timeout_s: float = 0.0,
+        emit: EmitFunctionFact = unheard,
     ) -> None:
         """Make it; nothing runs before `start`.
 
@@ -105,10 +114,12 @@ class EventQueue:
             concurrency: how many events run at one moment.
             retry_base_s: the delay before the first retry after a function error.
             drain_timeout_s: how long closing waits for events that run; the others run again after a restart.
+            emit: is told what becomes of events.
         """
         self._queues = queues
         self._invoke = invoke
         self._tell = tell
+        self._emit = emit
         self._clock = clock
         self._slots = asyncio.Semaphore(concurrency)
         self._retry_base_s = retry_base_s
@@ -123,6 +134,7 @@ class EventQueue:
         queue = _queue_of(event)
         message = NewMessage(message_id=event.request_id, body=payload, attributes=msgspec.json.encode(event))
         await self._queues.send(queue, [message])
+        self._emit(EventReceived(function=event.key))
         self._take_from(queue)
 
     async def start(self, prepare: PrepareAttempt) -> None:
@@ -236,6 +248,7 @@ class EventQueue:
             attempt = await self._prepare(event, message.body)
             if attempt is None:
                 _log.warning("The event %s is dropped: %s is gone.", event.request_id, event.invoked_arn)
+                self._emit(EventDropped(function=event.key))
                 await self._queues.delete(queue, [message.receipt])
                 return
             taker.limit(attempt.reserved_concurrency)
@@ -255,6 +268,8 @@ class EventQueue:
         self, ended: Ended, payload: bytes, attempt: Attempt | None, outcome: Outcome | None
     ) -> None:
         """Tell of an event that has ended to whom it may concern."""
+        if not ended.is_success:
+            self._emit(EventDropped(function=ended.event.key))
         if attempt is None:
             _log.warning("The event %s is dropped: %s.", ended.event.request_id, ended.condition)
             return
@@ -272,11 +287,14 @@ class EventQueue:
 
     async def _attempt(self, event: QueuedEvent, attempt: Attempt) -> tuple[Again | Ended, Outcome | None]:
         if attempt.is_recursive:
+            self._emit(LoopEnded(function=event.key))
             return Ended(event=event, condition=RECURSIVE_INVOCATION), None
         if attempt.reserved_concurrency == 0:
             return Ended(event=event, condition=ZERO_RESERVED_CONCURRENCY), None
         if is_too_old(event, attempt.config, self._clock.now_s()):
             return Ended(event=event, condition=EVENT_AGE_EXCEEDED), None
+        age_ms = max(0.0, self._clock.now_s() - event.accepted_s) * 1000
+        self._emit(EventBegun(function=event.key, age_ms=age_ms))
         outcome = await self._invoke(
             attempt.invocation,
             reserved_concurrency=attempt.reserved_concurrency,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.invoke.budget import Claim
+from lambent.response_stream import ResponseStream
 
 
 class Environment(Protocol):
@@ -17,8 +18,8 @@ class Environment(Protocol):
         """Whether an invocation may be handed to it."""
         ...
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
-        """Run one invocation."""
+    async def invoke(self, invocation: Invocation, into: ResponseStream | None = None) -> Outcome:
+        """Run one invocation; `into` is handed its response while that comes."""
         ...
 
     async def stop(self, reason: str) -> None:

@@ -71,8 +71,10 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return None if self.status == "success" else "Unhandled"
 
 
-def ending_of(end: End, *, request_id: str, timeout_s: float) -> Ending:
-    """Return how an invocation ended."""
+def ending_of(
+    end: End, *, request_id: str, timeout_s: float, response_max_bytes: int = SYNC_RESPONSE_MAX_BYTES
+) -> Ending:
+    """Return how an invocation ended; `response_max_bytes` is the limit of the response."""
     if isinstance(end, TimedOut):
         message = f"RequestId: {request_id} Error: Task timed out after {timeout_s:.2f} seconds"
         return Ending(
@@ -88,9 +90,7 @@ def ending_of(end: End, *, request_id: str, timeout_s: float) -> Ending:
             error_message=message,
         )
     if end.is_too_large:
-        message = (
-            f"Response payload size exceeded maximum allowed payload size ({SYNC_RESPONSE_MAX_BYTES} bytes)."
-        )
+        message = f"Response payload size exceeded maximum allowed payload size ({response_max_bytes} bytes)."
         error_type = "Function.ResponseSizeTooLarge"
         return Ending(payload=_payload(error_type, message), status="error", error_type=error_type)
     if end.is_error:

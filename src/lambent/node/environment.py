@@ -37,13 +37,15 @@ from lambent.domain.limits import (
     RESTORE_MAX_S,
 )
 from lambent.domain.log_line import lines_of
-from lambent.domain.pricing import price_of
+from lambent.domain.pricing import price_of, price_of_stream
+from lambent.domain.pricing.price_list import FREE_SNAPSHOT_RUNTIMES
 from lambent.errors import ServiceError, SnapStartException, SnapStartTimeoutException
 from lambent.node.deadline import Deadline
 from lambent.node.ending import End, Ending, NotStarted, RuntimeExit, TimedOut, ending_of, init_status
 from lambent.node.plan import Plan, Surroundings
 from lambent.node.runtime_api import Answer, Restoring, RuntimeApi
 from lambent.node.runtime_process import Launch, RuntimeEnded, RuntimeProcess
+from lambent.response_stream import ResponseStream
 from lambent.sandbox import SandboxError
 
 _log = logging.getLogger(__name__)
@@ -139,8 +141,8 @@ class Environment:
         else:
             await self._reset()
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
-        """Run one invocation and return what it came to."""
+    async def invoke(self, invocation: Invocation, into: ResponseStream | None = None) -> Outcome:
+        """Run one invocation and return what it came to; `into` is handed its response while that comes."""
         if self._is_frozen:
             self._thaw()
         if self._state is State.RESET:
@@ -157,7 +159,7 @@ class Environment:
                 return await self._conclude(invocation, started_s, failed)
         self._move(State.INVOKE)
         end: End
-        answered = self._hand_over(invocation, started_s)
+        answered = self._hand_over(invocation, started_s, into)
         try:
             end = await answered
         except RuntimeEnded as ended:
@@ -165,7 +167,7 @@ class Environment:
         finally:
             self._deadline.lift()
             del answered  # its exception's traceback holds this frame, and with it the event
-        return await self._conclude(invocation, started_s, end)
+        return await self._conclude(invocation, started_s, end, into)
 
     async def stop(self, reason: str) -> None:
         """End the environment and remove everything of it. May be repeated."""
@@ -191,6 +193,9 @@ class Environment:
         end = started if isinstance(started, NotStarted) else await self._begun(started, budget_s)
         self._measured_init_ms = (self._clock.monotonic_s() - started_s) * 1000
         status, error_type = init_status(end)
+        is_ahead = self._plan.origin.initialization_type == INITIALIZATION_TYPE
+        # What succeeds on demand is charged with the first invocation, what is repeated in one with that.
+        is_charged_alone = phase == "init" and (is_ahead or end is not None)
         self._emit(
             InitReport(
                 at_s=self._clock.now_s(),
@@ -199,6 +204,7 @@ class Environment:
                 status=status,
                 error_type=error_type,
                 duration_ms=self._measured_init_ms,
+                billed_duration_ms=math.ceil(self._measured_init_ms) if is_charged_alone else 0,
             )
         )
         return end
@@ -233,6 +239,8 @@ class Environment:
                 status=status,
                 error_type=error_type,
                 duration_ms=self._restore_duration_ms,
+                # Without an environment there is no invocation with which it could be charged.
+                billed_duration_ms=self._billed_restore_ms if phase == "init" and end is not None else 0,
             )
         )
         return end
@@ -287,7 +295,9 @@ class Environment:
 
     # Invoke ------------------------------------------------------------------------------------------------
 
-    def _hand_over(self, invocation: Invocation, started_s: float) -> asyncio.Future[Answer]:
+    def _hand_over(
+        self, invocation: Invocation, started_s: float, into: ResponseStream | None
+    ) -> asyncio.Future[Answer]:
         """Give the runtime an invocation and return its answer to come."""
         assert self._runtime is not None
         api = self._runtime.api
@@ -296,6 +306,7 @@ class Environment:
         answered = api.exchange(
             request_id=invocation.request_id,
             next_response=next_response(invocation, deadline_s=now_s + left_s),
+            into=into,
         )
         # The runtime is at work already; what it writes is read later.
         self._emit_start(invocation, now_s)
@@ -303,7 +314,9 @@ class Environment:
         self._around.busy_poll.watch(answered)
         return answered
 
-    async def _conclude(self, invocation: Invocation, started_s: float, end: End) -> Outcome:
+    async def _conclude(
+        self, invocation: Invocation, started_s: float, end: End, into: ResponseStream | None = None
+    ) -> Outcome:
         ended_s = self._answered_s if isinstance(end, Answer) else self._clock.monotonic_s()
         duration_ms = (ended_s - started_s) * 1000
         if self._runtime is not None:
@@ -311,8 +324,17 @@ class Environment:
         timeout_s = invocation.version.timeout_s
         if isinstance(end, TimedOut):
             duration_ms = timeout_s * 1000.0
-        ending = ending_of(end, request_id=invocation.request_id, timeout_s=timeout_s)
-        report = self._report(invocation, ending, duration_ms)
+        if into is None or into.content_type is None:
+            ending = ending_of(end, request_id=invocation.request_id, timeout_s=timeout_s)
+            report = self._report(invocation, ending, duration_ms)
+        else:
+            ending = ending_of(
+                end,
+                request_id=invocation.request_id,
+                timeout_s=timeout_s,
+                response_max_bytes=into.max_bytes,
+            )
+            report = self._report(invocation, ending, duration_ms, streamed_bytes=into.size_bytes)
         self._emit(_runtime_done(report, ending))
         self._emit(report)
         tail = _tail_text(self._tail) if self._tail is not None else b""
@@ -328,7 +350,9 @@ class Environment:
             payload=ending.payload, report=report, function_error=ending.function_error, log_tail=tail
         )
 
-    def _report(self, invocation: Invocation, ending: Ending, duration_ms: float) -> Report:
+    def _report(
+        self, invocation: Invocation, ending: Ending, duration_ms: float, *, streamed_bytes: int | None = None
+    ) -> Report:
         version = self._plan.version
         is_restored = self._restore_duration_ms is not None
         before_ms = self._billed_restore_ms if is_restored else self._init_duration_ms or 0.0
@@ -338,7 +362,12 @@ class Environment:
             memory_mb=version.memory_mb,
             billed_duration_ms=billed_ms,
             ephemeral_storage_mb=version.ephemeral_storage_mb,
-            is_restored=is_restored,
+            is_restored=is_restored and not version.runtime.startswith(FREE_SNAPSHOT_RUNTIMES),
+            is_provisioned=self._plan.origin.initialization_type == INITIALIZATION_TYPE
+            and not invocation.is_spillover,
+            is_tenants_new=invocation.tenant_id is not None
+            and self._cold_start_reason not in (None, "reset"),
+            region=version.key.region,
         )
         return Report(
             at_s=self._clock.now_s(),
@@ -356,10 +385,16 @@ class Environment:
             billed_restore_duration_ms=self._billed_restore_ms if is_restored else None,
             cold_start_reason=self._cold_start_reason,
             gb_seconds=cost.gb_seconds,
-            price_usd=cost.price_usd,
+            price_usd=cost.price_usd + price_of_stream(streamed_bytes) if streamed_bytes else cost.price_usd,
             trace_id=invocation.trace_id,
             tenant_id=invocation.tenant_id,
             is_spillover=invocation.is_spillover,
+            invoked_arn=invocation.invoked_arn,
+            source=invocation.source,
+            attempt=invocation.attempt,
+            request_bytes=len(invocation.payload),
+            response_bytes=len(ending.payload) if streamed_bytes is None else streamed_bytes,
+            streamed_bytes=streamed_bytes,
         )
 
     def _memory_used_mb(self, duration_ms: float) -> int:
@@ -476,7 +511,7 @@ def _runtime_done(report: Report, ending: Ending) -> RuntimeDone:
         status=ending.status,
         error_type=ending.error_type,
         duration_ms=report.duration_ms,
-        produced_bytes=len(ending.payload),
+        produced_bytes=len(ending.payload) if report.streamed_bytes is None else report.streamed_bytes,
         trace_id=report.trace_id,
     )
 

@@ -353,6 +353,8 @@ class LocalNode:
             runtime_version=f"{launch.family}:{launch.version}",
             runtime_version_arn=runtime_version_arn(version.key.region, version.runtime),
             initialization_type=initialization_type,
+            runtime=version.runtime,
+            ephemeral_storage_mb=version.ephemeral_storage_mb,
         )
 
     def _listen(self) -> tuple[tuple[str, int], ...]:

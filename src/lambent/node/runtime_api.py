@@ -19,6 +19,9 @@ from typing import Any
 import httptools
 import msgspec
 
+from lambent.node.responding import DEFAULT_TYPE, GRACE_S, Responding, is_for
+from lambent.response_stream import ResponseStream
+
 _ERROR_TYPE, _ERROR_BODY = "lambda-runtime-function-error-type", "lambda-runtime-function-error-body"
 _LAST = "lambent-runtime-last"
 _HEAD_MAX_BYTES = 1024 * 1024 + 65_536
@@ -44,6 +47,8 @@ class RuntimeState(Enum):
     INIT_ERROR = "InitError"
     READY = "Ready"
     RUNNING = "Running"
+    RESPONDING = "Responding"
+    """Its response is being streamed."""
     RESPONDED = "Responded"
 
 
@@ -91,6 +96,9 @@ class RuntimeApi:
         self._next_response: bytes | None = None
         self._request_id = ""
         self._answered: asyncio.Future[Answer] | None = None
+        self.into: ResponseStream | None = None
+        """Where the response goes, if it may be streamed."""
+        self._responding: Responding | None = None
         self._connections: set[Connection] = set()
 
     @property
@@ -98,15 +106,18 @@ class RuntimeApi:
         """Whether the runtime has asked for an invocation and has none."""
         return self._parked is not None
 
-    def exchange(self, *, request_id: str, next_response: bytes) -> asyncio.Future[Answer]:
+    def exchange(
+        self, *, request_id: str, next_response: bytes, into: ResponseStream | None = None
+    ) -> asyncio.Future[Answer]:
         """Give the runtime an invocation and return its answer to come.
 
         Args:
             request_id: the invocation's id.
             next_response: the complete HTTP response to the runtime's ``next`` request.
+            into: takes the response while it comes; None: it comes as a whole. Errors always do.
         """
         assert self._answered is None or self._answered.done(), "one invocation at a time"
-        self._request_id = request_id
+        self._request_id, self.into = request_id, into
         self._answered = self._loop.create_future()
         if self._parked is not None:
             connection, self._parked = self._parked, None
@@ -123,6 +134,11 @@ class RuntimeApi:
                 waiting.set_exception(reason)
                 return True
         return False
+
+    async def drained(self) -> None:
+        """Wait for what a runtime that has ended still said of the response that it was streaming, if it was."""
+        if self._responding is not None:
+            await self._responding.drained()
 
     def close(self) -> None:
         """Drop the connections and any answer still awaited."""
@@ -148,6 +164,43 @@ class RuntimeApi:
         self._connections.discard(connection)
         if self._parked is connection:
             self._parked = None
+        if self._responding is not None and self._responding.source is connection:
+            self._responding.lose()
+            # Either its process has ended, which is told apart from this and says more, or it has given up.
+            self._loop.call_later(GRACE_S, self._end_stream, self._responding, _TRUNCATED)
+
+    def open_stream(
+        self, connection: Connection, method: bytes, path: bytes, headers: dict[str, str]
+    ) -> ResponseStream | None:
+        """Return where the body goes that begins now; None: it is kept until it is complete."""
+        into = self.into
+        if (
+            into is None
+            or self.state is not RuntimeState.RUNNING
+            or method != b"POST"
+            or path.partition(b"?")[0].decode("latin-1")
+            != f"/2018-06-01/runtime/invocation/{self._request_id}/response"
+            or not is_for(into, headers)
+        ):
+            return None
+        self.state = RuntimeState.RESPONDING
+        self._responding = Responding(connection, into)
+        into.begin(headers.get("content-type") or DEFAULT_TYPE, connection)
+        return into
+
+    def overflow(self) -> None:
+        """Note that a streamed response is over the limit: it ends there and then, and its runtime with it."""
+        if self._responding is not None:
+            self._end_stream(self._responding, _OVERFLOW)
+
+    def _end_stream(self, responding: Responding, answer: Answer) -> None:
+        """End a streamed response, unless it has ended, in our words instead of the runtime's."""
+        if self._responding is not responding or self._answered is None or self._answered.done():
+            return
+        self._leave_stream(responding)
+        self.state = RuntimeState.RESPONDED
+        self._on_answer()
+        self._answered.set_result(answer)
 
     def handle(self, connection: Connection, request: RuntimeRequest) -> None:
         """Answer one request of the runtime."""
@@ -179,7 +232,7 @@ class RuntimeApi:
             self.ready.set_result(None)
 
     def _next(self, connection: Connection) -> None:
-        if self.state in (RuntimeState.RUNNING, RuntimeState.INIT_ERROR) or self._parked is not None:
+        if self.state in _NOT_NEXT or self._parked is not None:
             connection.refuse(
                 403, "InvalidStateTransition", f"State transition from {self.state.value} to Ready failed"
             )
@@ -210,7 +263,7 @@ class RuntimeApi:
     def _report(self, connection: Connection, request: RuntimeRequest, request_id: str, verb: str) -> None:
         if verb not in ("response", "error"):
             connection.refuse(404, "InvalidRequest", f"There is no {request.path} here")
-        elif self.state is not RuntimeState.RUNNING:
+        elif self.state is not RuntimeState.RUNNING and not self._is_responding_on(connection):
             connection.refuse(
                 403, "InvalidStateTransition", f"State transition from {self.state.value} to Responded failed"
             )
@@ -219,7 +272,17 @@ class RuntimeApi:
         else:
             self._accept_report(connection, request, is_error=verb == "error")
 
+    def _leave_stream(self, responding: Responding) -> None:
+        """End the stream, which lets go of the connection: the runtime may have asked for more behind its response."""
+        responding.into.finish()
+        self._responding = None
+
+    def _is_responding_on(self, connection: Connection) -> bool:
+        return self._responding is not None and self._responding.source is connection
+
     def _accept_report(self, connection: Connection, request: RuntimeRequest, *, is_error: bool) -> None:
+        if self._responding is not None:
+            self._leave_stream(self._responding)
         self.state = RuntimeState.RESPONDED
         answer = _answer_of(request, is_error=is_error)
         if request.is_too_large:
@@ -233,6 +296,17 @@ class RuntimeApi:
         self._on_answer()
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(answer)
+
+
+_NOT_NEXT = (RuntimeState.RUNNING, RuntimeState.RESPONDING, RuntimeState.INIT_ERROR)
+
+
+_OVERFLOW = Answer(body=b"", is_error=True, is_too_large=True, is_last=True)
+_TRUNCATED = Answer(
+    body=b'{"errorType":"Runtime.TruncatedResponse","errorMessage":"The response ended before it was complete."}',
+    is_error=True,
+    error_type="Runtime.TruncatedResponse",
+)
 
 
 def _answer_of(request: RuntimeRequest, *, is_error: bool) -> Answer:
@@ -326,6 +400,16 @@ class Connection(asyncio.Protocol):
         )
         self.write(head.encode() + body)
 
+    def pause_reading(self) -> None:
+        """Hold the client, once what it has sent so far does not fit into buffers any more."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Let it go on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def abort(self) -> None:
         """Close at once."""
         if self._transport is not None:
@@ -367,6 +451,8 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._is_too_large = False
+        self._stream: ResponseStream | None = None
+        """Where the body goes."""
         self._head_bytes = 0
         """Received since the last byte of a body: of a head, or of trailers."""
 
@@ -382,9 +468,16 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if "expect" in self._headers and self._headers["expect"].lower() == "100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._api.into is not None:
+            self._stream = self._api.open_stream(self, self._parser.get_method(), self._path, self._headers)
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
+        if self._stream is not None:
+            self._stream.write(body)
+            if self._stream.is_too_large:
+                self._api.overflow()
+            return
         self._size += len(body)
         if self._size > self._api.response_max_bytes:
             # Keep reading, so that the runtime gets its answer, but keep nothing.

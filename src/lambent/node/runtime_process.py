@@ -165,6 +165,7 @@ class RuntimeProcess:
     async def _watch_exit(self, process: SandboxProcess) -> None:
         status = await process.wait()
         # A child that ran out of memory is the function's affair as long as the runtime goes on.
+        await self.api.drained()
         was_killed = status.signal == signal.SIGKILL
         out_of_memory = was_killed and process.out_of_memory()
         self.exit = RuntimeExit(code=status.code, signal=status.signal, out_of_memory=out_of_memory)

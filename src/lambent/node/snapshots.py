@@ -109,6 +109,7 @@ class TemplateRuntime:
         started_s = self._around.clock.monotonic_s()
         end = await self._initialized()
         status, error_type = init_status(end)
+        duration_ms = (self._around.clock.monotonic_s() - started_s) * 1000
         self._emit(
             InitReport(
                 at_s=self._now_s(),
@@ -116,7 +117,8 @@ class TemplateRuntime:
                 phase="init",
                 status=status,
                 error_type=error_type,
-                duration_ms=(self._around.clock.monotonic_s() - started_s) * 1000,
+                duration_ms=duration_ms,
+                billed_duration_ms=math.ceil(duration_ms),
             )
         )
         if end is not None:

@@ -231,6 +231,18 @@ class SandboxProcess(Protocol):
         """Let everything inside go on. Never raises; may be repeated."""
         ...
 
+    async def connect(self, port: int) -> socket.socket:
+        """Return a non-blocking connection to a TCP port of the sandbox's own 127.0.0.1, or of the host's where the
+        network is that.
+
+        A sandbox with a network of its own is reached if it listens somewhere (`SandboxSpec.listen`).
+
+        Raises:
+            ConnectionRefusedError: nothing listens there, as far as can be told now.
+            SandboxError: the sandbox is gone, or cannot be reached.
+        """
+        ...
+
     def peak_memory_bytes(self) -> int:
         """Return the most memory used so far by everything inside; file cache is not counted where it can be
         told.

@@ -78,8 +78,10 @@ class Spawner:
 
         Args:
             descriptors: ``launch``, ``zygote`` and ``tmp``: the child's report socket; ``trees``: a socket for the
-                copies; ``link``: a network namespace, and a socket that tells how it went.
-            message: ``launch``, ``zygote``, ``tmp``, or ``trees`` or ``link`` and more about it, as JSON.
+                copies; ``link``: a network namespace, and a socket that tells how it went; ``socket``: a socket of a
+                network, and one over which another of that network comes back.
+            message: ``launch``, ``zygote``, ``tmp``, ``socket``, or ``trees`` or ``link`` and more about it, as
+                JSON.
 
         Raises:
             SandboxError: the spawner is gone.

@@ -63,6 +63,8 @@ class LaunchedProcess:
         self._peak_bytes = 0
         self._was_out_of_memory = False
         self._follower: asyncio.Task[None] | None = None
+        self._spawner: Spawner | None = None
+        self.has_own_network = False
 
     async def launch(self, spawner: Spawner, order: Order, descriptors: Sequence[int]) -> None:
         """Let the spawner fork, and return when the command has been executed.
@@ -71,6 +73,7 @@ class LaunchedProcess:
             SandboxError: with the step that failed. The caller closes this process then, as after a
             cancellation.
         """
+        self._spawner, self.has_own_network = spawner, order.network != "host"
         channel, theirs = _report_sockets()
         try:
             with theirs:
@@ -161,6 +164,7 @@ class LaunchedProcess:
             SandboxError: with the step that failed. The caller closes this process then, as after a
             cancellation.
         """
+        self._spawner, self.has_own_network = spawner, order.network != "host"
         trees, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         spec = order.spec
         mounts = [(mount.source, mount.target) for mount in spec.mounts]
@@ -247,6 +251,33 @@ class LaunchedProcess:
             with contextlib.suppress(OSError):  # the other side is gone already
                 self._reports.send(command.STOP if is_frozen else command.CONTINUE)
             _send(self._process_1, command.LOOK)
+
+    async def connect(self, port: int) -> socket.socket:
+        """See `SandboxProcess.connect`."""
+        made = await self._inner_socket()
+        try:
+            made.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    async def _inner_socket(self) -> socket.socket:
+        """Return a socket of the sandbox's network, which the spawner makes: we may not enter it."""
+        if not self.has_own_network:
+            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if self._is_doomed or self._spawner is None or not self.listeners:
+            raise SandboxError("connect", "the sandbox is gone, or listens nowhere")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            ours.setblocking(False)
+            await self._spawner.hand_over([self.listeners[0].fileno(), theirs.fileno()], b"socket")
+            theirs.close()
+            found = await next_report(ours)
+        if found is None or not found[1]:
+            raise SandboxError("connect", "ended without a word" if found is None else found[0]["reason"])
+        return socket.socket(fileno=found[1][0])
 
     def peak_memory_bytes(self) -> int:
         """See `SandboxProcess.peak_memory_bytes`."""

@@ -68,6 +68,7 @@ _LAST_DESCRIPTOR = 0xFFFFFFFF
 _SIOCSIFADDR = 0x8916
 _SIOCSIFFLAGS = 0x8914
 _SIOCSIFNETMASK = 0x891C
+_SIOCGSKNS = 0x894C
 _IFF_UP = 1
 
 _RESERVED_SIGNALS = (32, 33)
@@ -91,6 +92,11 @@ def unshare(flags: int) -> None:
 def enter_namespace(descriptor: int, kind: int) -> None:
     """Move this process (for pid namespaces: its future children) into a namespace that exists."""
     _check(_libc.setns(ctypes.c_int(descriptor), ctypes.c_int(kind)), "setns")
+
+
+def network_of(descriptor: int) -> int:
+    """Return a descriptor of the network namespace to which a socket belongs (sockios.h: SIOCGSKNS)."""
+    return fcntl.ioctl(descriptor, _SIOCGSKNS)
 
 
 def clone_process(flags: int) -> tuple[int, int]:

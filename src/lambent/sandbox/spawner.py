@@ -128,6 +128,9 @@ def _serve(control: socket.socket, enclosure: walls.Enclosure | None) -> NoRetur
         elif kind == b"link":
             if os.fork() == 0:
                 _link(descriptors[0], descriptors[1], Outbound(**json.loads(text)))
+        elif kind == b"socket":
+            if os.fork() == 0:
+                _make_socket(descriptors[0], descriptors[1])
         elif os.fork() == 0:
             control.close()
             _launch(socket.socket(fileno=descriptors[0]), enclosure, kind)
@@ -160,6 +163,20 @@ def _link(network: int, channel: int, outbound: Outbound) -> NoReturn:
                 linux.enter_namespace(network, linux.CLONE_NEWNET)
                 veth.connect(host, outbound)
             report(answer, "linked")
+        except StepFailedError as error:
+            report(answer, "failed", step=error.step, reason=error.reason)
+        finally:
+            os._exit(0)
+
+
+def _make_socket(like: int, channel: int) -> NoReturn:
+    """Be a child: make a TCP socket in the network to which another socket belongs, for the server to connect."""
+    with socket.socket(fileno=channel) as answer:
+        try:
+            with step("connect"):
+                linux.enter_namespace(linux.network_of(like), linux.CLONE_NEWNET)
+                made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            report(answer, "made", [made.fileno()])
         except StepFailedError as error:
             report(answer, "failed", step=error.step, reason=error.reason)
         finally:

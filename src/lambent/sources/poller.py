@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from lambent.arn import parse_arn
 from lambent.clock import Clock
 from lambent.domain.function import FunctionKey
+from lambent.domain.function_facts import EmitFunctionFact, LoopEnded, RecordsCounted, unheard
 from lambent.domain.invocation import Outcome
 from lambent.domain.mapping import EventSourceMapping
 from lambent.domain.queued_event import QueuedEvent
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 Open = Callable[[EventSourceMapping], Source]
 """Opens the source of a mapping."""
 _LONG_WAIT_S = 20.0
+_LEAST_WAIT_S = 0.5
+"""A source that is empty is expected to wait longer than this."""
 _TROUBLE_S = 1.0
 _TROUBLE_MAX_S = 60.0
 _DRAIN_S = 30.0
@@ -50,6 +53,7 @@ class Pollers:
         invoke: Invoke,
         clock: Clock,
         most_at_once: int,
+        emit: EmitFunctionFact = unheard,
     ) -> None:
         """Make it; nothing is polled before `start`.
 
@@ -58,11 +62,13 @@ class Pollers:
             invoke: the path of every invocation.
             clock: the time.
             most_at_once: how many batches of one mapping run at once at most.
+            emit: is told what becomes of records.
         """
         self._openers = openers
         self._invoke = invoke
         self._clock = clock
         self._most_at_once = most_at_once
+        self._emit = emit
         self._prepare: PrepareAttempt | None = None
         self._pollers: dict[str, _Poller] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -96,7 +102,13 @@ class Pollers:
                 invoke=self._invoke,
                 clock=self._clock,
                 most_at_once=self._most_at_once,
+                emit=self._emit,
             )
+
+    def problem_of(self, mapping_uuid: str) -> str | None:
+        """Return what keeps a mapping's source from being polled just now, or None."""
+        poller = self._pollers.get(mapping_uuid)
+        return None if poller is None else poller.problem
 
     async def close(self) -> None:
         """Take no more; what runs may end, but not for ever."""
@@ -117,13 +129,16 @@ class _Poller:
         invoke: Invoke,
         clock: Clock,
         most_at_once: int,
+        emit: EmitFunctionFact,
     ) -> None:
+        self._emit = emit
         self._mapping = mapping
         self._source = source
         self._prepare = prepare
         self._invoke = invoke
         self._clock = clock
         self._most_at_once = most_at_once
+        self._key, self._qualifier = _function(mapping.function_arn)
         settings = mapping.settings
         self._batch_size: int = settings.get("BatchSize", 10)
         self._window_s = float(settings.get("MaximumBatchingWindowInSeconds", 0))
@@ -133,6 +148,10 @@ class _Poller:
         self._has_room = asyncio.Event()
         self._busy_since_s: float | None = None
         self._trouble_s = 0.0
+        self._has_taken = False
+        """Whether the last look at the source found anything."""
+        self.problem: str | None = None
+        """What keeps the source from being polled."""
         self._task = asyncio.create_task(self._poll())
 
     async def close(self) -> None:
@@ -144,16 +163,16 @@ class _Poller:
             task.cancel()
 
     async def _poll(self) -> None:
-        was_missing = False
         while True:
             await self._room()
+            looked_s = self._clock.monotonic_s()
             try:
                 batch = await self._next_batch()
-                was_missing = False
+                self.problem = None
             except SourceMissing as error:
-                if not was_missing:
+                if self.problem is None:
                     _log.warning("%s cannot be polled: %s", self._mapping.arn, error)
-                was_missing = True
+                self.problem = str(error)
                 await asyncio.sleep(_TROUBLE_S)
                 continue
             except Exception:
@@ -162,6 +181,9 @@ class _Poller:
                 continue
             if batch:
                 self._start(batch)
+            elif not self._has_taken and self._clock.monotonic_s() - looked_s < _LEAST_WAIT_S:
+                # A source that does not wait must not be asked over and over.
+                await asyncio.sleep(_TROUBLE_S)
             if self._trouble_s:
                 await asyncio.sleep(self._trouble_s)
 
@@ -183,14 +205,16 @@ class _Poller:
     async def _next_batch(self) -> list[Record]:
         """Take records until a batch is full, large, or old enough."""
         batch: list[Record] = []
+        self._has_taken = False
         end_s = 0.0
         loop = asyncio.get_running_loop()
         try:
             while len(batch) < self._batch_size:
-                wait_s = _LONG_WAIT_S if not batch else end_s - loop.time()
+                wait_s = self._first_wait_s() if not batch else end_s - loop.time()
                 if batch and wait_s <= 0 and self._window_s:
                     break
                 taken = await self._source.take(limit=self._batch_size - len(batch), wait_s=max(0.0, wait_s))
+                self._has_taken = self._has_taken or bool(taken)
                 if not batch:
                     end_s = loop.time() + self._window_s
                 kept = await self._filter(taken)
@@ -206,9 +230,15 @@ class _Poller:
             raise
         return batch
 
+    def _first_wait_s(self) -> float:
+        """How long to wait for the first record: not at all while it is not known whether there is a source."""
+        return _LONG_WAIT_S if self.problem is None else 0.0
+
     async def _filter(self, records: Sequence[Record]) -> list[Record]:
         """Let go of records that no filter wants."""
         kept = [record for record in records if wanted(record, self._filters)]
+        self._count("PolledEventCount", len(records))
+        self._count("FilteredOutEventCount", len(records) - len(kept))
         if len(kept) < len(records):
             await self._source.done([record for record in records if record not in kept])
         return kept
@@ -237,21 +267,28 @@ class _Poller:
         if outcome is None:
             return
         done = succeeded(batch, outcome, reports_failures=self._reports_failures)
+        self._count("InvokedEventCount", len(batch))
+        self._count("FailedInvokeEventCount", len(batch) - len(done))
         if done:
             try:
                 await self._source.done(done)
             except SourceMissing:
                 return
+            self._count("DeletedEventCount", len(done))
+
+    def _count(self, metric: str, count: int) -> None:
+        self._emit(RecordsCounted(function=self._key, mapping=self._mapping.uuid, metric=metric, count=count))
 
     async def _invoke_with(self, batch: list[Record]) -> Outcome | None:
         """Run the function with a batch; None when it is not to run."""
-        key, qualifier = _function(self._mapping.function_arn)
+        key = self._key
         event = QueuedEvent(
             request_id=str(uuid.uuid4()),
             key=key,
-            qualifier=qualifier,
+            qualifier=self._qualifier,
             trace_header=most_travelled((record.trace_header for record in batch), key.arn),
             accepted_s=self._clock.now_s(),
+            source=self._mapping.source,
         )
         attempt = await self._prepare(event, payload_of(batch))
         if attempt is None:
@@ -259,6 +296,7 @@ class _Poller:
             return None
         if attempt.is_recursive:
             _log.warning("%s: a recursive loop of %s is ended.", self._mapping.arn, event.invoked_arn)
+            self._emit(LoopEnded(function=key))
             return None
         return await self._invoke(
             attempt.invocation,

@@ -15,6 +15,10 @@ from lambent.store.messages import Message, Postponement
 from lambent.store.queues import Queues
 
 _AT_ONCE_MAX = 10
+NO_QUEUE = (
+    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error "
+    "Message: The specified queue does not exist."
+)
 
 
 class SqsSource:
@@ -45,7 +49,7 @@ class SqsSource:
     async def _queue(self) -> MessageQueue:
         queue = await self._message_queues.find(self._arn)
         if queue is None:
-            raise SourceMissing(f"There is no queue {self._arn}.")
+            raise SourceMissing(NO_QUEUE)
         return queue
 
 

@@ -7,7 +7,7 @@ this holds while one process owns the documents, as the embedded store does.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -41,6 +41,11 @@ class Functions:
             return remembered[1]
         found = await self.get_with_revision(key)
         return found[1] if found else None
+
+    async def tags(self, key: FunctionKey) -> Mapping[str, str] | None:
+        """Return the tags of a function; None when there is none."""
+        function = await self.get(key)
+        return None if function is None else function.tags
 
     async def get_with_revision(self, key: FunctionKey) -> tuple[int, Function] | None:
         """Return the function with the revision that `put` may expect, or None."""

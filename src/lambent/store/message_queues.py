@@ -41,6 +41,10 @@ class MessageQueues:
             return None
         return await self.get(parts.account, parts.region, parts.resource)
 
+    async def has(self, arn: str) -> bool:
+        """Tell whether there is a queue of an ARN."""
+        return await self.find(arn) is not None
+
     async def get_with_revision(self, key: str) -> tuple[int, MessageQueue] | None:
         """Return a queue with the revision that `put` may expect, or None."""
         if (remembered := self._remembered.get(key)) is not None:

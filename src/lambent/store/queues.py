@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from lambent.clock import Clock, SystemClock
 from lambent.store.messages import (
@@ -62,30 +62,48 @@ class Queues:
         self._expect(queue, now_ms + soonest_ms, count=len(messages))
         return sent
 
-    async def receive(self, queue: str, take: Take, *, wait_s: float = 0.0) -> Sequence[Message]:
+    async def receive(
+        self,
+        queue: str,
+        take: Take,
+        *,
+        wait_s: float = 0.0,
+        gone: Callable[[], Awaitable[None]] | None = None,
+    ) -> Sequence[Message]:
         """Return messages and put them in flight, at least one as soon as there is one, or none in the end.
 
         Args:
             queue: from where.
             take: how many, and how.
             wait_s: how long to wait for the first.
+            gone: returns what is done once nobody waits for them any more: then none are received.
         """
         taken = await self._receive(queue, take)
         if taken.messages or wait_s <= 0:
             return taken.messages
         deadline_s = self._waiting.monotonic_s() + wait_s
+        leaving = None if gone is None else asyncio.ensure_future(gone())
+        was_rung = False
         while (
             not taken.messages
             and not self._is_closed
+            and not (leaving is not None and leaving.done())
             and (left_s := deadline_s - self._waiting.monotonic_s()) > 0
         ):
-            with self._bell(queue).place() as place:
+            bell = self._bell(queue)
+            with bell.place() as place:
                 # Between the last look and this place something may have come.
                 taken = await self._receive(queue, take)
                 if not taken.messages:
                     if taken.next_ms is not None:
                         self._expect(queue, taken.next_ms)
-                    await self._wait(place, left_s)
+                    await self._wait(place, left_s, leaving)
+                    was_rung = place.done()
+            if bell.is_over:
+                break
+        if was_rung and not taken.messages:
+            # The bell rang for somebody who goes home: the next one is to look.
+            self._ring(queue, 1)
         return taken.messages
 
     async def wait(self, queue: str, take: Take) -> None:
@@ -123,6 +141,12 @@ class Queues:
         """Forget every message of a queue."""
         await self._messages.clear(queue)
 
+    def dismiss(self, queue: str) -> None:
+        """Send home who waits at a queue: there is none of that name any more."""
+        if (bell := self._bells.pop(queue, None)) is not None:
+            bell.is_over = True
+            bell.ring_all()
+
     async def move(self, queue: str, destination: str | None, *, limit: int) -> int:
         """Move visible messages, to where they came from when no destination is given; returns how many."""
         moved = await self._messages.move(queue, destination, limit=limit, now_ms=self.now_ms)
@@ -143,22 +167,28 @@ class Queues:
             self._ring(take.dead_letters.queue, taken.dead)
         return taken
 
-    async def _wait(self, place: asyncio.Future[None], seconds: float) -> None:
+    async def _wait(
+        self, place: asyncio.Future[None], seconds: float, leaving: asyncio.Future[None] | None
+    ) -> None:
         end = asyncio.ensure_future(self._waiting.sleep(seconds))
+        awaited: set[asyncio.Future[None]] = {place, end}
+        if leaving is not None:
+            awaited.add(leaving)
         try:
-            await asyncio.wait({place, end}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             end.cancel()
 
     def _bell(self, queue: str) -> _Bell:
         bell = self._bells.get(queue)
         if bell is None:
-            bell = self._bells[queue] = _Bell(self._clock, lambda: self._forget(queue))
+            bell = self._bells[queue] = _Bell(self._clock, lambda bell: self._forget(queue, bell))
         return bell
 
-    def _forget(self, queue: str) -> None:
+    def _forget(self, queue: str, bell: _Bell) -> None:
         """A bell that nobody waits for is not kept."""
-        self._bells.pop(queue, None)
+        if self._bells.get(queue) is bell:
+            del self._bells[queue]
 
     def _ring(self, queue: str, count: int) -> None:
         if (bell := self._bells.get(queue)) is not None:
@@ -176,11 +206,13 @@ class Queues:
 class _Bell:
     """Those who wait at one queue, first come first served, and the alarm that is set for them."""
 
-    def __init__(self, clock: Clock, on_empty: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, on_empty: Callable[[_Bell], None]) -> None:
         self._clock = clock
         self._on_empty = on_empty
         self._places: deque[asyncio.Future[None]] = deque()
         self._waiting = 0
+        self.is_over = False
+        """Whether there is nothing to wait for any more."""
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_ms = 0
 
@@ -198,7 +230,7 @@ class _Bell:
         if place in self._places:
             self._places.remove(place)
         if not self._waiting:
-            self._on_empty()
+            self._on_empty(self)
             if self._alarm is not None:
                 self._alarm.cancel()
 

@@ -30,7 +30,10 @@ _FACT_BYTES = 400
 
 
 class Listener(Protocol):
-    """Someone who wants to hear facts."""
+    """Someone who wants to hear facts.
+
+    One that has ``kinds``, a set of classes of facts, hears those alone.
+    """
 
     async def consume(self, facts: Sequence[Fact]) -> None:
         """Take a batch of facts, in the order in which they were emitted.
@@ -123,6 +126,7 @@ class _Lane:
     def __init__(self, listener: Listener, max_facts: int, max_bytes: int, batch_max_facts: int) -> None:
         self.name = type(listener).__name__
         self._listener = listener
+        self._kinds: Collection[type[Fact]] | None = getattr(listener, "kinds", None)
         self._max_facts = max_facts
         self._max_bytes = max_bytes
         self._batch_max_facts = batch_max_facts
@@ -133,6 +137,11 @@ class _Lane:
         self._empty.set()
 
     def add(self, facts: Sequence[Fact]) -> None:
+        kinds = self._kinds
+        if kinds is not None:
+            facts = [fact for fact in facts if type(fact) in kinds]
+            if not facts:
+                return
         self._waiting.extend(facts)
         self._weight_bytes += _weight_bytes(facts)
         if len(self._waiting) > self._max_facts or self._weight_bytes > self._max_bytes:

@@ -98,8 +98,9 @@ class Constraints:
         ):
             is_checked = (shape.name, name) not in self._deviations.unchecked
             check = self.check(member) if is_checked else None
-            if check is not None or name in required:
-                members.append(_Member(name, name[:1].lower() + name[1:], name in required, check))
+            is_required = is_checked and name in required
+            if check is not None or is_required:
+                members.append(_Member(name, name[:1].lower() + name[1:], is_required, check))
         return members
 
     def _list(self, shape: Shape) -> Check | None:

@@ -17,14 +17,15 @@ class Deviations:
 
     Attributes:
         error: the error that carries the violations.
-        unchecked: (structure, member) pairs that the service checks by itself, later, with other texts.
+        unchecked: (structure, member) pairs that the service checks by itself, later, with other texts; also
+            whether they are there at all.
         nullable: lists and maps whose description of their elements lacks "Member must not be null".
         unwrapped: lists whose elements' constraint is told as if it were the list's own.
         told_patterns: by shape, the pattern that the service tells where the model has been edited since.
         earlier: (structure, member) pairs that are told before the structure's other members.
         checks_itself: whether the service checks all parameters by itself, with texts of its own.
-        former_codes: the codes of errors in the service's former query protocol, where they are not the shape's
-            name; told in ``x-amzn-query-error`` too.
+        former_codes: the codes of errors in the query protocol, where they are not what the model says; of a
+            service that once spoke it, told in ``x-amzn-query-error`` too.
     """
 
     error: type[ServiceError] = ValidationException
@@ -60,6 +61,10 @@ DEVIATIONS: Mapping[str, Deviations] = {
         earlier=frozenset({("PublishLayerVersionRequest", "CompatibleRuntimes")}),
     ),
     "logs": Deviations(error=InvalidParameterException),
+    "sns": Deviations(
+        unchecked=frozenset({("UnsubscribeInput", "SubscriptionArn")}),
+        former_codes={"ValidationException": "ValidationError"},
+    ),
     "sqs": Deviations(
         checks_itself=True,
         former_codes={

@@ -40,7 +40,7 @@ class Operation:
         name: AWS's name, ``CreateFunction``.
         method_name: the method of the service that serves it, ``create_function``.
         traits: what the model says of it.
-        is_streaming: whether its result is a stream of events, which no protocol here writes yet.
+        is_streaming: whether its result is a stream of events, which of the protocols rest-json alone writes.
         parse: (request, path parameters) → parameters. Used by `wire.parse`.
         serialize: (result, request id) → response. Used by `wire.serialize`.
         check: the constraints of its input; None when there are none. Used by `wire.validate`.
@@ -192,7 +192,9 @@ def _compile_operation(api: Api, traits: OperationTraits, constraints: Constrain
         traits=traits,
         is_streaming=is_streaming,
         parse=api.speaker.parser(traits),
-        serialize=_refuse_stream(traits.name) if is_streaming else api.speaker.serializer(traits),
+        serialize=_refuse_stream(traits.name)
+        if is_streaming and api.protocol != "rest-json"
+        else api.speaker.serializer(traits),
         check=constraints.check(traits.input) if traits.input is not None else None,
     )
 

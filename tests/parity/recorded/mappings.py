@@ -76,7 +76,7 @@ def function_name_variations(to: Replay) -> None:
             f"{step}_create_esm",
             "create_event_source_mapping",
             FunctionName=form,
-            EventSourceArn=f"{QUEUE}:{to.name('queue')}",
+            EventSourceArn=to.queue(),
         )
         _gone(to, created["UUID"])
 
@@ -96,7 +96,7 @@ def mapping_created_with_tags(to: Replay) -> None:
     created = to.ask(
         "create_event_source_mapping",
         FunctionName=to.name(),
-        EventSourceArn=f"{QUEUE}:{to.name('queue')}",
+        EventSourceArn=to.queue(),
         Tags={"testtag": to.name("tag")},
     )
     _enabled(to, created["UUID"])

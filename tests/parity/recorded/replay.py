@@ -75,6 +75,7 @@ class Replay:
         """
         self.recording = RECORDINGS[name]
         self.client = server.client("lambda", account=ACCOUNT)
+        self._server = server
         self.prefix = prefix
         self.differences: list[str] = []
         self._bound: dict[str, str] = {}
@@ -87,6 +88,11 @@ class Replay:
     def arn(self, name: str) -> str:
         """Return the ARN of a function."""
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+    def queue(self, suffix: str = "queue") -> str:
+        """Make a queue, which nothing is recorded of, and return its ARN."""
+        self._server.client("sqs", account=ACCOUNT).create_queue(QueueName=self.name(suffix))
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self.name(suffix)}"
 
     def ask(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call an operation and return its answer, or the answer that is an error."""

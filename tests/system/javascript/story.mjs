@@ -53,6 +53,28 @@ await step("invoke", async () => {
   assert.equal((await invoke({ InvocationType: "DryRun" })).StatusCode, 204);
 });
 
+await step("a response that comes bit by bit", async () => {
+  const stream = async (event) => {
+    const answer = await send("InvokeWithResponseStream", {
+      FunctionName: name, Payload: JSON.stringify(event), LogType: "Tail",
+    });
+    assert.equal(answer.ExecutedVersion, "$LATEST");
+    const chunks = [];
+    let end;
+    for await (const { PayloadChunk, InvokeComplete } of answer.EventStream) {
+      if (PayloadChunk) chunks.push(Buffer.from(PayloadChunk.Payload).toString());
+      else end = InvokeComplete;
+    }
+    return [chunks.join(""), end];
+  };
+  const [text, end] = await stream({ stream: ["one ", "two"] });
+  assert.deepEqual([text, end.ErrorCode], ["one two", undefined]);
+  assert.match(Buffer.from(end.LogResult, "base64").toString(), /REPORT RequestId: /);
+  const [begun, failed] = await stream({ stream: ["one ", null] });
+  assert.deepEqual([begun, failed.ErrorCode], ["one ", "Unhandled"]);
+  assert.equal(JSON.parse(failed.ErrorDetails).errorType, "ValueError");
+});
+
 await step("publish, alias, route", async () => {
   assert.equal((await send("PublishVersion", { FunctionName: name })).Version, "1");
   await send("UpdateFunctionCode", { FunctionName: name, ZipFile: second });

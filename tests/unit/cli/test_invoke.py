@@ -55,6 +55,15 @@ def test_the_event_is_sent_exactly_as_given(ask: Run, function: StandIn, tmp_pat
     assert [asked.body for asked in function.asked] == [event] * 4
 
 
+def test_there_is_no_tail_of_what_is_not_waited_for(ask: Run, function: StandIn) -> None:
+    ran = ask("invoke", "f", "--async", "--tail")
+    assert (ran.code, function.asked) == (2, [])
+    assert ran.err == (
+        "lambent: --tail shows the log of an invocation that has ended, and --async does not wait for it: see "
+        "`lambent logs f --follow`.\n"
+    )
+
+
 def test_no_event_is_no_payload(ask: Run, function: StandIn) -> None:
     ask("invoke", "f", stdin=b" \n")
     assert function.asked[0].body == b""

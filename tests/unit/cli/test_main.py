@@ -18,7 +18,9 @@ def test_the_version_is_said_in_both_ways(run: Run) -> None:
     assert run("--version").out.decode() == f"lambent {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "deploy", "invoke", "logs", "list", "delete", "version"])
+@pytest.mark.parametrize(
+    "command", ["up", "demo", "deploy", "invoke", "logs", "list", "delete", "simulate", "version"]
+)
 def test_every_command_explains_itself(run: Run, command: str) -> None:
     ran = run(command, "--help")
     assert ran.code == 0

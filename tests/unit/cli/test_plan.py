@@ -35,7 +35,6 @@ CURRENT: dict[str, Any] = {
 def test_a_new_function_is_created_with_what_was_said() -> None:
     (request,) = plan(replace(WISH, role="arn:role", memory_mb=512, variables={"A": "1"}), None)
     assert request.operation == "create_function"
-    assert request.waiter == "function_active_v2"
     assert request.parameters == {
         "FunctionName": "f",
         "PackageType": "Zip",
@@ -68,7 +67,6 @@ def test_new_code_or_another_processor_updates_the_code(change: dict[str, str]) 
     (request,) = plan(replace(WISH, **change), CURRENT)
     assert request.operation == "update_function_code"
     assert request.parameters["ZipFile"] == b"zip"
-    assert request.waiter == "function_updated_v2"
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,19 @@ def test_a_size_is_written_for_people(size_bytes: int, text: str) -> None:
 
 def test_line_breaks_become_spaces() -> None:
     assert one_line("a\n  b\r\n\tc") == "a b c"
+
+
+def test_a_report_in_json_is_read_as_well() -> None:
+    """As a function with JSON logs has it; lines of the function that only look alike are passed over."""
+    metrics = '{"durationMs":1.25,"billedDurationMs":12,"memorySizeMB":128,"maxMemoryUsedMB":30,"initDurationMs":10.5}'
+    log = (
+        '{"time":"2026-11-01T00:00:00.000Z","type":"platform.report","record":{"requestId":"1","metrics":'
+        + metrics
+        + '}}\n{"message": "\\"platform.report\\""}\n{"type":"platform.report" broken\n'
+    )
+    report = parse_report(log)
+    assert report is not None
+    assert (report.duration_ms, report.billed_duration_ms) == (1.25, 12)
+    assert (report.memory_mb, report.max_memory_used_mb) == (128, 30)
+    assert report.init_duration_ms == 10.5
+    assert report.restore_duration_ms is None

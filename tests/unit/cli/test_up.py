@@ -56,6 +56,18 @@ def test_what_is_not_said_is_left_to_the_file_and_the_environment(
     assert (served[0].server.port, served[0].server.region) == (1234, "eu-west-1")
 
 
+def test_a_variable_that_is_no_setting_is_pointed_out(
+    run: Run, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMBENT_IDLE_TIMOUT_S", "1")
+    monkeypatch.setenv("LAMBENT_ENDPOINT", "http://127.0.0.1:1")
+    ran = run("up")
+    assert ran.err == (
+        "lambent: LAMBENT_IDLE_TIMOUT_S is no setting and has no effect; is LAMBENT_IDLE_TIMEOUT_S meant?\n"
+    )
+    assert len(served) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

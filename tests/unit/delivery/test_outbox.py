@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,14 +14,18 @@ from lambent.delivery import Delivery, Undeliverable
 from lambent.delivery.functions import FunctionTarget
 from lambent.delivery.message_queues import QueueTarget
 from lambent.delivery.outbox import Outbox
+from lambent.domain.function import Function, FunctionKey
+from lambent.domain.function_facts import DeliveryFailed, FunctionFact
 from lambent.domain.message_queue import MessageQueue
-from lambent.domain.parcel import Parcel
+from lambent.domain.parcel import Parcel, Sender
 from lambent.domain.queue_message import Envelope
 from lambent.domain.queued_event import QueuedEvent
+from lambent.domain.resource_policy import ResourcePolicy
 from lambent.store.functions import Functions
 from lambent.store.message_queues import MessageQueues, take_of
 from lambent.store.queues import Queues
 from lambent.testing import ManualClock, MemoryMessages, MemoryStore
+from samples import KEY, VERSION
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:results"
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:after"
@@ -44,15 +51,24 @@ class Fickle:
         self.delivered.append(parcel.body)
 
 
+class Silent:
+    """A target that never answers."""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        await asyncio.Event().wait()
+
+
 class World:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.queues = Queues(MemoryMessages(), self.clock, waiting=self.clock)
         self.target = Fickle()
+        self.facts: list[FunctionFact] = []
         self.outbox = self.new_outbox()
 
     def new_outbox(self) -> Outbox:
-        return Outbox(queues=self.queues, delivery=Delivery({"sqs": self.target}))
+        delivery = Delivery({"sqs": self.target, "s3": Silent()})
+        return Outbox(queues=self.queues, delivery=delivery, emit=self.facts.append)
 
     async def send(self, *bodies: bytes, arn: str = QUEUE) -> None:
         await self.outbox.send([Parcel(arn=arn, body=body, about="the outcome of r-1") for body in bodies])
@@ -100,6 +116,15 @@ def test_a_failing_delivery_is_retried_and_holds_up_no_other() -> None:
     told(story)
 
 
+def test_a_bucket_that_does_not_answer_holds_up_nobody_else() -> None:
+    async def story(world: World) -> None:
+        await world.send(*(b"%d" % number for number in range(20)), arn="arn:aws:s3:::slow")
+        await world.send(b"quick")
+        assert world.target.delivered == [b"quick"]
+
+    told(story)
+
+
 def test_what_is_never_delivered_is_reported_and_given_up(caplog: pytest.LogCaptureFixture) -> None:
     async def story(world: World) -> None:
         world.target.failures[b"x"] = 1000
@@ -112,6 +137,21 @@ def test_what_is_never_delivered_is_reported_and_given_up(caplog: pytest.LogCapt
     told(story)
     assert "Given up delivering the outcome of r-1 to arn:aws:sqs" in caplog.text
     assert "nobody opens" in caplog.text
+
+
+@pytest.mark.parametrize("is_dead_letter", [True, False])
+def test_what_is_given_up_is_a_fact_about_the_function_of_the_event(is_dead_letter: bool) -> None:
+    async def story(world: World) -> None:
+        nowhere = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+        for function in (KEY, None):
+            parcel = Parcel(
+                arn=nowhere, body=b"x", about="", function=function, is_dead_letter=is_dead_letter
+            )
+            await world.outbox.send([parcel])
+            await settle()
+        assert world.facts == [DeliveryFailed(function=KEY, is_dead_letter=is_dead_letter)]
+
+    told(story)
 
 
 def test_what_cannot_be_delivered_to_is_reported_at_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -184,3 +224,78 @@ def test_a_parcel_for_a_function_that_does_not_exist_is_undeliverable() -> None:
     layer = Parcel(arn=FUNCTION.replace("function:", "layer:"), body=b"{}", about="")
     assert refusal_of(target.deliver(layer)) == ("it is no function's ARN", True)
     store.close()
+
+
+SENDER = Sender(
+    service="sns.amazonaws.com", source_arn="arn:aws:sns:us-east-1:1:t", source_account="000000000000"
+)
+
+
+def policy(effect: str, action: str, resource: str) -> str:
+    statement = {
+        "Effect": effect,
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"ArnEquals": {"aws:SourceArn": SENDER.source_arn}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.mark.parametrize(
+    ("effect", "is_strict", "is_let_in"),
+    [(None, False, True), (None, True, False), ("Allow", True, True), ("Deny", False, False)],
+)
+def test_a_queue_s_policy_lets_services_in_or_keeps_them_out(
+    effect: str | None, is_strict: bool, is_let_in: bool
+) -> None:
+    attributes = DEFAULTS | ({"Policy": policy(effect, "sqs:SendMessage", QUEUE)} if effect else {})
+
+    async def deliver() -> None:
+        with contextlib.closing(MemoryStore()) as store:
+            message_queues = MessageQueues(store)
+            queue = MessageQueue(
+                account="000000000000",
+                region="us-east-1",
+                name="results",
+                attributes=attributes,
+                created_s=0,
+                modified_s=0,
+            )
+            await message_queues.put(queue, expect_revision=0)
+            queues = Queues(MemoryMessages(), ManualClock())
+            target = QueueTarget(message_queues=message_queues, queues=queues, is_strict=is_strict)
+            await target.deliver(Parcel(arn=QUEUE, body=b"x", about="", sender=SENDER))
+
+    if is_let_in:
+        asyncio.run(deliver())
+    else:
+        text, is_final = refusal_of(deliver())
+        assert "does not allow sqs:SendMessage to sns.amazonaws.com" in text
+        assert is_final
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_function_s_policy_has_to_let_services_in(is_open: bool) -> None:
+    accepted: list[bytes] = []
+
+    async def accept(event: QueuedEvent, payload: bytes) -> None:
+        accepted.append(payload)
+
+    async def deliver() -> None:
+        with contextlib.closing(MemoryStore()) as store:
+            functions = Functions(store)
+            key = FunctionKey(account="000000000000", region="us-east-1", name="after")
+            text = policy("Allow", "lambda:InvokeFunction", FUNCTION)
+            policies = {"$LATEST": ResourcePolicy(text=text, revision_id="r")} if is_open else {}
+            await functions.put(Function(key=key, latest=replace(VERSION, key=key), policies=policies))
+            target = FunctionTarget(functions=functions, accept=accept, clock=ManualClock())
+            await target.deliver(Parcel(arn=FUNCTION, body=b"{}", about="", sender=SENDER))
+
+    if is_open:
+        asyncio.run(deliver())
+        assert accepted == [b"{}"]
+    else:
+        text, is_final = refusal_of(deliver())
+        assert "does not allow lambda:InvokeFunction to sns.amazonaws.com" in text
+        assert is_final

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from lambent.domain.url_payload import BadResponse, UrlRequest, cors_headers, event_of, response_of
+from lambent.domain.url_payload import (
+    BadResponse,
+    UrlRequest,
+    UrlResponse,
+    cors_headers,
+    event_of,
+    prelude_of,
+    response_of,
+)
 
 ID = "a" * 32
 
@@ -153,6 +161,54 @@ def test_an_answer_with_a_status_is_a_response() -> None:
 def test_an_answer_that_is_no_response_is_refused(answer: bytes) -> None:
     with pytest.raises(BadResponse):
         response_of(answer)
+
+
+def test_headers_that_frame_a_message_are_not_the_functions_to_set() -> None:
+    framing = {"Content-Length": "5", "Transfer-Encoding": "chunked", "Connection": "close"}
+    answer = response_of(json.dumps({"statusCode": 200, "headers": framing}).encode())
+    assert answer.headers == (("content-type", "application/json"),)
+    assert prelude_of(json.dumps({"headers": framing}).encode()).headers == (
+        ("content-type", "application/octet-stream"),
+    )
+
+
+def test_the_metadata_of_a_stream_are_its_status_and_headers() -> None:
+    metadata = {
+        "statusCode": 201,
+        "headers": {"Content-Type": "text/html", "X-A": 1},
+        "multiValueHeaders": {"X-B": ["1", "2"]},
+        "cookies": ["a=1", "b=2"],
+    }
+    assert prelude_of(json.dumps(metadata).encode()) == UrlResponse(
+        status=201,
+        headers=(
+            ("content-type", "text/html"),
+            ("x-a", "1"),
+            ("x-b", "1"),
+            ("x-b", "2"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ),
+    )
+    assert prelude_of(b"{}").status == 200
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"statusCode": "x"}',
+        b'{"headers": 1}',
+        b'{"multiValueHeaders": []}',
+        b"[" * 100_000,
+    ],
+)
+def test_metadata_that_say_nothing_are_refused(metadata: bytes) -> None:
+    with pytest.raises(BadResponse):
+        prelude_of(metadata)
 
 
 def test_a_preflight_is_answered_by_what_is_configured() -> None:

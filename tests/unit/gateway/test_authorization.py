@@ -14,7 +14,7 @@ from lambent.domain.call import Call, Principal, root_principal
 from lambent.domain.identity import Group, Policy, PolicyVersion, Role, User
 from lambent.domain.resource_policy import GuardedResource
 from lambent.domain.session import Session
-from lambent.errors import AccessDenied, AccessDeniedException
+from lambent.errors import AccessDenied, AccessDeniedException, AuthorizationErrorException
 from lambent.gateway.authorization import Asked, Authorization
 from lambent.store.identities import Draft, Identities
 from lambent.testing import MemoryStore
@@ -59,7 +59,9 @@ class Gate:
         self.identities = Identities(store)
         self.resources: dict[str, GuardedResource] = {}
         self.authorization = Authorization(
-            identities=self.identities, find_resource=self._find, is_enforced=is_enforced
+            identities=self.identities,
+            find_resource={"lambda": self._find, "sns": self._find},
+            is_enforced=is_enforced,
         )
         for entity in entities:
             asyncio.run(self._keep(entity))
@@ -107,7 +109,8 @@ class Gate:
         return asyncio.run(self.authorization.admit(asked))
 
     def refusal(self, *names: str, **parameters: Any) -> str:
-        kind = AccessDenied if names and names[0] in ("iam", "sts") else AccessDeniedException
+        words = {"iam": AccessDenied, "sts": AccessDenied, "sns": AuthorizationErrorException}
+        kind = words.get(names[0] if names else "lambda", AccessDeniedException)
         with pytest.raises(kind) as caught:
             self.admit(*names, **parameters)
         return caught.value.message
@@ -245,6 +248,27 @@ def test_open_authentication_judges_other_accounts_only() -> None:
     gate.refusal("lambda", "GetLayerVersionByArn", Arn=layer)
     gate.resources[layer] = GuardedResource(policy=policy("lambda:GetLayerVersion", Principal="*"))
     assert gate.admit("lambda", "GetLayerVersionByArn", Arn=layer) == OTHER
+
+
+@pytest.mark.parametrize("is_enforced", [False, True])
+def test_the_policy_of_a_topic_opens_it_to_another_account(is_enforced: bool) -> None:
+    topic = f"arn:aws:sns:{REGION}:{OTHER}:t"
+    gate = Gate(with_inline(ALICE, all=policy("sns:*")), is_enforced=is_enforced)
+    assert gate.refusal("sns", "Publish", TopicArn=topic, Message="x") == (
+        f"User: {ALICE.arn} is not authorized to perform: SNS:Publish on resource: {topic} because no "
+        "resource-based policy allows the SNS:Publish action"
+    )
+    gate.resources[topic] = GuardedResource(policy=policy("SNS:Publish", Principal={"AWS": ACCOUNT}))
+    assert gate.admit("sns", "PublishBatch", TopicArn=topic) == OTHER
+    assert "because no resource-based policy" in gate.refusal("sns", "Subscribe", TopicArn=topic)
+    assert gate.admit("sns", "ListTopics") is None
+
+
+def test_whoever_has_the_token_or_the_link_needs_no_permission() -> None:
+    gate = Gate()
+    nobody = Principal(arn="Anonymous:::::", user_id="Anonymous")
+    assert gate.admit("sns", "ConfirmSubscription", principal=nobody, TopicArn="t", Token="x") is None
+    assert gate.admit("sns", "Unsubscribe", principal=nobody, SubscriptionArn="t") is None
 
 
 def test_passing_a_role_is_a_permission_of_its_own() -> None:

@@ -107,6 +107,26 @@ def run(story: Callable[[Client], Awaitable[None]]) -> None:
     asyncio.run(tell())
 
 
+def test_who_works_on_an_answer_can_know_that_nobody_waits_for_it_any_more() -> None:
+    async def story(met: Client) -> None:
+        met.application.go_on.clear()
+        await met.send(GET)
+        gone = met.application.requests[0].gone
+        assert gone is not None
+        waiting = gone()
+        assert isinstance(waiting, asyncio.Future)
+        assert not waiting.done()
+        assert met.connection.eof_received(), "the answer is still written: it may be half gone"
+        assert waiting.done()
+        later = gone()
+        assert isinstance(later, asyncio.Future)
+        assert later.done()
+        met.application.go_on.set()
+        await met.rest()
+
+    run(story)
+
+
 def post(body: bytes, *, path: bytes = b"/p", head: bytes = b"") -> bytes:
     return b"POST %b HTTP/1.1\r\nHost: h\r\n%bContent-Length: %d\r\n\r\n%b" % (path, head, len(body), body)
 

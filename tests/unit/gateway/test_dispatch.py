@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from lambent.domain.call import Call
-from lambent.errors import ResourceNotFoundException
+from lambent.errors import MissingAuthenticationTokenException, ResourceNotFoundException
 from lambent.gateway.auth import OpenAuthentication
-from lambent.gateway.dispatch import Dispatch
+from lambent.gateway.dispatch import Authentication, Dispatch
 from lambent.gateway.own import OwnPaths
 from lambent.services import Members
 from lambent.testing import ManualClock, MemoryStore
@@ -72,7 +72,7 @@ class NoKeys:
 class Door:
     """The front door with stand-ins behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, authentication: Authentication | None = None) -> None:
         self.services = Services()
         self.store = MemoryStore()
         operation = self.services.operation
@@ -83,10 +83,10 @@ class Door:
                 "lambda": {"get_function": operation, "invoke": operation, "delete_function": operation},
                 "logs": {"describe_log_groups": operation},
                 "iam": {"get_role": operation},
+                "sns": {"confirm_subscription": operation, "publish": operation},
             },
-            authentication=OpenAuthentication(
-                keys=NoKeys(), secret=b"s", account="000000000000", region="us-east-1"
-            ),
+            authentication=authentication
+            or OpenAuthentication(keys=NoKeys(), secret=b"s", account="000000000000", region="us-east-1"),
             own_paths=OwnPaths(describe=lambda: {"version": "0"}, blobs=self.store, secret=b"s", clock=clock),
             clock=clock,
         )
@@ -244,7 +244,7 @@ def test_a_bug_is_a_500_in_the_protocols_form_and_its_traceback_stays_in_the_log
     door.services.error = RuntimeError("secret detail")
     rest = door.answer("GET", FUNCTION)
     assert rest.status == 500
-    assert rest.headers["x-amzn-errortype"] == "InternalFailure"
+    assert rest.headers["x-amzn-errortype"] == "ServiceException"
     query = door.answer("POST", "/", body=b"Action=GetRole&Version=2010-05-08&RoleName=r", content_type=FORM)
     assert query.status == 500
     assert b"<Code>InternalFailure</Code>" in query.body
@@ -259,7 +259,7 @@ def test_a_full_disk_is_said_in_one_sentence(door: Door, caplog: pytest.LogCaptu
     door.services.error = OSError(errno.ENOSPC, "No space left on device")
     answer = door.answer("GET", FUNCTION)
     assert answer.status == 500
-    assert answer.json["message"] == "There is no space left in the data directory."
+    assert answer.json["Message"] == "There is no space left in the data directory."
     assert "no space left in the data directory" in caplog.text
     assert "Traceback" not in caplog.text
 
@@ -289,3 +289,21 @@ def test_a_caller_who_names_no_host_is_told_the_address_that_was_reached(door: D
 def test_own_paths_need_no_credentials_and_no_service(door: Door) -> None:
     answer = door.answer("GET", "/_lambent/health")
     assert (answer.status, answer.json) == (200, {"status": "running", "version": "0"})
+
+
+class Strict:
+    """Authentication that nobody passes without a signature."""
+
+    async def authenticate(self, request: HttpRequest) -> Any:
+        raise MissingAuthenticationTokenException("Missing Authentication Token")
+
+
+def test_a_link_that_a_subscriber_was_sent_needs_no_signature_and_nothing_else_goes_without() -> None:
+    door = Door(Strict())
+    query = "Action=ConfirmSubscription&TopicArn=arn:aws:sns:us-east-1:000000000000:t&Token=x"
+    assert door.answer("GET", "/", query=query).status == 200
+    (call,) = door.services.calls
+    assert (call.account, call.access_key_id, call.principal.arn) == ("", "", "Anonymous")
+    assert door.answer("GET", "/", query="Action=Publish&TopicArn=t&Message=x").status == 403
+    assert len(door.services.calls) == 1
+    door.store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from lambent.clock import Clock, VirtualClock
 from lambent.domain.code_link import code_link
 from lambent.domain.limits import CODE_LINK_VALID_S
 from lambent.gateway.own import OwnPaths
+from lambent.services.lambda_.filter_patterns import explain_filter
 from lambent.testing import ManualClock, MemoryStore
 from lambent.wire.http import HttpRequest, HttpResponse
 
@@ -27,9 +29,16 @@ class Own:
         self.store = MemoryStore()
         self.clock = clock or ManualClock()
         self.paths = OwnPaths(
-            describe=lambda: {"version": "9"}, blobs=self.store, secret=SECRET, clock=self.clock
+            describe=lambda: {"version": "9"},
+            blobs=self.store,
+            secret=SECRET,
+            clock=self.clock,
+            find_certificate=self.certificate,
         )
         self.blob = asyncio.run(self.store.put(CONTENT))
+
+    async def certificate(self, name: str) -> bytes | None:
+        return b"PEM" if name == "ours.pem" else None
 
     def link(self) -> str:
         return code_link(SECRET, self.blob, endpoint_url="http://here:1", now_s=self.clock.now_s())
@@ -54,6 +63,55 @@ def test_health_says_that_it_runs_and_what(own: Own) -> None:
     answer = own.ask("/_lambent/health")
     assert answer.status == 200
     assert json.loads(answer.body) == {"status": "running", "version": "9"}
+
+
+def test_metrics_are_for_everybody_or_for_who_has_the_token(own: Own) -> None:
+    def asked(token: str | None, **headers: str) -> tuple[int, bytes]:
+        paths = OwnPaths(
+            describe=dict,
+            blobs=own.store,
+            secret=SECRET,
+            clock=own.clock,
+            metrics=lambda: "counted 1\n",
+            metrics_token=token,
+        )
+        request = HttpRequest(method="GET", path="/_lambent/metrics", query="", headers=headers, body=b"")
+        answer = asyncio.run(paths.answer(request))
+        return answer.status, answer.body
+
+    assert asked(None) == (200, b"counted 1\n")
+    assert asked("t", authorization="Bearer t") == (200, b"counted 1\n")
+    for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "t"}, {"authorization": "\xff"}):
+        assert asked("t", **headers)[0] == 401
+
+
+def test_a_filter_pattern_is_explained(own: Own) -> None:
+    paths = OwnPaths(
+        describe=dict, blobs=own.store, secret=SECRET, clock=own.clock, explain_filter=explain_filter
+    )
+
+    def asked(content: Any, method: str = "POST") -> tuple[int, Any]:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        request = HttpRequest(
+            method=method, path="/_lambent/pattern/explain", query="", headers={}, body=body
+        )
+        answer = asyncio.run(paths.answer(request))
+        return answer.status, json.loads(answer.body)
+
+    event = {"body": {"kind": "other"}}
+    status, answer = asked({"pattern": {"body": {"kind": ["order"]}}, "event": event})
+    assert (status, answer) == (
+        200,
+        {"matches": False, "reason": 'body.kind is "other" and not ["order"].'},
+    )
+    status, answer = asked({"pattern": {"body": {"kind": ["other"]}}, "event": event})
+    assert (status, answer) == (200, {"matches": True, "reason": None})
+    for pattern in ({"body": "x"}, {"a": [{"wildcard": "*"}]}, None, [], "text"):
+        answer = asked({"pattern": pattern, "event": event})
+        assert answer == (400, {"message": "Invalid filter pattern definition."})
+    for body in (b"", b"{}", b"[" * 100_000, b'{"pattern": {}, "event": {}, "x": 1}', b"\xff"):
+        assert asked(body)[0] == 400
+    assert asked({}, method="GET")[0] == 405
 
 
 def test_a_link_gives_the_package(own: Own) -> None:
@@ -125,3 +183,9 @@ def test_a_virtual_clock_is_moved_on_and_never_back() -> None:
         assert own.ask("/_lambent/clock", method="POST", body=body).status == 400
     assert clock.now_s() - before_s < 122
     own.store.close()
+
+
+def test_the_certificate_of_messages_is_there_under_its_name_only(own: Own) -> None:
+    answer = own.ask("/_lambent/sns/ours.pem")
+    assert (answer.status, answer.body) == (200, b"PEM")
+    assert own.ask("/_lambent/sns/other.pem").status == 404

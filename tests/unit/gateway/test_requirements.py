@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent.domain.call import Call, Principal
@@ -179,6 +180,34 @@ def test_operations_of_sts_are_about_the_role_or_free() -> None:
     ]
     (own,) = requirements("sts", "AssumeRole", CALL, {"RoleArn": role, "ExternalId": "e"})
     assert (own.account, own.context) == (OTHER, {"sts:externalid": ("e",)})
+
+
+def test_operations_of_sns_are_about_the_topic() -> None:
+    topic = f"arn:aws:sns:{REGION}:{OTHER}:t"
+    assert needed("sns", "PublishBatch", TopicArn=topic) == [("SNS:Publish", topic)]
+    assert needed("sns", "Publish", TargetArn=topic) == [("SNS:Publish", topic)]
+    assert needed("sns", "TagResource", ResourceArn=topic, Tags=[]) == [("SNS:TagResource", topic)]
+    assert needed("sns", "ListSubscriptions") == [("SNS:ListSubscriptions", "*")]
+    own = f"arn:aws:sns:{REGION}:{ACCOUNT}:new"
+    assert needed("sns", "CreateTopic", Name="new", Tags=[{"Key": "k", "Value": "v"}]) == [
+        ("SNS:CreateTopic", own),
+        ("SNS:TagResource", own),
+    ]
+    (subscribing,) = requirements(
+        "sns", "Subscribe", CALL, {"TopicArn": topic, "Protocol": "https", "Endpoint": "https://a"}
+    )
+    assert subscribing.account == OTHER
+    assert subscribing.context == {"sns:protocol": ("https",), "sns:endpoint": ("https://a",)}
+
+
+def test_a_signed_confirmation_needs_a_permission_and_an_unsigned_one_a_token() -> None:
+    unsigned = msgspec.structs.replace(CALL, access_key_id="")
+    for operation in ("ConfirmSubscription", "Unsubscribe"):
+        assert requirements("sns", operation, CALL, {})
+        assert requirements("sns", operation, unsigned, {}) == []
+    assert requirements("sns", "Publish", unsigned, {})
+    foreign = {"TopicArn": f"arn:aws:sns:{REGION}:{OTHER}:t", "Token": "x"}
+    assert requirements("sns", "ConfirmSubscription", CALL, foreign)[0].account == ACCOUNT
 
 
 def test_tags_of_a_request_can_be_asked_about() -> None:

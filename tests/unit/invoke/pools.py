@@ -12,6 +12,7 @@ from lambent.invoke.budget import MemoryBudget
 from lambent.invoke.pool import Pool
 from lambent.invoke.rates import ScalingRates
 from lambent.invoke.starts import Starts
+from lambent.response_stream import ResponseStream
 from lambent.testing import ManualClock
 from samples import VERSION, report
 
@@ -24,7 +25,7 @@ class FakeEnvironment:
         self.is_usable = True
         self.stopped: str | None = None
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
+    async def invoke(self, invocation: Invocation, into: ResponseStream | None = None) -> Outcome:
         return Outcome(payload=b"null", report=report(invocation))
 
     async def stop(self, reason: str) -> None:

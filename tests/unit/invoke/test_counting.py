@@ -19,6 +19,22 @@ TOO_QUICK = "FunctionInvocationRateLimitExceeded"
 RESERVED_TOO_QUICK = "ReservedFunctionInvocationRateLimitExceeded"
 
 
+def test_what_runs_is_known_by_account_and_region() -> None:
+    counting = Counting(account_concurrency=1000, clock=ManualClock())
+    with (
+        counting.admitted(KEY),
+        counting.admitted(OTHER, 5),
+        counting.admitted(OTHER, 5),
+        counting.admitted(KEY, configuration_id="c", provisioned_concurrency=1),
+        counting.admitted(ELSEWHERE),
+    ):
+        assert sorted(counting.by_place()) == [
+            (KEY.account, KEY.region, 4, 2),
+            (ELSEWHERE.account, KEY.region, 1, 1),
+        ]
+    assert all(running == unreserved == 0 for _, _, running, unreserved in counting.by_place())
+
+
 class Caller:
     """Somebody who asks as quickly as the clock stands still."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from lambent.domain.event_invoke_config import EventInvokeConfig
@@ -107,3 +108,11 @@ def test_nobody_who_wants_to_know_is_told_nothing() -> None:
         ended, b"{}", outcome=None, executed_version="1", config=None, dead_letter_arn=None, now_s=0.0
     )
     assert nothing == []
+
+
+def test_a_record_has_a_name_for_a_bucket_that_stays_the_same() -> None:
+    first, again = (told("RetriesExhausted", outcome(ERROR, "Unhandled"))[0] for _ in range(2))
+    assert re.fullmatch(
+        rf"aws/lambda/async/{KEY.name}/2026/01/02/2026-01-02T03\.04\.05-[0-9a-f-]{{36}}", first.key
+    )
+    assert first.key == again.key

@@ -11,11 +11,13 @@ import pytest
 
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionVersion
+from lambent.domain.function_facts import FunctionFact, Throttled
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.errors import ServiceException, TooManyRequestsException
 from lambent.invoke.budget import MemoryBudget
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.rates import SCALING_MAX
+from lambent.response_stream import ResponseStream
 from lambent.runtimes import RuntimeUnavailable
 from lambent.testing import ManualClock
 from samples import KEY, VERSION, invocation, report
@@ -29,7 +31,7 @@ class GatedEnvironment:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
+    async def invoke(self, invocation: Invocation, into: ResponseStream | None = None) -> Outcome:
         self._house.running += 1
         self._house.ran.append(invocation)
         await self._house.gate.wait()
@@ -91,7 +93,9 @@ def test_invocations_beyond_the_account_limit_are_throttled_with_its_reason() ->
         await asyncio.gather(*running)
         await invoker.invoke(invocation())
 
-    with_invoker(story, account_concurrency=3)
+    facts: list[FunctionFact] = []
+    with_invoker(story, account_concurrency=3, emit=facts.append)
+    assert facts == [Throttled(function=KEY)]
 
 
 def test_invocations_beyond_the_reserved_concurrency_are_throttled_with_its_reason() -> None:

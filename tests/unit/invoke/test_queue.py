@@ -8,7 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from lambent.domain.event_invoke_config import EventInvokeConfig
+from lambent.domain.function_facts import EventBegun, EventDropped, EventReceived, FunctionFact, LoopEnded
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.parcel import Parcel
 from lambent.domain.queued_event import QueuedEvent
@@ -40,6 +43,7 @@ class World:
         self.gate.set()
         self.outcome: Callable[[], str | None] = lambda: None
         self.told: list[Parcel] = []
+        self.facts: list[FunctionFact] = []
         self.events = self.new_queue()
 
     def new_queue(self) -> EventQueue:
@@ -50,6 +54,7 @@ class World:
             clock=self.clock,
             concurrency=self.concurrency,
             retry_base_s=60.0,
+            emit=self.facts.append,
         )
 
     async def prepare(self, event: QueuedEvent, payload: bytes) -> Attempt | None:
@@ -166,6 +171,29 @@ async def test_function_errors_are_retried_with_the_same_request_id_until_they_a
     assert world.conditions() == [("a", "RetriesExhausted", 3)]
     assert world.told[0].arn == "bad"
     assert await world.left() == 0
+
+
+@story
+async def test_what_becomes_of_an_event_is_stated_as_facts(world: World) -> None:
+    errors = iter(["no", None, "no"])
+    world.outcome = lambda: next(errors)
+    await world.accept("a")
+    await world.pass_time(61)
+    received, first, second = world.facts
+    assert received == EventReceived(function=KEY)
+    assert first == EventBegun(function=KEY, age_ms=0.0)
+    assert isinstance(second, EventBegun)
+    assert second.age_ms == pytest.approx(60_000, abs=1_001)
+    world.facts.clear()
+    world.config = EventInvokeConfig(maximum_retry_attempts=0, last_modified_s=0)
+    await world.accept("b")
+    await settle()
+    assert world.facts[-1] == EventDropped(function=KEY)
+    world.facts.clear()
+    world.attempt_changes = {"is_recursive": True}
+    await world.accept("c")
+    await settle()
+    assert world.facts[1:] == [LoopEnded(function=KEY), EventDropped(function=KEY)]
 
 
 @story

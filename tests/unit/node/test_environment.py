@@ -17,11 +17,13 @@ import pytest
 
 from lambent.busy_poll import BusyPoll
 from lambent.clock import SystemClock
-from lambent.domain.facts import EnvironmentStopped, Fact, InitReport, Output, Report, Start
+from lambent.domain.facts import EnvironmentStopped, Fact, InitReport, Output, Report, RuntimeDone, Start
 from lambent.domain.invocation import Outcome
 from lambent.domain.log_line import lines_of
+from lambent.domain.pricing import price_of, price_of_stream
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Plan, Surroundings
+from lambent.response_stream import ResponseStream
 from lambent.sandbox import Enforcement, ExitStatus, SandboxError, SandboxProcess, SandboxSpec, Tmp
 from samples import ORIGIN, VERSION, invocation
 
@@ -59,6 +61,20 @@ class Runtime:
 
     async def respond(self, request_id: str, body: bytes) -> None:
         await self._post(f"/invocation/{request_id}/response", body)
+
+    async def stream(self, request_id: str, *pieces: bytes) -> None:
+        """Begin a streamed response that has no end yet."""
+        self._writer.write(
+            f"POST {PREFIX}/invocation/{request_id}/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+            "Lambda-Runtime-Function-Response-Mode: streaming\r\n\r\n".encode()
+        )
+        for piece in pieces:
+            self._writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await self._writer.drain()
+
+    async def end_stream(self) -> None:
+        self._writer.write(b"0\r\n\r\n")
+        await self._response()
 
     async def fail_init(self, error_type: str) -> None:
         await self._post("/init/error", json.dumps({"errorType": error_type}).encode())
@@ -368,6 +384,119 @@ def test_the_log_tail_is_the_end_of_this_invocations_log(tmp_path: Path) -> None
         assert "1111" not in text
         assert text.startswith("€")
         assert "REPORT RequestId" in text
+
+    tell(tmp_path, script, story)
+
+
+class Streaming:
+    """An invocation into a stream."""
+
+    def __init__(self, world: World, *, timeout_s: float = 10, payload: bytes = b"{}") -> None:
+        version = replace(VERSION, timeout_s=timeout_s)  # type: ignore[arg-type]  # AWS's minimum is a second.
+        self.into = ResponseStream(max_bytes=10_000_000, takes_everything=False)
+        self.running = asyncio.ensure_future(
+            world.environment.invoke(invocation(version=version, payload=payload), self.into)
+        )
+
+    async def outcome(self) -> Outcome:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.running
+
+
+def test_a_streamed_response_is_read_while_the_invocation_runs_and_counted_at_its_end(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def script(runtime: Runtime) -> int:
+        while True:
+            request_id, _ = await runtime.next()
+            await runtime.stream(request_id, b"one", bytes(7_000_000))
+            await go_on.wait()
+            await runtime.end_stream()
+
+    async def story(world: World) -> None:
+        await world.environment.start()
+        met = Streaming(world)
+        async with asyncio.timeout(PATIENCE_S):
+            read_bytes = len(await met.into.read())
+            assert not met.running.done()
+            while read_bytes < 7_000_003:
+                read_bytes += len(await met.into.read())
+        go_on.set()
+        outcome = await met.outcome()
+        assert (outcome.payload, outcome.function_error) == (b"", None)
+        report = outcome.report
+        assert report.streamed_bytes == 7_000_003
+        without = price_of(
+            architecture=VERSION.architecture,
+            memory_mb=VERSION.memory_mb,
+            billed_duration_ms=report.billed_duration_ms,
+        )
+        assert report.price_usd == without.price_usd + price_of_stream(7_000_003)
+        assert [done.produced_bytes for done in world.of(RuntimeDone)] == [7_000_003]
+        assert world.environment.state is State.READY
+
+    tell(tmp_path, script, story)
+
+
+def test_a_response_that_is_no_stream_is_in_the_outcome_and_nothing_is_counted(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.environment.start()
+        outcome = await Streaming(world, payload=b"1").outcome()
+        assert (outcome.payload, outcome.report.streamed_bytes) == (b"1", None)
+
+    tell(tmp_path, echo, story)
+
+
+def test_a_runtime_that_exits_while_it_responds_has_said_what_it_said(tmp_path: Path) -> None:
+    async def script(runtime: Runtime) -> int:
+        request_id, _ = await runtime.next()
+        await runtime.stream(request_id, b"last words")
+        return 7
+
+    async def story(world: World) -> None:
+        await world.environment.start()
+        met = Streaming(world)
+        outcome = await met.outcome()
+        assert outcome.function_error == "Unhandled"
+        assert b"exit status 7" in outcome.payload
+        assert outcome.report.streamed_bytes == 10
+        assert await met.into.read() == b"last words"
+        assert world.environment.state is State.RESET
+
+    tell(tmp_path, script, story)
+
+
+def test_a_stream_does_not_outlive_the_timeout_and_neither_does_one_that_nobody_reads(tmp_path: Path) -> None:
+    async def script(runtime: Runtime) -> int:
+        request_id, _ = await runtime.next()
+        await runtime.stream(request_id, bytes(9_000_000))
+        return 0
+
+    async def story(world: World) -> None:
+        await world.environment.start()
+        outcome = await Streaming(world, timeout_s=0.05).outcome()
+        assert outcome.report.status == "timeout"
+        assert 0 < (outcome.report.streamed_bytes or 0) < 1_000_000
+        assert world.environment.state is State.RESET
+
+    tell(tmp_path, script, story)
+
+
+def test_a_stream_over_the_limit_is_too_large_by_its_own_limit(tmp_path: Path) -> None:
+    async def script(runtime: Runtime) -> int:
+        request_id, _ = await runtime.next()
+        await runtime.stream(request_id, bytes(11_000_000))
+        return 0
+
+    async def story(world: World) -> None:
+        await world.environment.start()
+        met = Streaming(world)
+        met.into.abandon()
+        outcome = await met.outcome()
+        assert outcome.report.error_type == "Function.ResponseSizeTooLarge"
+        assert b"(10000000 bytes)" in outcome.payload
+        assert outcome.report.streamed_bytes == 10_000_000
+        assert world.environment.state is State.RESET
 
     tell(tmp_path, script, story)
 

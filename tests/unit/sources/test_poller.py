@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lambent.domain.function_facts import FunctionFact, RecordsCounted
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.mapping import EventSourceMapping
 from lambent.domain.message_queue import MessageQueue
@@ -18,7 +19,7 @@ from lambent.domain.queued_event import QueuedEvent
 from lambent.errors import TooManyRequestsException
 from lambent.invoke.queue import Attempt
 from lambent.sources.poller import Pollers
-from lambent.sources.sqs import SqsSource
+from lambent.sources.sqs import NO_QUEUE, SqsSource
 from lambent.store.message_queues import MessageQueues, new_message
 from lambent.store.queues import Queues
 from lambent.testing import ManualClock, MemoryMessages, MemoryStore
@@ -56,6 +57,7 @@ class World:
         self.batches: list[list[dict[str, Any]]] = []
         self.invocations: list[Invocation] = []
         self.answer: Callable[[Invocation], Any] = lambda invocation: None
+        self.facts: list[FunctionFact] = []
         self.is_failing = False
         self.is_recursive = False
         self.gate = asyncio.Event()
@@ -71,6 +73,7 @@ class World:
             invoke=self.invoke,
             clock=self.clock,
             most_at_once=16,
+            emit=self.facts.append,
         )
 
     async def prepare(self, event: QueuedEvent, payload: bytes) -> Attempt | None:
@@ -144,6 +147,31 @@ def told(story: Callable[[World], Awaitable[None]], queue: MessageQueue = QUEUE)
             world.store.close()
 
     asyncio.run(tell())
+
+
+def test_what_becomes_of_records_is_counted() -> None:
+    async def story(world: World) -> None:
+        await world.start(
+            FilterCriteria={"Filters": [{"Pattern": '{"body": {"a": [1]}}'}]},
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+        )
+        world.answer = lambda invocation: {
+            "batchItemFailures": [
+                {"itemIdentifier": json.loads(invocation.payload)["Records"][0]["messageId"]}
+            ]
+        }
+        await world.send('{"a": 1}', '{"a": 2}', '{"a": 1}')
+        counted = {fact.metric: fact.count for fact in world.facts if isinstance(fact, RecordsCounted)}
+        assert counted == {
+            "PolledEventCount": 3,
+            "FilteredOutEventCount": 1,
+            "InvokedEventCount": 2,
+            "FailedInvokeEventCount": 1,
+            "DeletedEventCount": 1,
+        }
+        assert {fact.function for fact in world.facts} == {KEY}
+
+    told(story)
 
 
 def test_messages_reach_the_function_in_awss_shape_and_are_deleted() -> None:
@@ -331,6 +359,30 @@ def test_a_mapping_of_a_queue_that_is_not_there_says_so_once(caplog: pytest.LogC
     async def story(world: World) -> None:
         world.pollers.start([MAPPING, replace(MAPPING, uuid="u-2", source="kinesis")], world.prepare)
         await settle()
-        assert caplog.text.count(f"There is no queue {QUEUE.arn}.") == 1
+        assert caplog.text.count(f"{MAPPING.arn} cannot be polled: {NO_QUEUE}") == 1
+        assert world.pollers.problem_of("u-1") == NO_QUEUE
+        assert world.pollers.problem_of("u-2") is None
+
+    told(story)
+
+
+def test_a_source_that_does_not_wait_is_not_asked_over_and_over() -> None:
+    class Hasty:
+        asked = 0
+
+        async def take(self, *, limit: int, wait_s: float) -> list[Any]:
+            self.asked += 1
+            await asyncio.sleep(0)
+            return []
+
+    async def story(world: World) -> None:
+        hasty: Any = Hasty()
+        pollers = Pollers(
+            openers={"sqs": lambda _: hasty}, invoke=world.invoke, clock=world.clock, most_at_once=16
+        )
+        pollers.start([MAPPING], world.prepare)
+        await settle()
+        assert hasty.asked == 1
+        await pollers.close()
 
     told(story)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lambent.store.messages import DeadLetters, NewMessage, Postponement, Take
-from lambent.store.sqlite.database import Database
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.messages import SqliteMessages
 
 NOW_MS = 1_767_323_045_678
@@ -17,7 +17,7 @@ DEAD_LETTERS = DeadLetters(queue="dead", max_receive_count=1)
 
 def test_no_question_looks_at_everything_or_sorts_it(tmp_path: Path) -> None:
     with contextlib.closing(
-        Database(tmp_path / "queues.db", migrations="queues", full_sync=False)
+        LightDatabase(tmp_path / "queues.db", migrations="queues", full_sync=False)
     ) as database:
         asked: list[str] = []
         for connection in (database._writer, database._reader):

@@ -76,6 +76,52 @@ def test_a_receiver_that_waited_long_enough_gets_nothing() -> None:
     asyncio.run(story())
 
 
+def test_a_receiver_whose_client_has_gone_takes_nothing_and_the_next_one_gets_it() -> None:
+    async def story() -> None:
+        world = World()
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        first = asyncio.create_task(world.queues.receive("q", ONE, wait_s=20, gone=lambda: gone))
+        second = world.receiving()
+        await settle()
+        gone.set_result(None)
+        await world.send("a")
+        await settle()
+        assert (bodies(first), bodies(second)) == ([], ["a"])
+
+    asyncio.run(story())
+
+
+def test_a_receiver_whose_client_goes_as_it_is_woken_leaves_its_message_to_the_next() -> None:
+    async def story() -> None:
+        world = World()
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        first = asyncio.create_task(world.queues.receive("q", ONE, wait_s=20, gone=lambda: gone))
+        second = world.receiving()
+        await settle()
+        await world.send("a")
+        gone.set_result(None)
+        await settle()
+        assert sorted([*bodies(first), *bodies(second)]) == ["a"]
+
+    asyncio.run(story())
+
+
+def test_who_waits_at_a_queue_that_is_deleted_is_sent_home_and_its_successor_is_waited_for() -> None:
+    async def story() -> None:
+        world = World()
+        before = world.receiving()
+        await settle()
+        world.queues.dismiss("q")
+        after = world.receiving()
+        await settle()
+        assert (bodies(before), after.done()) == ([], False)
+        await world.send("a")
+        await settle()
+        assert bodies(after) == ["a"]
+
+    asyncio.run(story())
+
+
 def test_one_message_wakes_one_receiver_in_the_order_of_their_coming() -> None:
     async def story() -> None:
         world = World()

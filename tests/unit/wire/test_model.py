@@ -38,8 +38,11 @@ def test_an_api_of_the_json_protocol_knows_its_targets() -> None:
 def test_an_operation_that_streams_events_is_loaded_and_marked() -> None:
     streaming = [name for name, operation in _lambda().operations.items() if operation.is_streaming]
     assert streaming == ["InvokeWithResponseStream"]
+
+
+def test_a_protocol_that_does_not_write_events_says_so() -> None:
     with pytest.raises(TypeError, match="cannot be serialized yet"):
-        serialize(_lambda().operations["InvokeWithResponseStream"], {}, "id")
+        serialize(load_api("logs").operations["StartLiveTail"], {}, "id")
 
 
 def test_a_protocol_that_is_not_spoken_is_refused_at_load() -> None:

@@ -21,6 +21,7 @@ from lambent.testing import ManualClock
 from lambent.wire.s3 import S3Client, s3_client
 
 KEY_ID, SECRET = "AKIAS3", "s3cr3t"
+KEPT: dict[str, tuple[bytes, str]] = {}
 CONTENT = b"PK the content" * 1000
 OBJECTS = {("code", "team/app ä+~v1.zip", None): CONTENT, ("code", "app.zip", "v/1="): b"older"}
 
@@ -59,12 +60,23 @@ class S3(BaseHTTPRequestHandler):
         else:
             self._answer(200, OBJECTS[bucket, key, version], {})
 
-    def _is_signed_well(self) -> bool:
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        _, bucket, key = unquote(urlsplit(self.path).path).split("/", 2)
+        if not self._is_signed_well("PUT"):
+            self._error(403, "SignatureDoesNotMatch", "The signature does not match.")
+        elif bucket != "code":
+            self._error(404, "NoSuchBucket", "The specified bucket does not exist")
+        else:
+            KEPT[key] = body, self.headers["content-type"]
+            self._answer(200, b"", {})
+
+    def _is_signed_well(self, method: str = "GET") -> bool:
         given = self.headers["authorization"]
         names = given.split("SignedHeaders=")[1].split(",")[0].split(";")
         scope = given.split("Credential=")[1].split(",")[0].split("/")
         request = AWSRequest(
-            method="GET",
+            method=method,
             url=f"http://{self.headers['host']}{self.path}",
             headers={name: self.headers[name] for name in names if name != "host"},
         )
@@ -188,3 +200,33 @@ def test_a_server_that_is_not_there_is_named(endpoint: str) -> None:
         fetch(client(url), "code", "app.zip")
     assert caught.value.status == 0
     assert caught.value.message == f"{url} gave no answer: Connection refused."
+
+
+def put(of: S3Client, bucket: str, key: str) -> None:
+    place = S3Object(region="eu-west-1", bucket=bucket, key=key)
+    asyncio.run(of.put(place, b"{}", content_type="application/json"))
+
+
+def test_an_object_is_put_with_a_signature_as_aws_makes_it(endpoint: str) -> None:
+    put(client(endpoint), "code", "aws/lambda/async/f/2026/01/02/ä+~x")
+    assert KEPT["aws/lambda/async/f/2026/01/02/ä+~x"] == (b"{}", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "secret", "status", "code"),
+    [("code", "wrong", 403, "SignatureDoesNotMatch"), ("nowhere", SECRET, 404, "NoSuchBucket")],
+)
+def test_what_is_not_taken_is_an_error_with_its_code(
+    endpoint: str, bucket: str, secret: str, status: int, code: str
+) -> None:
+    with pytest.raises(S3Error) as caught:
+        put(client(endpoint, s3_secret_access_key=secret), bucket, "x")
+    assert (caught.value.status, caught.value.code) == (status, code)
+
+
+def test_a_server_that_is_not_there_takes_nothing(endpoint: str) -> None:
+    with served() as url:
+        pass
+    with pytest.raises(S3Error, match="gave no answer") as caught:
+        put(client(url), "code", "x")
+    assert caught.value.status == 0

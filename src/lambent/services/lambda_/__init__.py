@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambent.clock import Clock
+from lambent.domain.function_facts import EmitFunctionFact, unheard
 from lambent.services import OperationMethod, operations_of
 from lambent.services.lambda_.account import AccountOperations
 from lambent.services.lambda_.activations import Activations, Forget, Prepare, Retire
@@ -32,7 +33,7 @@ from lambent.services.lambda_.layer_permissions import LayerPermissionOperations
 from lambent.services.lambda_.layer_records import LayerRecords
 from lambent.services.lambda_.layers import LayerOperations
 from lambent.services.lambda_.mapping_states import Changed, MappingStates
-from lambent.services.lambda_.mappings import MappingOperations
+from lambent.services.lambda_.mappings import HasQueue, MappingOperations, ProblemOf
 from lambent.services.lambda_.permissions import PermissionOperations
 from lambent.services.lambda_.provisioned import ProvisionedConcurrencyOperations
 from lambent.services.lambda_.provisioning import Provisioning
@@ -117,7 +118,10 @@ def lambda_service(
     strict_roles: bool,
     objects: Objects | None = None,
     mapping_changed: Changed = lambda mapping: None,
+    problem_of: ProblemOf = lambda uuid: None,
+    has_queue: HasQueue | None = None,
     draw: Callable[[], float] = random.random,
+    emit: EmitFunctionFact = unheard,
 ) -> LambdaService:
     """Build the service.
 
@@ -137,7 +141,10 @@ def lambda_service(
         strict_roles: whether a function's role must exist, as on AWS.
         objects: S3, for code that lies there; None: there is none.
         mapping_changed: told of event source mappings whose change has come into effect.
+        problem_of: says what keeps the source of a mapping from being polled just now.
+        has_queue: says whether there is a queue of an ARN; None: nobody knows.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
+        emit: is told of loops of invocations that are ended.
     """
     code_storage = CodeStorage(blobs, clock)
     sources = CodeSources(code_storage=code_storage, objects=objects)
@@ -176,10 +183,19 @@ def lambda_service(
                 clock=clock,
             ),
             VersionOperations(records=records, activations=activations),
-            InvocationOperations(records=records, invoker=invoker, usage=usage, accept=accept, draw=draw),
+            InvocationOperations(
+                records=records, invoker=invoker, usage=usage, accept=accept, draw=draw, emit=emit
+            ),
             EventOperations(records=records, accept=accept),
             UrlOperations(records=records, clock=clock),
-            MappingOperations(records=records, mappings=mappings, states=mapping_states, clock=clock),
+            MappingOperations(
+                records=records,
+                mappings=mappings,
+                states=mapping_states,
+                clock=clock,
+                problem_of=problem_of,
+                has_queue=has_queue,
+            ),
             CapacityProviderOperations(providers=capacity_providers, records=records, clock=clock),
             DurableExecutionOperations(records=records),
             TagOperations(

@@ -139,6 +139,8 @@ class Events:
                 client_context=event.client_context,
                 tenant_id=event.tenant_id,
                 trace_id=str(trace.through(event.key.arn)),
+                source=event.source,
+                attempt=event.attempts + 1,
             ),
             config=_config(function, event.qualifier),
             dead_letter_arn=_dead_letter_arn(version),

@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from lambent.domain.pattern import explain
+from lambent.errors import InvalidParameterValueException
+
 PATTERN_DEPTH_MAX = 32
 _COMPARISONS = frozenset({"=", "<", "<=", ">", ">="})
 _TEXT_MATCHERS = frozenset({"prefix", "suffix", "equals-ignore-case"})
@@ -22,6 +25,21 @@ def is_filter_pattern(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(pattern, dict) and _is_object(cast("Mapping[str, Any]", pattern), depth=1)
+
+
+def explain_filter(pattern: Any, event: Any) -> str | None:
+    """Return why a record is not wanted by a filter, in one sentence; None when it is.
+
+    Args:
+        pattern: decoded JSON.
+        event: the record as filters see it, decoded: of a queue, with a body that is an object where it can be.
+
+    Raises:
+        InvalidParameterValueException: it is no filter pattern.
+    """
+    if not isinstance(pattern, dict) or not _is_object(cast("Mapping[str, Any]", pattern), depth=1):
+        raise InvalidParameterValueException("Invalid filter pattern definition.")
+    return explain(cast("Mapping[str, Any]", pattern), event)
 
 
 def _is_object(pattern: Mapping[str, Any], *, depth: int) -> bool:

@@ -11,12 +11,15 @@ from typing import Any, Protocol
 from lambent.domain.call import Call
 from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionVersion
+from lambent.domain.function_facts import EmitFunctionFact, LoopEnded
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.trace import Trace, trace_of
 from lambent.errors import (
     InvalidParameterValueException,
     InvalidRequestContentException,
+    RecursiveInvocationException,
 )
+from lambent.invoke.streamed import Streamed
 from lambent.services import Members
 from lambent.services.lambda_.events import Accept, queued, refuse_recursion
 from lambent.services.lambda_.names import not_found, resolve
@@ -27,6 +30,7 @@ from lambent.services.lambda_.payloads import (
     is_plainly_json,
 )
 from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.response_events import ResponseEvents
 from lambent.services.lambda_.states import check_invocable
 from lambent.services.lambda_.unserved import refuse_unserved
 from lambent.services.lambda_.usage import AccountUsage, provisioned_of
@@ -37,6 +41,7 @@ RESPONSE_HEADERS = "ResponseHeaders"
 TRACE_HEADER = "X-Amzn-Trace-Id"
 _TRACE_HEADER_LOWER = TRACE_HEADER.lower()
 _EMPTY_EVENT = b"{}"
+_OPERATIONS = ("Invoke", "InvokeWithResponseStream")
 
 
 class Invoker(Protocol):
@@ -64,6 +69,23 @@ class Invoker(Protocol):
         """
         ...
 
+    async def stream(
+        self,
+        invocation: Invocation,
+        *,
+        takes_everything: bool,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        unreserved_concurrency: int | None = None,
+    ) -> Streamed:
+        """Run one invocation and return when its response begins, or when it has ended without one.
+
+        Args:
+            invocation: as for `invoke`, and so are the limits, and what is raised.
+            takes_everything: whether also what its runtime has not announced as a stream comes as one.
+        """
+        ...
+
     async def provision(self, version: FunctionVersion, count: int) -> None:
         """Keep this many environments ready; see `lambent.services.lambda_.provisioning.Environments`."""
         ...
@@ -79,6 +101,7 @@ class InvocationOperations:
     Args:
         accept: keeps an event that is to be run later.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
+        emit: is told of loops that are ended.
     """
 
     def __init__(
@@ -89,14 +112,26 @@ class InvocationOperations:
         usage: AccountUsage,
         accept: Accept,
         draw: Callable[[], float],
+        emit: EmitFunctionFact,
     ) -> None:
         self._records = records
+        self._emit = emit
         self._accept = accept
         self._invoker = invoker
         self._usage = usage
         self._draw = draw
 
-    async def invoke(self, call: Call, parameters: Members) -> Members:
+    async def invoke_with_response_stream(self, call: Call, parameters: Members) -> Members:
+        """Run a function and answer while it does (API page InvokeWithResponseStream).
+
+        Whatever its runtime sends is passed on as it comes, made for a stream or not; how it ended comes last.
+
+        Raises:
+            ServiceError: as `invoke`, before the response begins.
+        """
+        return await self.invoke(call, parameters, is_streamed=True)
+
+    async def invoke(self, call: Call, parameters: Members, *, is_streamed: bool = False) -> Members:
         """Run a function, now or later (API page Invoke).
 
         An ``Event`` is run later: the answer says that it is kept, durably.
@@ -112,7 +147,9 @@ class InvocationOperations:
             TooManyRequestsException: no concurrency is left, requests come too quickly, or there is no memory.
             RecursiveInvocationException: the function has been invoked too often in one chain.
         """
-        target = resolve(call, parameters["FunctionName"], parameters.get("Qualifier"), operation="Invoke")
+        target = resolve(
+            call, parameters["FunctionName"], parameters.get("Qualifier"), operation=_OPERATIONS[is_streamed]
+        )
         invocation_type = parameters.get("InvocationType", "RequestResponse")
         payload = parameters.get("Payload") or _EMPTY_EVENT
         _check_request_id(call)
@@ -139,18 +176,37 @@ class InvocationOperations:
             event = queued(call, target, trace, client_context=client_context, tenant_id=tenant_id)
             await self._accept(event, payload)
             return {"StatusCode": 202, RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller}}
-        refuse_recursion(function, trace)
+        try:
+            refuse_recursion(function, trace)
+        except RecursiveInvocationException:
+            self._emit(LoopEnded(function=function.key))
+            raise
+        invocation = Invocation(
+            request_id=call.request_id,
+            version=version,
+            invoked_arn=target.arn,
+            payload=payload,
+            client_context=client_context,
+            tenant_id=tenant_id,
+            trace_id=str(trace.through(target.key.arn)),
+            wants_log_tail=parameters.get("LogType") == "Tail",
+        )
+        if is_streamed:
+            streamed = await self._invoker.stream(
+                invocation,
+                takes_everything=True,
+                reserved_concurrency=function.reserved_concurrency,
+                provisioned_concurrency=provisioned_of(function, version.version),
+                unreserved_concurrency=self._usage.unreserved(target.key.account, target.key.region),
+            )
+            return {
+                "StatusCode": 200,
+                "ExecutedVersion": version.version,
+                "EventStream": ResponseEvents(streamed, wants_log_tail=invocation.wants_log_tail),
+                RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller},
+            }
         outcome = await self._invoker.invoke(
-            Invocation(
-                request_id=call.request_id,
-                version=version,
-                invoked_arn=target.arn,
-                payload=payload,
-                client_context=client_context,
-                tenant_id=tenant_id,
-                trace_id=str(trace.through(target.key.arn)),
-                wants_log_tail=parameters.get("LogType") == "Tail",
-            ),
+            invocation,
             reserved_concurrency=function.reserved_concurrency,
             provisioned_concurrency=provisioned_of(function, version.version),
             unreserved_concurrency=self._usage.unreserved(target.key.account, target.key.region),

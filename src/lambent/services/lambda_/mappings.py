@@ -7,7 +7,7 @@ Who polls is not known here (`lambent.sources`).
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +40,9 @@ from lambent.services.lambda_.tenancy import refuse_tenancy
 from lambent.services.lambda_.versions import version_named
 from lambent.store.mappings import Mappings
 
+ProblemOf = Callable[[str], str | None]
+HasQueue = Callable[[str], Awaitable[bool]]
+
 LIST_MAPPINGS_MAX = 100
 _SCAN_PAGE = 500
 
@@ -47,7 +50,28 @@ _SCAN_PAGE = 500
 class MappingOperations:
     """The operations on event source mappings."""
 
-    def __init__(self, *, records: Records, mappings: Mappings, states: MappingStates, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        records: Records,
+        mappings: Mappings,
+        states: MappingStates,
+        clock: Clock,
+        problem_of: ProblemOf = lambda uuid: None,
+        has_queue: HasQueue | None = None,
+    ) -> None:
+        """Make them.
+
+        Args:
+            records: where functions are.
+            mappings: where mappings are kept.
+            states: changes them.
+            clock: the time.
+            problem_of: says what keeps a mapping's source from being polled just now.
+            has_queue: says whether there is a queue of an ARN; None: nobody knows.
+        """
+        self._problem_of = problem_of
+        self._has_queue = has_queue
         self._records = records
         self._mappings = mappings
         self._states = states
@@ -58,7 +82,7 @@ class MappingOperations:
 
         Raises:
             InvalidParameterValueException: a parameter is not acceptable or not for this source, or there is no
-                such function.
+                such function or queue.
             ResourceConflictException: this source is mapped to this function already.
         """
         source = source_of(parameters)
@@ -66,6 +90,8 @@ class MappingOperations:
         check_new_mapping(source, parameters, now_s=now_s)
         check_tags(parameters.get("Tags", {}))
         mapping_id = str(uuids.uuid4())
+        if source == "sqs" and self._has_queue is not None:
+            await _check_queue(self._has_queue, parameters["EventSourceArn"])
         settings = new_settings(source, mapping_id, parameters)
         check_settings(source, settings, event_source_arn=parameters.get("EventSourceArn"))
         moment: datetime | None = parameters.get("StartingPositionTimestamp")
@@ -97,7 +123,7 @@ class MappingOperations:
         found = await self._mappings.get(call.account, call.region, parameters["UUID"])
         if found is None:
             raise _not_found()
-        return members_of(found[1])
+        return self._shown(found[1])
 
     async def list_event_source_mappings(self, call: Call, parameters: Members) -> Members:
         """Return mappings, of a source or a function if given, at most 100 a page.
@@ -116,7 +142,7 @@ class MappingOperations:
         after = decode_text_marker(parameters["Marker"]) if parameters.get("Marker") else ""
         limit = min(parameters.get("MaxItems") or LIST_MAPPINGS_MAX, LIST_MAPPINGS_MAX)
         page = await self._page(call, after, limit, matches)
-        result: dict[str, Any] = {"EventSourceMappings": [members_of(mapping) for mapping in page[:limit]]}
+        result: dict[str, Any] = {"EventSourceMappings": [self._shown(mapping) for mapping in page[:limit]]}
         if len(page) > limit:
             result["NextMarker"] = encode_text_marker(page[limit - 1].uuid)
         return result
@@ -154,6 +180,12 @@ class MappingOperations:
         change = partial(_with_deletion, now_s=self._clock.now_s())
         return members_of(await self._change(call, parameters["UUID"], change))
 
+    def _shown(self, mapping: EventSourceMapping) -> dict[str, Any]:
+        members = members_of(mapping)
+        if (problem := self._problem_of(mapping.uuid)) is not None:
+            members["LastProcessingResult"] = f"PROBLEM: {problem}"
+        return members
+
     async def _change(
         self, call: Call, uuid: str, decide: Callable[[EventSourceMapping], EventSourceMapping]
     ) -> EventSourceMapping:
@@ -186,6 +218,19 @@ class MappingOperations:
             raise _no_function() from error
         refuse_tenancy(version, "Event source mappings are")
         return target.arn
+
+
+async def _check_queue(has_queue: HasQueue, arn: str) -> None:
+    """Refuse a queue that does not exist.
+
+    Raises:
+        InvalidParameterValueException: it does not.
+    """
+    if not await has_queue(arn):
+        raise InvalidParameterValueException(
+            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS "
+            "Error Message: The specified queue does not exist."
+        )
 
 
 def members_of(mapping: EventSourceMapping) -> dict[str, Any]:

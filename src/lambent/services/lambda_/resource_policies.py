@@ -148,36 +148,6 @@ def refusal_of(call: Call, action: str, resource: str, policy: ResourcePolicy | 
     return None if decision.is_allowed else refusal(request, decision)
 
 
-def allows_service(
-    policy: ResourcePolicy | None,
-    *,
-    service: str,
-    action: str,
-    resource: str,
-    source_arn: str | None = None,
-    source_account: str | None = None,
-) -> bool:
-    """Return whether a resource's policy lets an AWS service use it.
-
-    Args:
-        policy: that of the function, version or alias.
-        service: the service's principal, for instance ``s3.amazonaws.com``.
-        action: ``lambda:InvokeFunction``.
-        resource: the ARN as the service was given it, with its qualifier.
-        source_arn: on behalf of which resource the service calls (``aws:SourceArn``).
-        source_account: whose that resource is (``aws:SourceAccount``).
-    """
-    sources = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_account}
-    request = Request(
-        requester=Requester(account="", service=service),
-        action=action,
-        resource=resource,
-        resource_account="",
-        context={key: (value,) for key, value in sources.items() if value is not None},
-    )
-    return decide(request, Policies(resource=_policies(policy))).is_allowed
-
-
 def _policies(policy: ResourcePolicy | None) -> tuple[Any, ...]:
     return (parse_policy(policy.text, name="default", type="resource"),) if policy else ()
 

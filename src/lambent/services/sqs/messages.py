@@ -132,7 +132,7 @@ class MessageOperations:
         take = take_of(
             queue, limit=limit, visibility_ms=None if visibility_s is None else visibility_s * 1000
         )
-        messages = await self._queues.receive(queue.messages, take, wait_s=wait_s)
+        messages = await self._queues.receive(queue.messages, take, wait_s=wait_s, gone=call.gone)
         return {"Messages": [shown(message, queue, parameters) for message in messages]} if messages else {}
 
     async def delete_message(self, call: Call, parameters: Members) -> Members:

@@ -92,6 +92,7 @@ class QueueOperations:
         queue = await self._lookup.queue(call, parameters)
         await self._lookup.message_queues.delete(queue)
         await self._queues.clear(queue.messages)
+        self._queues.dismiss(queue.messages)
         return {}
 
     async def get_queue_url(self, call: Call, parameters: Members) -> Members:

@@ -30,7 +30,9 @@ class StoreError(Exception):
     """The store cannot be opened. The message is one sentence for the user."""
 
 
-class _Write:
+class Write:
+    """A change that is to be made, and whoever waits for it."""
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, change: Callable[[sqlite3.Connection], Any], *, is_soft: bool
     ) -> None:
@@ -38,8 +40,11 @@ class _Write:
         self.change = change
         self.is_soft = is_soft
         self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None
+        """What the change returned, until that may be told."""
 
     def settle(self, result: Any, error: BaseException | None) -> None:
+        """Tell whoever waits; on the event loop only."""
         if self.future.cancelled():
             return
         if error is not None:
@@ -65,7 +70,9 @@ class Database:
         self._path = path
         self._synchronous = "FULL" if full_sync else "NORMAL"
         self._writer_synchronous = self._synchronous
-        self._pending: queue.Queue[_Write | None] = queue.Queue(_QUEUE_MAX)
+        self._pending: queue.Queue[Write | None] = queue.Queue(_QUEUE_MAX)
+        self._turn = threading.Lock()
+        """Whoever has it may use the writing connection."""
         self._is_closed = False
         try:
             # Keys and environment variables lie here; SQLite gives its other files the same permissions.
@@ -100,7 +107,7 @@ class Database:
         """
         if self._is_closed:
             raise StoreError(f"The database {self._path} is closed.")
-        write = _Write(asyncio.get_running_loop(), change, is_soft=is_soft)
+        write = Write(asyncio.get_running_loop(), change, is_soft=is_soft)
         self._pending.put_nowait(write)
         return await write.future
 
@@ -125,10 +132,14 @@ class Database:
         if self._is_closed:
             return
         self._is_closed = True
-        self._pending.put(None)
-        self._thread.join()
+        self._end_writing()
         self._reader.close()
         self._writer.close()
+
+    def _end_writing(self) -> None:
+        """Let the writer thread do what is pending and end."""
+        self._pending.put(None)
+        self._thread.join()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -143,11 +154,14 @@ class Database:
         while True:
             group, stop = self._next_group()
             if group:
-                self._commit(group)
+                with self._turn:
+                    self._commit(group)
+                for _ in group:
+                    self._pending.task_done()
             if stop:
                 return
 
-    def _next_group(self) -> tuple[list[_Write], bool]:
+    def _next_group(self) -> tuple[list[Write], bool]:
         first = self._pending.get()
         if first is None:
             return [], True
@@ -162,7 +176,7 @@ class Database:
             group.append(write)
         return group, False
 
-    def _commit(self, group: list[_Write]) -> None:
+    def _commit(self, group: list[Write]) -> None:
         outcomes: list[tuple[Any, BaseException | None]] = []
         try:
             self._synchronize(is_soft=all(write.is_soft for write in group))
@@ -176,7 +190,7 @@ class Database:
             outcomes = [(None, error)] * len(group)
         for write, (result, failure) in zip(group, outcomes, strict=True):
             try:
-                write.loop.call_soon_threadsafe(write.settle, result, _as_everywhere(failure))
+                write.loop.call_soon_threadsafe(write.settle, result, as_everywhere(failure))
             except RuntimeError:
                 # The caller's event loop is closed: nobody is waiting any more.
                 continue
@@ -188,7 +202,7 @@ class Database:
             self._writer.execute(f"PRAGMA synchronous = {wanted}")
             self._writer_synchronous = wanted
 
-    def _attempt(self, write: _Write) -> tuple[Any, BaseException | None]:
+    def _attempt(self, write: Write) -> tuple[Any, BaseException | None]:
         self._writer.execute("SAVEPOINT change")
         try:
             result = write.change(self._writer)
@@ -202,7 +216,7 @@ class Database:
         return result, None
 
 
-def _as_everywhere(failure: BaseException | None) -> BaseException | None:
+def as_everywhere(failure: BaseException | None) -> BaseException | None:
     """Return a failure in the words of any file, where SQLite has words of its own."""
     if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode == sqlite3.SQLITE_FULL:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -26,12 +26,16 @@ from lambent.store.messages import (
     Taken,
 )
 from lambent.store.sqlite import message_groups
-from lambent.store.sqlite.database import Database
+from lambent.store.sqlite.light_writes import LightDatabase
 
 _ROWS_PER_ROUND = 500
 _ROUNDS_MAX = 20
 """Bounds what one receive or move clears away of expired and dead messages: the rest is for the next one."""
 _REMOVED_AT_ONCE = 2_000
+_LIGHT_MAX_BYTES = 65_536
+"""Of messages that are written on the event loop."""
+_FORGOTTEN_AT_ONCE = 100
+"""Deduplication ids that have expired: more than one send adds, and no more than a light change may take away."""
 _COLUMNS = (
     "sequence, message_id, body, attributes, group_name, sent_ms, first_received_ms, receive_count, source"
 )
@@ -40,8 +44,10 @@ _COLUMNS = (
 class SqliteMessages:
     """See `lambent.store.messages.Messages` for the contract."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: LightDatabase) -> None:
         self._database = database
+        self._hopeful: set[str] = set()
+        """Queues that had something to receive when somebody looked last, or were sent something since."""
 
     async def send(self, queue: str, messages: Sequence[NewMessage], *, now_ms: int) -> list[Sent]:
         def change(connection: sqlite3.Connection) -> list[Sent]:
@@ -50,20 +56,33 @@ class SqliteMessages:
             _count(connection, number, sum(not one.is_duplicate for one in sent))
             return sent
 
-        return await self._database.write(change)
+        size_bytes = sum(len(message.body) + len(message.attributes) for message in messages)
+        is_light = size_bytes <= _LIGHT_MAX_BYTES
+        write = self._database.write_lightly if is_light else self._database.write
+        sent = await write(change)
+        self._hopeful.add(queue)
+        return sent
 
     async def receive(self, queue: str, take: Take, *, now_ms: int) -> Taken:
-        # Whoever finds nothing has not disturbed the writer.
-        next_ms = self._database.read(
-            lambda connection: _next_visible(connection, queue, is_fifo=take.is_fifo)
+        if queue not in self._hopeful or take.limit == 0:
+            # Whoever finds nothing has not disturbed a writer.
+            next_ms = self._database.read(
+                lambda connection: _next_visible(connection, queue, is_fifo=take.is_fifo)
+            )
+            if next_ms is None or next_ms > now_ms or take.limit == 0:
+                return Taken(next_ms=next_ms)
+        taken = await self._database.write_lightly(
+            lambda connection: _Receive(connection, queue, take, now_ms).run_lightly(), is_soft=True
         )
-        if next_ms is None or next_ms > now_ms or take.limit == 0:
-            return Taken(next_ms=next_ms)
-
-        def change(connection: sqlite3.Connection) -> Taken:
-            return _Receive(connection, queue, take, now_ms).run()
-
-        return await self._database.write(change, is_soft=True)
+        if taken is None:
+            taken = await self._database.write(
+                lambda connection: _Receive(connection, queue, take, now_ms).run(), is_soft=True
+            )
+        if taken.messages:
+            self._hopeful.add(queue)
+        else:
+            self._hopeful.discard(queue)
+        return taken
 
     async def delete(self, queue: str, receipts: Sequence[Receipt]) -> list[bool]:
         def change(connection: sqlite3.Connection) -> list[bool]:
@@ -72,14 +91,14 @@ class SqliteMessages:
             _count(connection, number, -sum(deleted))
             return deleted
 
-        return await self._database.write(change, is_soft=True)
+        return await self._database.write_lightly(change, is_soft=True)
 
     async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:
         def change(connection: sqlite3.Connection) -> list[bool]:
             number = _find(connection, queue)
             return [_postpone_one(connection, number, one, now_ms) for one in postponements]
 
-        return await self._database.write(change, is_soft=True)
+        return await self._database.write_lightly(change, is_soft=True)
 
     async def counts(self, queue: str, *, now_ms: int) -> Counts:
         def ask(connection: sqlite3.Connection) -> Counts:
@@ -100,6 +119,7 @@ class SqliteMessages:
                 "UPDATE queues SET name = NULL WHERE name = ? RETURNING id", (queue,)
             ).fetchone()
         )
+        self._hopeful.discard(queue)
         if number is not None:
             await self._remove(number[0])
 
@@ -163,7 +183,15 @@ class _Receive:
         self._groups: set[str] = set()
         self._dead = 0
 
+    def run_lightly(self) -> Taken | None:
+        """Receive if that changes nothing but what is received; None: there is something to clear away first."""
+        rows = list(self._visible(self._take.limit))
+        if any(self._is_expired(row) or self._is_dead(row) for row in rows):
+            return None
+        return self._received(rows)
+
     def run(self) -> Taken:
+        """Receive, and clear away what has expired or is dead, within bounds."""
         rows_max = self._take.limit
         for _ in range(_ROUNDS_MAX):
             rows = self._visible(rows_max)
@@ -171,6 +199,11 @@ class _Receive:
             if not dropped or len(self._messages) == self._take.limit:
                 break
             rows_max = _ROWS_PER_ROUND
+        return self._received(())
+
+    def _received(self, rows: Iterable[tuple[Any, ...]]) -> Taken:
+        for row in rows:
+            self._accept(row)
         for group in self._groups:
             message_groups.settle(self._connection, self._number, group)
         if self._messages:
@@ -189,22 +222,29 @@ class _Receive:
 
     def _accept(self, row: tuple[Any, ...]) -> bool:
         """Put a message in flight, if there is room; False when it was cleared away instead."""
-        sequence, sent_ms, receive_count, group = row[0], row[5], row[7], row[4]
-        retention_ms, dead_letters = self._take.retention_ms, self._take.dead_letters
+        sequence, group = row[0], row[4]
         if sequence in self._messages:
             return True
         if group is not None:
             self._groups.add(group)
-        if retention_ms is not None and sent_ms + retention_ms <= self._now_ms:
+        if self._is_expired(row):
             self._connection.execute("DELETE FROM messages WHERE sequence = ?", (sequence,))
             _count(self._connection, self._number, -1)
             return False
-        if dead_letters is not None and receive_count >= dead_letters.max_receive_count:
+        if (dead_letters := self._take.dead_letters) is not None and self._is_dead(row):
             self._bury(sequence, group, dead_letters)
             return False
         if len(self._messages) < self._take.limit:
             self._messages[sequence] = self._put_in_flight(row)
         return True
+
+    def _is_expired(self, row: tuple[Any, ...]) -> bool:
+        retention_ms: int | None = self._take.retention_ms
+        return retention_ms is not None and row[5] + retention_ms <= self._now_ms
+
+    def _is_dead(self, row: tuple[Any, ...]) -> bool:
+        dead_letters = self._take.dead_letters
+        return dead_letters is not None and row[7] >= dead_letters.max_receive_count
 
     def _put_in_flight(self, row: tuple[Any, ...]) -> Message:
         token = random.getrandbits(62)
@@ -284,7 +324,11 @@ def _send_one(connection: sqlite3.Connection, number: int, message: NewMessage, 
     if message.group is not None:
         message_groups.add(connection, number, message.group, sequence, now_ms + message.delay_ms)
     if message.deduplication_id is not None:
-        connection.execute("DELETE FROM deduplications WHERE until_ms <= ?", (now_ms,))
+        connection.execute(
+            "DELETE FROM deduplications WHERE (queue, deduplication_id) IN "
+            "(SELECT queue, deduplication_id FROM deduplications WHERE until_ms <= ? LIMIT ?)",
+            (now_ms, _FORGOTTEN_AT_ONCE),
+        )
         connection.execute(
             "INSERT OR REPLACE INTO deduplications VALUES (?, ?, ?, ?, ?)",
             (number, message.deduplication_id, message.message_id, sequence, now_ms + DEDUPLICATION_MS),

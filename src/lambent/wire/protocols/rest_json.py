@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 from lambent.errors import SerializationException, ServiceError
-from lambent.wire import timestamps
+from lambent.wire import eventstream, timestamps
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.protocols import text_values
 from lambent.wire.protocols.door import (
@@ -292,9 +292,12 @@ class _Results:
         self._is_bytes = payload is not None and payload.type in _BYTES
         body = {name: m for name, m in members.items() if m.location is None and m is not payload}
         self._has_members_in_body = bool(body) or not members
+        self._encode_event = (
+            eventstream.encoder(payload, encoders) if payload and payload.is_event_stream else None
+        )
         self._encode = (
             encoders.encoder(payload)
-            if payload and not self._is_bytes
+            if payload and not self._is_bytes and not payload.is_event_stream
             else encoders.members(output.name, body)
         )
         self._elsewhere = frozenset({*self._headers, self._status_member, self._payload} - {None})
@@ -306,12 +309,27 @@ class _Results:
         headers = [("x-amzn-RequestId", request_id)]
         if self._headers:
             headers += _headers(self._headers, result)
+        if self._encode_event is not None and status != 204:
+            return self._streamed(status, headers, result, self._encode_event)
         body = self._body(result)
         if status == 204:
             return HttpResponse(status=status, headers=headers, body=b"")
         if body and not self._has_content_type(result):
             headers.append(_JSON)
         return HttpResponse(status=status, headers=headers, body=body)
+
+    def _streamed(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        result: Mapping[str, Any],
+        encode: eventstream.Encode,
+    ) -> HttpResponse:
+        self._refuse_unknown(result)
+        if not self._has_content_type(result):
+            headers.append(("Content-Type", eventstream.CONTENT_TYPE))
+        body = eventstream.EventStreamBody(result[self._payload or ""], encode)
+        return HttpResponse(status=status, headers=headers, body=b"", stream=body)
 
     def _has_content_type(self, result: Mapping[str, Any]) -> bool:
         return self._content_type_member is not None and result.get(self._content_type_member) is not None

@@ -18,7 +18,6 @@ from lambent.errors import (
     ServiceError,
 )
 from lambent.services.lambda_.errors import PolicyLengthExceededException
-from lambent.services.lambda_.resource_policies import allows_service, new_policy
 from unit.services.lambda_.world import ACCOUNT, ARN, NAME, World, a_call, story
 
 OTHER = "222222222222"
@@ -301,29 +300,3 @@ async def test_another_account_is_admitted_by_the_front_door_only(world: World) 
     admitted = a_call(account=OTHER, admitted_account=ACCOUNT)
     shown = await world.ask("get_function_configuration", admitted, **foreign)
     assert shown["FunctionArn"] == ARN
-
-
-def test_services_are_let_in_for_the_sources_that_the_policy_names() -> None:
-    condition = {
-        "ArnLike": {"AWS:SourceArn": "arn:aws:s3:::photos*"},
-        "StringEquals": {"AWS:SourceAccount": ACCOUNT},
-    }
-    policy = new_policy(json.dumps({"Statement": [statement(Condition=condition)]}))
-    asked: dict[str, Any] = {
-        "service": "s3.amazonaws.com",
-        "action": "lambda:InvokeFunction",
-        "resource": ARN,
-        "source_arn": "arn:aws:s3:::photos-1",
-        "source_account": ACCOUNT,
-    }
-    assert allows_service(policy, **asked)
-    for change in (
-        {"service": "sns.amazonaws.com"},
-        {"action": "lambda:InvokeFunctionUrl"},
-        {"resource": f"{ARN}:1"},
-        {"source_arn": "arn:aws:s3:::other"},
-        {"source_arn": None},
-        {"source_account": OTHER},
-    ):
-        assert not allows_service(policy, **asked | change)
-    assert not allows_service(None, **asked)

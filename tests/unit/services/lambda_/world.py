@@ -16,6 +16,8 @@ from lambent.domain.function import Function, FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.queued_event import QueuedEvent
 from lambent.domain.s3_object import S3Object
+from lambent.invoke.streamed import Streamed, begun
+from lambent.response_stream import ResponseStream
 from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.lambda_.code_sources import Objects
 from lambent.store import Delete, Document, Put
@@ -91,6 +93,34 @@ class Echo:
         self.limits.append((provisioned_concurrency, unreserved_concurrency))
         return self.outcome(invocation)
 
+    async def stream(
+        self,
+        invocation: Invocation,
+        *,
+        takes_everything: bool,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        unreserved_concurrency: int | None = None,
+    ) -> Streamed:
+        into = ResponseStream(max_bytes=1_000_000, takes_everything=takes_everything)
+
+        async def run() -> Outcome:
+            try:
+                outcome = await self.invoke(
+                    invocation,
+                    reserved_concurrency=reserved_concurrency,
+                    provisioned_concurrency=provisioned_concurrency,
+                    unreserved_concurrency=unreserved_concurrency,
+                )
+                if outcome.function_error is None:
+                    into.begin("application/json", Unheld())
+                    into.write(outcome.payload)
+                return outcome
+            finally:
+                into.finish()
+
+        return await begun(into, asyncio.create_task(run()))
+
     async def provision(self, version: FunctionVersion, count: int) -> None:
         self.provisions.append((version.version, count))
         await self.provision_gate.wait()
@@ -102,6 +132,16 @@ class Echo:
     def provisioned(self, version: FunctionVersion) -> Provisioned:
         kept = self.kept.get(version.configuration_id, 0)
         return Provisioned(allocated=kept, available=kept)
+
+
+class Unheld:
+    """A writer that nobody has to hold."""
+
+    def pause_reading(self) -> None:
+        raise AssertionError("so much was not written")
+
+    def resume_reading(self) -> None:
+        raise AssertionError("it was never held")
 
 
 class _Later:

@@ -48,8 +48,8 @@ class ResponseStream extends Writable {
   }
 
   end(...values) {
-    // A response of nothing is a response.
-    if (!this.hasBegun && !(values.length && typeof values[0] !== 'function')) this.begin();
+    // A response of nothing is a response, and so is one whose first bytes come with its end, without `write`.
+    if (!this.hasBegun) this.begin();
     return super.end(...values);
   }
 

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+import types
 
 import lambda_context
 import lambda_log
@@ -21,6 +22,7 @@ INIT_ERROR_EXIT_STATUS = 1
 BEFORE_SNAPSHOT_ERROR_EXIT_STATUS = 64
 AFTER_RESTORE_ERROR_EXIT_STATUS = 65
 SNAP_START = "snap-start"
+_GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
 
 
 class Fault(Exception):
@@ -141,7 +143,7 @@ def _stack_of(error):
     """The traceback in AWS's form: without the runtime's own frames and without column marks."""
     frames = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(error.__traceback__)]
     for index, frame in enumerate(frames):
-        if "/bootstrap.py" not in frame[0]:
+        if "/bootstrap.py" not in frame[0] and "/lambda_streaming.py" not in frame[0]:
             return frames[index:]
     return frames
 
@@ -251,8 +253,8 @@ def _renew_random_numbers():
         numpy_random.seed()
 
 
-def run_one(handler, headers, body):
-    """Run the handler for one event and return the request that answers it."""
+def run_one(channel, handler, headers, body):
+    """Run the handler for one event and return the request that answers it, or what is left to send of it."""
     request_id = headers["lambda-runtime-aws-request-id"]
     lambda_log.current.request_id = request_id
     lambda_log.current.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
@@ -267,7 +269,10 @@ def run_one(handler, headers, body):
             event = json.loads(body)
         except Exception as error:
             raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from None
-        result, content_type = marshal(handler(event, context))
+        result = handler(event, context)
+        if isinstance(result, _GENERATORS):
+            return _stream(channel, request_id, result)
+        result, content_type = marshal(result)
     except Exception as error:
         payload = describe(error, request_id)
         lambda_log.write_error(payload, to_json)
@@ -276,13 +281,26 @@ def run_one(handler, headers, body):
     return request("POST", "/invocation/%s/response" % request_id, (("Content-Type", content_type),), result)
 
 
+def _stream(channel, request_id, generator):
+    """Answer with what a generator yields, while it does."""
+    import lambda_streaming
+
+    def report(error):
+        payload = describe(error, request_id)
+        lambda_log.write_error(payload, to_json)
+        return payload["errorType"], to_json(payload).encode("utf-8")
+
+    path = "%s/invocation/%s/response" % (VERSION_PATH, request_id)
+    return lambda_streaming.stream(channel.send, path, generator, lambda value: marshal(value)[0], report)
+
+
 def serve(channel, handler):
     """Answer invocations until the platform closes the socket."""
     next_request = request("GET", "/invocation/next", (), b"")
     channel.send(next_request)
     while True:
         _, headers, body = channel.receive()
-        answer = run_one(handler, headers, body)
+        answer = run_one(channel, handler, headers, body)
         channel.send(answer, next_request)
         channel.receive()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent.domain.pricing import REQUEST_USD, price_of
+from lambent.domain.pricing import REQUEST_USD, price_of, price_of_stream
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,9 @@ def test_time_is_billed_the_same_in_one_piece_or_two(memory_mb: int, one_ms: int
         return cost.price_usd - REQUEST_USD
 
     assert duration_price(one_ms) + duration_price(other_ms) == duration_price(one_ms + other_ms)
+
+
+def test_the_first_6_mb_of_a_streamed_response_are_free_and_the_rest_is_not() -> None:
+    assert price_of_stream(0) == price_of_stream(6 * 1024**2) == 0
+    assert price_of_stream(6 * 1024**2 + 1024**3) == Decimal("0.008")
+    assert price_of_stream(6 * 1024**2 + 1) == Decimal("0.008") / 1024**3

@@ -1,0 +1,51 @@
+"""A resource's policy, asked about an AWS service that acts on behalf of another resource. Pure."""
+
+from __future__ import annotations
+
+from lambent.domain.policy.decision import Decision, Policies, Request, decide
+from lambent.domain.policy.principal import Requester
+from lambent.domain.policy.statement import Policy, parse_policy
+
+
+def decide_for_service(
+    policy: str | None,
+    *,
+    service: str,
+    action: str,
+    resource: str,
+    source_arn: str | None = None,
+    source_account: str | None = None,
+) -> Decision:
+    """Return whether a resource's policy lets an AWS service use it.
+
+    Args:
+        policy: the policy as JSON; one that cannot be read lets nobody in.
+        service: the service's principal, for instance ``sns.amazonaws.com``.
+        action: for instance ``lambda:InvokeFunction``.
+        resource: the ARN as the service was given it, a function's with its qualifier.
+        source_arn: on behalf of which resource the service asks (``aws:SourceArn``).
+        source_account: whose that resource is (``aws:SourceAccount``).
+    """
+    sources = {
+        "aws:sourcearn": source_arn,
+        "aws:sourceaccount": source_account,
+        "aws:principalisawsservice": "true",
+        "aws:principalservicename": service,
+    }
+    request = Request(
+        requester=Requester(account="", service=service),
+        action=action,
+        resource=resource,
+        resource_account="",
+        context={key: (value,) for key, value in sources.items() if value is not None},
+    )
+    return decide(request, Policies(resource=_parsed(policy)))
+
+
+def _parsed(policy: str | None) -> tuple[Policy, ...]:
+    if not policy:
+        return ()
+    try:
+        return (parse_policy(policy, name="default", type="resource"),)
+    except (ValueError, IndexError, RecursionError):
+        return ()
