@@ -113,7 +113,8 @@ class SeedlingSandbox(ForkingSandbox):
 
     async def start(self, spec: SandboxSpec) -> SandboxProcess:
         outputs = {outside for outside, _ in spec.inherited}
-        is_plain = {inside for _, inside in spec.inherited} == {1, 2} and len(outputs) == 1
+        numbers = tuple(inside for _, inside in spec.inherited)
+        is_plain = set(numbers) <= {1, 2} and len(outputs) == 1
         if spec.command[1:4] != (*_BARE, "-c") or not is_plain:
             return await super().start(spec)
         if any(is_file(mount.source) for mount in spec.mounts):
@@ -123,7 +124,7 @@ class SeedlingSandbox(ForkingSandbox):
         seedling = SeedlingSpec(
             command=command,
             channel=3,
-            output=(1, 2),
+            output=numbers,
             memory_bytes=spec.memory_bytes,
             max_processes=spec.max_processes,
             max_open_files=spec.max_open_files,
@@ -132,7 +133,7 @@ class SeedlingSandbox(ForkingSandbox):
         zygote = replace(zygote_for(spec), interpreter=(), seedling=seedling)
         await self.have_ready(zygote)
         null = os.open("/dev/null", os.O_RDWR)
-        given = ((null, 1), (null, 2), (null, 3))
+        given = tuple((null, number) for number in (*numbers, 3))
         try:
             spec = replace(spec, command=command, environment=variables, inherited=given, zygote=zygote)
             process = await NamespaceSandbox.start(self, spec)
@@ -142,7 +143,7 @@ class SeedlingSandbox(ForkingSandbox):
         ends = process.take_given()
         assert ends, "the command was executed"
         os.close(ends[3])
-        threading.Thread(target=_relay, args=(ends[1], os.dup(outputs.pop()))).start()
+        threading.Thread(target=_relay, args=(ends[numbers[0]], os.dup(outputs.pop()))).start()
         return process
 
     async def forget_zygotes(self) -> None:

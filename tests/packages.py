@@ -1,7 +1,4 @@
-"""Packages from npm and PyPI for tests: installed once into the shared cache, or the test is skipped.
-
-What takes a minute to be built is kept for every copy of the repository on this machine.
-"""
+"""Packages from npm and PyPI for tests: installed once into the shared cache, or the test is skipped."""
 
 from __future__ import annotations
 
@@ -14,17 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from builds import RUNTIME_CLIENT, CannotBeBuilt, build_runtime_client
 from harness import CACHE_DIRECTORY
 
 _PATIENCE_S = 180
-_BUILD_PATIENCE_S = 600
-_BUILDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambent" / "test-builds"
-RUNTIME_CLIENT = "aws-lambda-ric@4.0.2"
-"""AWS's runtime interface client for Node.js, whose native half is compiled at its installation."""
-
-
-class CannotBeBuilt(Exception):
-    """A package cannot be built here. The message is one sentence."""
 
 
 def npm_packages(*packages: str) -> Path:
@@ -48,47 +38,6 @@ def runtime_client_for_nodejs() -> dict[str, bytes]:
     except CannotBeBuilt as error:
         pytest.skip(str(error))
     return {name: (place / name).read_bytes() for name in ("index.mjs", "package.json", "rapid-client.node")}
-
-
-def build_runtime_client() -> Path:
-    """Return a directory whose node_modules has AWS's client for Node.js, installed with its own scripts.
-
-    Raises:
-        CannotBeBuilt: tools for it are missing, or npm is out of reach.
-    """
-    place = _BUILDS / RUNTIME_CLIENT
-    if place.is_dir():
-        return place
-    missing = [name for name in ("node", "npm", "cmake", "make", "c++", "xz") if shutil.which(name) is None]
-    if missing:
-        raise CannotBeBuilt(f"{RUNTIME_CLIENT} cannot be built here without {', '.join(missing)}.")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent) as draft:
-        _build(Path(draft))
-        if not place.is_dir():  # another worker may have been faster
-            shutil.move(draft, place)
-            Path(draft).mkdir()  # which is removed now
-    return place
-
-
-def _build(draft: Path) -> None:
-    command = ["npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--no-update-notifier"]
-    # The headers that come with Node.js; otherwise they would be looked for on the network.
-    headers = Path(shutil.which("node") or "").resolve().parent.parent
-    environ = {**os.environ, "npm_config_nodedir": str(headers)}
-    try:
-        subprocess.run(
-            [*command, RUNTIME_CLIENT],
-            cwd=draft,
-            env=environ,
-            check=True,
-            capture_output=True,
-            timeout=_BUILD_PATIENCE_S,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise CannotBeBuilt(f"{RUNTIME_CLIENT} cannot be installed here: {error}") from error
-    if not any(draft.rglob("rapid-client.node")):
-        raise CannotBeBuilt(f"npm did not run the scripts that build {RUNTIME_CLIENT}.")
 
 
 def _installed(kind: str, packages: tuple[str, ...], command: list[str]) -> Path:

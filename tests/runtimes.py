@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTHON = """
-import logging, os, signal, sys, time
+import logging, os, signal, sys, threading, time
 count = running = 0
+beats = []
+def beat():
+    while True:
+        beats.append(time.monotonic())
+        time.sleep(0.005)
 def handler(event, context):
     global count
     count += 1
@@ -52,6 +57,13 @@ def handler(event, context):
         return of_layer.name
     if do == "binary":
         return bytes([0, 255, 10])
+    if do == "beat":
+        if not beats:
+            threading.Thread(target=beat, daemon=True).start()
+        before = len(beats)
+        while len(beats) < before + 2:
+            time.sleep(0.005)
+        return max(after - before for before, after in zip(beats, beats[1:]))
     if do == "wait":
         global running
         running += 1
@@ -66,6 +78,7 @@ const fs = require('fs');
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 let count = 0;
 let running = 0;
+const beats = [];
 exports.handler = async (event, context) => {
   count += 1;
   switch (event.do) {
@@ -85,6 +98,12 @@ exports.handler = async (event, context) => {
       process.stdout.write('one ü\\n'); process.stderr.write('two\\n'); process.stdout.write('three'); return null;
     case 'count': return [count, fs.existsSync('/tmp/left-behind')];
     case 'layer': return require('of_layer').name;
+    case 'beat': {
+      if (!beats.length) setInterval(() => beats.push(performance.now() / 1000), 5);
+      const before = beats.length;
+      while (beats.length < before + 2) await sleep(0.005);
+      return Math.max(...beats.slice(1).map((beat, index) => beat - beats[index]));
+    }
     case 'wait': { running += 1; const seen = running; await sleep(event.seconds); running -= 1; return seen; }
   }
   return null;

@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from tests.bench import ledger, load, many, queues, simulated, snapstart, streams
+from tests.bench import languages, ledger, load, many, queues, simulated, snapstart, streams
 from tests.bench.goals import FLOOR, LAMBENT, RIE, Figure
 from tests.bench.load import Load, LoadFailed, Target
 from tests.bench.measuring import MB, SETTLE_S, Bench, Effort, Group, percentile
@@ -194,6 +194,7 @@ def idle_server(bench: Bench) -> list[Figure]:
 
 GROUPS: tuple[Group, ...] = (
     *(idle_server, starts, cold_starts, cold_starts_without_stems, warm, throughput, bursts, control_plane),
+    *(languages.nodejs_warm, languages.nodejs_cold_starts, languages.custom_runtime),
     *(
         snapstart.restores,
         snapstart.one_ahead,

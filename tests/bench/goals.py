@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-LAMBENT, RIE, FLOOR = "Lambent", "RIE", "uvicorn"
+LAMBENT, RIE, FLOOR, OFFLINE = "Lambent", "RIE", "uvicorn", "serverless-offline"
 MOTO, MINISTACK = "moto", "MiniStack"
 
 
@@ -83,6 +83,8 @@ GOALS = (
     Goal(figure="throughput, 8 connections", must=0.35, aim=0.5, against=FLOOR, more_is_better=True),
     Goal(figure="cold start, hello", must=25, aim=12),
     Goal(figure="cold start, hello, no stem ready", must=40, aim=20),
+    Goal(figure="Node.js: warm invoke, p50", must=0.7, against=RIE),
+    Goal(figure="Node.js: cold start, hello", must=40, aim=15),
     Goal(figure="SnapStart restore, hello", must=15, aim=6),
     Goal(figure="SnapStart restore, boto3 client", must=20, aim=8),
     Goal(figure="SnapStart restore, numpy and pandas", must=40, aim=20),

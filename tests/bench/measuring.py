@@ -53,7 +53,7 @@ FULL = Effort(
     events=100,
     ledger_rows=1_000_000,
     idle_s=8.0,
-    limit_s=520.0,
+    limit_s=600.0,
 )
 QUICK = Effort(
     starts=2,
@@ -70,7 +70,7 @@ QUICK = Effort(
     events=30,
     ledger_rows=100_000,
     idle_s=3.0,
-    limit_s=210.0,
+    limit_s=290.0,
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import socket
 import stat
 import subprocess
@@ -16,15 +17,16 @@ import sys
 import time
 import types
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 from urllib.request import urlopen
 
 from tests.bench import processes
-from tests.bench.goals import FLOOR, LAMBENT, RIE
+from tests.bench.goals import FLOOR, LAMBENT, OFFLINE, RIE
 from tests.bench.load import Target
+from tests.builds import RUNTIME_CLIENT
 from tests.harness import REGION, REPOSITORY, Server, clean_environ, create
 
 HELLO = "def handler(event, context):\n    return event\n"
@@ -49,8 +51,17 @@ _POLL_INTERVAL_S = 0.002
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 
 
+OFFLINE_PACKAGES = ("serverless@3.40.0", "serverless-offline@13.10.1")
+"""The last open-source framework, and the last plugin for it."""
+_NPM_TIMEOUT_S = 300
+
+
 class RieMissing(Exception):
     """The emulator cannot be had here. The message is one sentence."""
+
+
+class OfflineMissing(Exception):
+    """serverless-offline cannot be had here. The message is one sentence."""
 
 
 class Lambent:
@@ -155,6 +166,8 @@ class Lambent:
 class Process:
     """A program that listens on a port of its own."""
 
+    start_timeout_s = _START_TIMEOUT_S
+
     def __init__(self, command: list[str], *, port: int, environ: Mapping[str, str], directory: Path) -> None:
         self.port = port
         self.output = directory / f"output-{port}.txt"
@@ -188,7 +201,7 @@ class Process:
         return processes.pss_bytes([self._process.pid, *processes.descendants(self._process.pid)])
 
     def _wait_until_listening(self) -> None:
-        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        deadline_s = time.monotonic() + self.start_timeout_s
         while self._process.poll() is None and time.monotonic() < deadline_s:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1.0).close()
@@ -200,19 +213,35 @@ class Process:
 
 
 class Rie(Process):
-    """AWS's Runtime Interface Emulator with AWS's Python runtime client: one function, one environment, no walls."""
+    """AWS's Runtime Interface Emulator with one of AWS's runtime clients: one function, one environment, no walls."""
 
     name = RIE
 
-    def __init__(self, program: Path, directory: Path, source: str = HELLO) -> None:
-        """Start it; returns when it listens. The runtime inside starts with the first invocation."""
+    def __init__(
+        self,
+        program: Path,
+        directory: Path,
+        source: str = HELLO,
+        *,
+        file: str = "app.py",
+        client: Sequence[str] = (sys.executable, "-m", "awslambdaric"),
+    ) -> None:
+        """Start it; returns when it listens. The runtime inside starts with the first invocation.
+
+        Args:
+            program: the emulator.
+            directory: for the function.
+            source: the function's.
+            file: where that goes.
+            client: command that serves the handler named after it.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "app.py").write_text(source)
+        (directory / file).write_text(source)
         port, api_port = free_port(), free_port()
         command = [str(program), "--log-level", "error"]
         command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{api_port}"]
-        command += [sys.executable, "-m", "awslambdaric", "app.handler"]
+        command += [*client, "app.handler"]
         environ = {
             "AWS_LAMBDA_FUNCTION_NAME": "hello",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(MEMORY_MB),
@@ -221,15 +250,55 @@ class Rie(Process):
         }
         super().__init__(command, port=port, environ=environ, directory=directory)
 
-    def invoke_target(self) -> Target:
+    def invoke_target(self, event: bytes = EVENT) -> Target:
         """Return the invocation of its function."""
         path = "/2015-03-31/functions/function/invocations"
-        return Target(port=self.port, request=request_of("POST", path, EVENT), answer=EVENT)
+        return Target(port=self.port, request=request_of("POST", path, event), answer=event)
 
     def last_words(self) -> str:
         """Return the line in which it said why it ended, if it did."""
         lines = self.output.read_text(errors="replace").splitlines()
         return next((line for line in lines if line.startswith("panic:")), "")
+
+
+class Offline(Process):
+    """serverless-offline: a server of JavaScript that runs functions in threads of its own, without walls."""
+
+    name = OFFLINE
+    start_timeout_s = 90.0
+
+    def __init__(self, modules: Path, directory: Path, source: str, runtime: str) -> None:
+        """Start it; returns when it listens.
+
+        Args:
+            modules: a ``node_modules`` with serverless and its plugin.
+            directory: for the function.
+            source: the function's, in JavaScript.
+            runtime: its identifier.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "app.js").write_text(source)
+        (directory / "node_modules").symlink_to(modules)
+        port = free_port()
+        ports = {"lambdaPort": port, "httpPort": free_port()}
+        ports |= {"albPort": free_port(), "websocketPort": free_port()}
+        service = {
+            "service": "bench",
+            "frameworkVersion": "3",
+            "provider": {"name": "aws", "runtime": runtime, "stage": "dev", "memorySize": MEMORY_MB},
+            "functions": {"hello": {"handler": "app.handler"}},
+            "plugins": ["serverless-offline"],
+            "custom": {"serverless-offline": {"host": "127.0.0.1", **ports}},
+        }
+        (directory / "serverless.json").write_text(json.dumps(service))
+        environ = {"SLS_TELEMETRY_DISABLED": "1", "SLS_NOTIFICATIONS_MODE": "off", "CI": "1"}
+        command = ["node", str(modules / "serverless/bin/serverless.js"), "offline", "start", "--noTimeout"]
+        super().__init__(command, port=port, environ=environ, directory=directory)
+
+    def invoke_target(self, event: bytes = EVENT) -> Target:
+        """Return the invocation of its function."""
+        path = "/2015-03-31/functions/bench-dev-hello/invocations"
+        return Target(port=self.port, request=request_of("POST", path, event), answer=event)
 
 
 class Floor(Process):
@@ -275,12 +344,40 @@ def fetch_rie(directory: Path) -> Path:
     return program
 
 
+def fetch_offline(directory: Path) -> Path:
+    """Return a ``node_modules`` with serverless-offline, by npm into the bench's cache.
+
+    Raises:
+        OfflineMissing: this machine has no Node.js, no npm or is offline.
+    """
+    place = directory / "-".join(OFFLINE_PACKAGES)
+    modules = place / "node_modules"
+    if not modules.is_dir():
+        draft = place.with_suffix(".part")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        command = ["npm", "install", "--prefix", ".", "--ignore-scripts", "--no-audit", "--no-fund"]
+        try:
+            subprocess.run(
+                [*command, *OFFLINE_PACKAGES],
+                cwd=draft,
+                check=True,
+                capture_output=True,
+                timeout=_NPM_TIMEOUT_S,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise OfflineMissing(f"{' and '.join(OFFLINE_PACKAGES)} cannot be installed: {error}.") from None
+        draft.rename(place)
+    return modules
+
+
 def versions(directory: Path) -> str:
     """Say who the peers are, with their versions."""
     wheels = sorted(directory.glob("aws_sam_cli-*.whl"))
     sam_cli = wheels[-1].name.split("-")[1] if wheels else "?"
     return (
-        f"RIE of aws-sam-cli {sam_cli} with awslambdaric {metadata.version('awslambdaric')}; "
+        f"RIE of aws-sam-cli {sam_cli} with awslambdaric {metadata.version('awslambdaric')} or {RUNTIME_CLIENT}; "
+        f"{' and '.join(OFFLINE_PACKAGES)}; "
         f"uvicorn {metadata.version('uvicorn')} with uvloop {metadata.version('uvloop')} "
         f"and httptools {metadata.version('httptools')}"
     )

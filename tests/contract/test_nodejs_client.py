@@ -7,6 +7,7 @@ with the same code.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import shutil
@@ -69,6 +70,7 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     "no handler": {"app.js": "exports.other = 1"},
     "a handler that is no function": {"app.js": "exports.handler = 5"},
     "a member of a function": {"app.js": "module.exports = () => 1; module.exports.handler = async () => 2"},
+    "an error of an ES module": {"app.mjs": "export const handler = async () => { throw new Error('x') }"},
     "an ES module": {"app.mjs": "export const handler = async () => import.meta.url"},
     "a default export": {"app.mjs": "export default { handler: async () => 1 }"},
     "an ES module by its package": {
@@ -77,6 +79,14 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     },
     "a missing import": {"app.mjs": "import 'nowhere'; export const handler = 1"},
     "an import that never ends": {"app.mjs": "await new Promise(() => {}); export const handler = 1"},
+    "a stream": {
+        "app.js": "exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {"
+        " stream.write('one '); stream.write({a: Object.keys(context)}); stream.end() })"
+    },
+    "a stream that returns something": {
+        "app.js": "exports.handler = awslambda.streamifyResponse(async (event, stream) => {"
+        " stream.write('1'); stream.end(); return 5 })"
+    },
     "a CommonJS module": {"app.cjs": "exports.handler = async () => 1"},
 }
 _SAME = (
@@ -125,9 +135,11 @@ class Stage:
         """The answer and what the function has logged, without what differs from one invocation to the next."""
         event = json.dumps({"case": case, "text": "ü"})
         found = self._client.invoke(FunctionName=name, Payload=event, LogType="Tail")
-        payload = json.dumps(json.load(found["Payload"]), ensure_ascii=False, separators=(",", ":"))
+        body = found["Payload"].read().decode()
+        with contextlib.suppress(ValueError):
+            body = json.dumps(json.loads(body), ensure_ascii=False, separators=(",", ":"))
         log = _OF_THE_PLATFORM.sub("", base64.b64decode(found["LogResult"]).decode())
-        return (found.get("FunctionError"), json.loads(same(payload))), same(log).splitlines()
+        return (found.get("FunctionError"), same(body)), same(log).splitlines()
 
     def close(self) -> None:
         for name in self._names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from runtimes import Language, languages, package_of
 
 LANGUAGES = languages()
 WAIT = {"Delay": 0.05, "MaxAttempts": 600}
+PAUSE_S = 0.6
+"""Six times as long as an environment idles before it is frozen."""
 
 
 class Deployed:
@@ -194,6 +197,16 @@ def test_layers_are_found_where_the_language_looks_for_them(function: Deployed) 
     name = f"{function.name}-layered"
     function.create(name, function.language.files, Layers=[layer["LayerVersionArn"]])
     assert invoke(function.client, name, {"do": "layer"}).payload == "layer"
+
+
+def test_what_is_left_running_stands_still_until_the_next_invocation(
+    function: Deployed, lambent: Server
+) -> None:
+    if "yes frozen between invocations" not in lambent.start_block:
+        pytest.skip("environments are not frozen here")
+    function.ask("beat")
+    time.sleep(PAUSE_S)
+    assert function.ask("beat") > PAUSE_S / 2
 
 
 def test_an_environment_runs_one_invocation_at_a_time(function: Deployed) -> None:

@@ -261,6 +261,55 @@ def test_results_that_json_does_not_know_by_itself(tell: Tell) -> None:
     )
 
 
+def test_what_is_like_an_object_or_a_text_is_one(tell: Tell) -> None:
+    async def story(conversation: Conversation) -> None:
+        assert await conversation.ask(None) == {
+            "point": {"x": 1, "y": {"x": [2], "y": "b"}},
+            "bytes": "text",
+            "key": [],
+            "other": {"z": 1.1},
+        }
+
+    tell(
+        """
+        from collections import namedtuple
+        from decimal import Decimal
+        Point = namedtuple("Point", "x y")
+        class Other:
+            def _asdict(self):
+                return {"z": Decimal("1.1")}
+        def handler(e, c):
+            return {"point": Point(1, Point((2,), "b")), "bytes": b"text", b"key": [], "other": Other()}
+        """,
+        story,
+    )
+
+
+def test_what_cannot_be_encoded_is_a_marshal_error(tell: Tell) -> None:
+    async def story(conversation: Conversation) -> None:
+        for number, words in enumerate(
+            (
+                "Object of type set is not JSON serializable",
+                "Circular reference detected",
+                "keys must be str, int, float, bool or None, not tuple",
+                "Object of type bytearray is not JSON serializable",
+            )
+        ):
+            payload = json.loads((await conversation.send(str(number).encode())).body)
+            assert payload["errorType"] == "Runtime.MarshalError"
+            assert payload["errorMessage"] == f"Unable to marshal response: {words}"
+
+    tell(
+        """
+        cycle = []
+        cycle.append(cycle)
+        def handler(e, c):
+            return [{1}, cycle, {(1, 2): 3}, [bytearray(b"x")]][e]
+        """,
+        story,
+    )
+
+
 def test_six_megabytes_go_both_ways(tell: Tell) -> None:
     async def story(conversation: Conversation) -> None:
         text = "x" * 6_000_000
@@ -453,6 +502,37 @@ def test_logging_is_one_event_a_message_and_printing_one_a_line(tell: Tell) -> N
         assert at.endswith("Z")
 
     tell(LOGGING, story)
+
+
+def test_the_contexts_log_is_one_event(tell: Tell) -> None:
+    async def story(conversation: Conversation) -> None:
+        await conversation.ask(None)
+        assert conversation.log() == ["one\ntwo ü", "5"]
+
+    tell('def handler(e, c):\n    c.log("one\\ntwo ü")\n    c.log(5)', story)
+
+
+@pytest.mark.parametrize(
+    ("level", "number"), [("TRACE", 10), ("fatal", 50), ("WARN", 30), ("NOTSET", 0), ("nothing", 30)]
+)
+def test_a_log_level_is_the_root_loggers(tell: Tell, level: str, number: int) -> None:
+    async def story(conversation: Conversation) -> None:
+        assert await conversation.ask(None) == number
+
+    source = "import logging\ndef handler(e, c):\n    return logging.getLogger().level"
+    tell(source, story, AWS_LAMBDA_LOG_LEVEL=level)
+
+
+def test_a_preview_says_that_it_is_one(tell: Tell) -> None:
+    async def story(conversation: Conversation) -> None:
+        await conversation.ask(None)
+        (line,) = conversation.log()
+        level, _, request_id, text = line.split("\t")
+        assert (level, request_id) == ("[WARNING]", "")
+        assert text.startswith("LAMBDA_WARNING: This is a preview runtime version and should not be used for")
+        assert text.rstrip().endswith("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html")
+
+    tell("def handler(e, c): pass", story, AWS_EXECUTION_ENV="AWS_Lambda_python3.15")
 
 
 def test_json_logging_has_the_same_members(tell: Tell) -> None:

@@ -262,6 +262,19 @@ def programs() -> set[int]:
     return found
 
 
+def test_a_command_is_executed_when_the_program_does_not_take_its_order(bench: Bench) -> None:
+    """It says that it waits, and hangs up."""
+    deaf = "import os, signal; os.write(3, b'!'); os.close(3); signal.pause()"
+    command = (PYTHON, "-I", "-S", "-c", deaf)
+    zygote = replace(ZYGOTE, seedling=replace(SEEDLING, command=command))
+
+    async def story() -> Any:
+        await bench.ready(zygote)
+        return await bench.started(bench.spec("", command=command, zygote=zygote))
+
+    assert bench.run(story()) is None
+
+
 def test_a_program_that_never_waits_costs_nothing_but_its_advantage(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,7 +27,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from forking import CopyingSandbox
+from forking import CopyingSandbox, SeedlingSandbox
 from lambent.sandbox import Enforcement, Sandbox, SandboxError, linux, nftables, veth
 from lambent.sandbox.namespaces import NamespaceSandbox
 from lambent.sandbox.netlink import (
@@ -314,8 +314,18 @@ async def walls() -> dict[str, Any]:
 
 async def copies() -> dict[str, Any]:
     """A copy of a template, which has a link of its own, and an address that is not the template's."""
+    return await reaching(CopyingSandbox)
+
+
+async def seedlings() -> dict[str, Any]:
+    """A program that was started before its order, behind a link that it has had from its start."""
+    return await reaching(SeedlingSandbox)
+
+
+async def reaching(kind: type[NamespaceSandbox]) -> dict[str, Any]:
+    """Whom a sandbox reaches that was prepared."""
     world = World()
-    async with room("nat", CopyingSandbox) as server:
+    async with room("nat", kind) as server:
         other = await server.listening()
         links = world.traces()["links"]
         targets = {"far": tcp(FAR, patience_s=PATIENCE_S), "machine": tcp(MACHINE)}
@@ -593,7 +603,7 @@ async def alone() -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[], Any]] = {
     scenario.__name__: scenario
     for scenario in (
-        *(walls, copies, no_network, many, left_over, two_servers, killed, server, spawner_dies),
+        *(walls, copies, seedlings, no_network, many, left_over, two_servers, killed, server, spawner_dies),
         *(neighbours, router, neighbour, firewalled, unprivileged, alone, ordinary, ordinary_killed, broken),
     )
 }

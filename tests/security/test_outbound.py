@@ -124,9 +124,11 @@ def test_twenty_sandboxes_start_at_once_and_all_get_out() -> None:
     assert played("many")["after"] == NOTHING
 
 
-def test_a_copy_of_a_template_gets_out_and_reaches_nobody_else() -> None:
-    found = played("copies")
-    assert found["links"] >= 2  # of the listening copy and of its template
+@pytest.mark.parametrize("scenario", ["copies", "seedlings"])
+def test_what_was_prepared_gets_out_and_reaches_nobody_else(scenario: str) -> None:
+    found = played(scenario)
+    # Of the one that listens, and of its template or of a stem.
+    assert found["links"] >= 2
     reached = found["reached"]
     assert reached.pop("far") == SEES_MACHINE
     assert set(reached.values()) == {"silence"}

@@ -195,4 +195,6 @@ class Churn:
 
 
 def _code(source: str, turn: int) -> bytes:
+    if "exports.handler" in source:
+        return zip_of({"app.js": f"{source}\n// {turn}\n"})
     return zip_of({"app.py": f"{source}\n# {turn}\n"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,6 +105,16 @@ def handler(event, context):
             os.unlink("/tmp/" + name)
     return {"written": written}
 """
+JAVASCRIPT = """
+exports.handler = async (event, context) => {
+  console.log('ran', context.awsRequestId);
+  if (event.how === 'raise') throw new RangeError('on purpose');
+  if (event.how === 'exit') process.exit(7);
+  if (event.how === 'kill') process.kill(process.pid, 'SIGKILL');
+  if (event.how === 'forget') setInterval(() => {}, 1);
+  return { number: event.number };
+};
+"""
 BIG = """
 def handler(event, context):
     return event
@@ -182,6 +193,13 @@ def _filled(event: Any, answer: Answer) -> bool:
 
 def _same(event: Any, answer: Answer) -> bool:
     return _is_fine(answer) and _value(answer) == event
+
+
+def _is_scripted(event: Any, answer: Answer) -> bool:
+    if event["how"] in ("", "forget"):
+        return _is_number(event, answer)
+    expected = "RangeError" if event["how"] == "raise" else "Runtime.ExitError"
+    return answer.status == 200 and _value(answer).get("errorType") == expected
 
 
 def _noise_made(event: Any, answer: Answer) -> bool:
@@ -305,6 +323,27 @@ CHARACTERS = (
         is_right=_same,
     ),
 )
+
+
+if shutil.which("node"):
+    # Interpreters that wait are programs that a killed server may leave behind.
+    CHARACTERS = (
+        *CHARACTERS,
+        *(
+            Character(
+                name=f"in-javascript-{memory_mb}",
+                source=JAVASCRIPT,
+                weight=4,
+                event=lambda chance, number: {
+                    "number": number,
+                    "how": chance.choice(("", "", "", "forget", "raise", "exit", "kill")),
+                },
+                is_right=_is_scripted,
+                configuration={"Runtime": "nodejs20.x", "MemorySize": memory_mb},
+            )
+            for memory_mb in (256, 300)
+        ),
+    )
 
 
 def by_name(name: str) -> Character:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 from http.client import HTTPConnection
 from typing import Any
@@ -68,6 +70,44 @@ const greet = async (event) => {
 };
 export const handler = middy().use(httpJsonBodyParser()).use(httpErrorHandler()).handler(greet);
 """
+HONO = """
+import { Hono } from 'hono';
+import { handle } from 'hono/aws-lambda';
+const app = new Hono();
+app.post('/hello/:name', async (c) => {
+  console.log('greeting %s', c.req.param('name'));
+  const { mark } = await c.req.json();
+  return c.json({ text: c.req.param('name') + mark.repeat(c.req.query('times')) }, 201);
+});
+export const handler = handle(app);
+"""
+POWERTOOLS = """
+import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { LambdaInterface } from '@aws-lambda-powertools/commons/types';
+import type { Context } from 'aws-lambda';
+
+const logger = new Logger({ serviceName: 'orders' });
+const metrics = new Metrics({ namespace: 'shop', serviceName: 'orders' });
+
+class Orders implements LambdaInterface {
+  @metrics.logMetrics({ captureColdStartMetric: true })
+  @logger.injectLambdaContext({ clearState: true })
+  public async handler(event: { total: number }, context: Context): Promise<{ id: string; total: number }> {
+    logger.appendKeys({ total: event.total });
+    if (event.total < 0) {
+      logger.error('refused', new RangeError('below zero'));
+      throw new RangeError('below zero');
+    }
+    metrics.addMetric('orders', MetricUnit.Count, 1);
+    logger.info('taken');
+    return { id: context.awsRequestId, total: event.total };
+  }
+}
+
+const orders = new Orders();
+export const handler = orders.handler.bind(orders);
+"""
 FASTAPI = """
 from fastapi import FastAPI
 from mangum import Mangum
@@ -112,6 +152,34 @@ def node_packages() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
+def powertools() -> bytes:
+    """The application in TypeScript, compiled and bundled as its author would."""
+    place = npm_packages(
+        "esbuild@0.28",
+        "@aws-lambda-powertools/logger@2",
+        "@aws-lambda-powertools/metrics@2",
+        "@types/aws-lambda@8",
+    )
+    options = json.dumps({"compilerOptions": {"experimentalDecorators": True, "target": "es2022"}})
+    done = subprocess.run(
+        [
+            str(place / "node_modules" / ".bin" / "esbuild"),
+            "--bundle",
+            "--platform=node",
+            "--target=node20",
+            "--loader=ts",
+            f"--tsconfig-raw={options}",
+        ],
+        input=POWERTOOLS.encode(),
+        env={**os.environ, "NODE_PATH": str(place / "node_modules")},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
 def web_packages() -> dict[str, bytes]:
     return files_below(python_packages("fastapi", "mangum", "flask", "apig-wsgi"))
 
@@ -139,6 +207,33 @@ def test_a_middy_handler(client: Any, name: str, node_packages: dict[str, bytes]
     assert json.loads(invoke(client, name, event).payload["body"]) == {"text": "!"}
     refused = invoke(client, name, event | {"body": '{"mark": "?"}'})
     assert (refused.error, refused.payload["statusCode"]) == (None, 422)
+
+
+def test_hono_behind_its_own_adapter(client: Any, name: str) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("there is no Node.js here")
+    files = files_below(npm_packages("hono@4")) | {"app.mjs": HONO.encode()}
+    assert "\tINFO\tgreeting Ada\n" in greets(client, name, files, "nodejs24.x")
+
+
+@pytest.mark.parametrize("runtime", ["nodejs20.x", "nodejs24.x"])
+def test_powertools_in_typescript(client: Any, name: str, powertools: bytes, runtime: str) -> None:
+    create(client, name, {"app.js": powertools}, Runtime=runtime, MemorySize=512, Timeout=30)
+    answers = [invoke(client, name, {"total": 5}) for _ in range(2)]
+    for answer, is_cold in zip(answers, (True, False), strict=True):
+        request_id = answer.headers["x-amzn-requestid"]
+        assert (answer.error, answer.payload) == (None, {"id": request_id, "total": 5})
+        lines = [json.loads(line) for line in answer.log.splitlines() if line.startswith("{")]
+        (logged,) = (line for line in lines if line.get("message") == "taken")
+        assert (logged["service"], logged["level"], logged["total"]) == ("orders", "INFO", 5)
+        assert (logged["function_request_id"], logged["cold_start"]) == (request_id, is_cold)
+        assert logged["function_name"] == name
+        assert logged["xray_trace_id"].startswith("1-")
+        measured = [line for line in lines if "_aws" in line]
+        assert ["orders" in line for line in measured] == ([False, True] if is_cold else [True])
+    refused = invoke(client, name, {"total": -1})
+    assert (refused.error, refused.payload["errorType"]) == ("Unhandled", "RangeError")
+    assert '"message":"refused"' in refused.log
 
 
 def greets_at_a_url(lambent: Server, client: Any, name: str, invoke_mode: str) -> None:

@@ -75,6 +75,18 @@ def test_a_boto3_in_the_package_wins_over_the_prepared_one(lambent: Server, name
     assert forked(client, name).payload[0]
 
 
+def test_an_interpreter_that_was_there_before_knows_its_runtimes_name(lambent: Server, name: str) -> None:
+    """Text is escaped up to Python 3.11 and not from 3.12 on, whichever interpreter runs them."""
+    require_stems(lambent)
+    client = lambent.client("lambda")
+    for runtime, written in (("python3.11", b'"\\u00fc"'), ("python3.13", '"ü"'.encode())):
+        function = f"{name}-{runtime[-2:]}"
+        source = TELL.replace("    return [", "    if event: return event\n    return [")
+        create(client, function, source, Runtime=runtime)
+        assert forked(client, function).payload[0]
+        assert client.invoke(FunctionName=function, Payload='"ü"')["Payload"].read() == written
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="looks at processes of other users")
 def test_stems_can_be_switched_off(new_server: Any, name: str) -> None:
     server = new_server(environ={"LAMBENT_STEMS": "0"})

@@ -19,11 +19,11 @@ from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import ActivationError, FunctionKey, FunctionVersion, runtime_version_arn
 from lambent.domain.limits import MB_PER_VCPU, OPEN_FILES_MAX, PROCESSES_MAX
 from lambent.domain.session import Credentials, credentials_document
+from lambent.node.ahead import zygote_of
 from lambent.node.architecture import Architectures, ForeignArchitecture
-from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_line, command_of, environment_of
+from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of, environment_of
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
-from lambent.node.runtime_process import OUTPUT_FDS, RUNTIME_FD
 from lambent.node.snapshots import (
     IdleSnapshot,
     SnapshotForgotten,
@@ -32,22 +32,16 @@ from lambent.node.snapshots import (
     TemplateRuntime,
 )
 from lambent.node.unpack import UnpackedCode, UnpackError
-from lambent.node.variables import LOCALE, container_credentials, needs_own_interpreter, variables
-from lambent.runtimes import Launch, Preparation, Runtimes, RuntimeUnavailable
-from lambent.sandbox import Mount, Sandbox, SandboxSpec, SeedlingSpec, Tmp, ZygoteSpec
+from lambent.node.variables import container_credentials, needs_own_interpreter, variables
+from lambent.runtimes import Launch, Runtimes, RuntimeUnavailable
+from lambent.sandbox import Mount, Sandbox, SandboxSpec, Tmp, ZygoteSpec
 
 _MB = 1024 * 1024
 RUNTIME_API_ADDRESS = ("169.254.100.1", 9001)
 """AWS's own address for it."""
 _RUNTIME_API_ON_LOOPBACK = ("127.0.0.1", RUNTIME_API_ADDRESS[1])
 """SDKs ask for container credentials at few addresses only; this is one of them."""
-WAITS_FD = "_LAMBENT_WAITS_FD"
-"""Tells a runtime that is started ahead from which descriptor it reads what it is to run."""
 _HOSTNAME = "169.254.100.6"
-_WALLS_ALONE = Preparation(
-    interpreter=(), modules=(), likely_modules=(), scripts=(), places=(TASK_ROOT,), passing=()
-)
-"""What is done ahead for runtimes that have to be started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,21 +332,7 @@ class LocalNode:
         """Return what the environments of a runtime have in common, those of one memory size for the most part."""
         if self._endpoint is None:
             return None
-        ahead = launch.preparation or _WALLS_ALONE
-        return ZygoteSpec(
-            interpreter=ahead.interpreter,
-            environment=tuple((LOCALE | dict(launch.environment)).items()) if ahead.interpreter else (),
-            modules=ahead.modules,
-            likely_modules=ahead.likely_modules,
-            scripts=ahead.scripts,
-            mounts=tuple(Mount(*mount) for mount in launch.mounts),
-            hidden=launch.hidden,
-            places=ahead.places,
-            passing=ahead.passing,
-            hostname=_HOSTNAME,
-            listen=self._listen(),
-            seedling=seedling_of(launch, memory_mb=memory_mb),
-        )
+        return zygote_of(launch, memory_mb=memory_mb, hostname=_HOSTNAME, listen=self._listen())
 
     def _origin(self, version: FunctionVersion, launch: Launch, initialization_type: str) -> Origin:
         environment_id = secrets.token_hex(16)
@@ -391,25 +371,6 @@ class LocalNode:
         if not self._has_own_network:
             return {}
         return {"AWS_LAMBDA_RUNTIME_API": "{}:{}".format(*RUNTIME_API_ADDRESS)}
-
-
-def seedling_of(launch: Launch, *, memory_mb: int) -> SeedlingSpec | None:
-    """Return what can be started of a runtime before its function is known; None: nothing."""
-    if launch.waiting is None:
-        return None
-    line = command_line(launch.command, launch, memory_mb=memory_mb, environment={})
-    return SeedlingSpec(
-        command=line,
-        environment=tuple((LOCALE | dict(launch.environment) | {WAITS_FD: str(RUNTIME_FD)}).items()),
-        fixed_variables=launch.waiting.fixed_variables,
-        changing_variables=launch.waiting.changing_variables,
-        channel=RUNTIME_FD,
-        output=OUTPUT_FDS,
-        memory_bytes=memory_mb * _MB,
-        max_processes=PROCESSES_MAX,
-        max_open_files=OPEN_FILES_MAX,
-        passing=launch.waiting.passing,
-    )
 
 
 def _init_failure(error: SnapshotInitError) -> tuple[str, str]:

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lambent.sandbox import Enforcement, SandboxError, SandboxSpec, Template, ZygoteSpec, pasta
+from lambent.sandbox import (
+    Enforcement,
+    SandboxError,
+    SandboxProcess,
+    SandboxSpec,
+    Template,
+    ZygoteSpec,
+    pasta,
+)
 from lambent.sandbox.cgroup import (
     CONTROLLERS,
     FREEZER,
@@ -37,6 +46,7 @@ from lambent.sandbox.system_python import system_python
 from lambent.sandbox.template import STEP as TEMPLATE_STEP
 from lambent.sandbox.template import LaunchedTemplate
 
+_log = logging.getLogger(__name__)
 _WITHOUT_CGROUP: Mapping[str, str] = {
     "memory": "no memory control group here: each process's data segment is limited, not their sum",
     "cpu": "no cpu control group here: not limited",
@@ -283,6 +293,29 @@ class NamespaceSandbox(Launching):
         name = f"stem_{next(self._stem_numbers)}"
         return LaunchedProcess(cgroup=SandboxCgroup(self._hierarchies, name), has_builder=True)
 
+    async def start(self, spec: SandboxSpec) -> SandboxProcess:
+        """See `Sandbox.start`."""
+        seedling = await self._seedling(spec)
+        if seedling is not None:
+            try:
+                return await self._start(spec, seedling)
+            except SandboxError as error:
+                # It may have ended since, and nobody is to suffer from that: the command is executed.
+                _log.info("A program that waited did not take its order: %s", error)
+        return await super().start(spec)
+
+    async def _seedling(self, spec: SandboxSpec) -> LaunchedProcess | None:
+        """Return a program that waits to be this command; None if there is none."""
+        zygote = spec.zygote
+        if zygote is None or zygote.seedling is None or not self._is_open:
+            return None
+        if not fits(spec, zygote) or not suits(spec, zygote.seedling):
+            return None
+        self._check_open(spec)
+        await self._ensure_spawner()
+        seedbed = self._seedbed(zygote)
+        return await seedbed.take() if seedbed is not None else None
+
     async def start_template(self, spec: SandboxSpec) -> Template:
         """See `Sandbox.start_template`."""
         if self._stems == 0:
@@ -337,11 +370,6 @@ class NamespaceSandbox(Launching):
     async def _stem(self, spec: SandboxSpec) -> LaunchedProcess | None:
         if spec.zygote is None or not fits(spec, spec.zygote):
             return None
-        if spec.zygote.seedling is not None and suits(spec, spec.zygote.seedling):
-            seedbed = self._seedbed(spec.zygote)
-            seedling = await seedbed.take() if seedbed is not None else None
-            if seedling is not None:
-                return seedling
         nursery = self._nursery(spec.zygote)
         return await nursery.take() if nursery is not None else None
 

@@ -19,7 +19,7 @@ NAME = f"python3.{sys.version_info.minor}"
 INTERPRETER = Interpreter(
     executable=f"{sys.base_prefix}/bin/{NAME}", version=sys.version_info[:3], prefix=sys.base_prefix
 )
-CLIENT = {"bootstrap.py", "lambda_context.py", "lambda_log.py"}
+CLIENT = {"bootstrap.py", "lambda_context.py", "lambda_json.py", "lambda_log.py"}
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ _ENVIRONMENT = {
 _BOOTSTRAP = "/var/runtime/bootstrap.py"
 _PREPARED_MINIMUM_PYTHON = (3, 10, 0)
 """The oldest that the sandbox's own code runs on."""
-_CLIENT_MODULES = ("json", "lambda_context", "lambda_log")
+_CLIENT_MODULES = ("json", "lambda_context", "lambda_json", "lambda_log")
 """What the bootstrap imports."""
 _LIBRARY_DIRECTORIES = ("/var/task/lib", "/opt/lib")
 """What the C library must not find missing in LD_LIBRARY_PATH, because it remembers."""

@@ -13,6 +13,7 @@ const log = require('./log.js');
 const { setInvocation, store } = require('./store.js');
 
 const EXIT_STATUS = { uncaughtException: 129, unhandledRejection: 128, init: 1, unsettled: 13 };
+const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const NO_CALLBACKS =
   'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to ' +
@@ -22,7 +23,12 @@ const ALREADY_DONE =
   'Invocation has already been reported as done. Cannot call complete more than once per invocation.';
 
 // Handlers are called as AWS's runtime calls them, as a method of this, which stack traces show.
-const runtime = new (class Runtime {})();
+const RECEIVERS = {
+  classic: class Runtime {},
+  buffered: class BufferedInvokeProcessor {},
+  streaming: class StreamingInvokeProcessor {},
+};
+let runtime = new RECEIVERS.classic();
 let channel;
 let requestId = null; // null while nothing runs
 let whenIdle = null; // what to do when the event loop is empty
@@ -186,8 +192,10 @@ function watchProcess() {
 function offerStreaming() {
   if (['1', 'true'].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) return;
   globalThis.awslambda = {
-    streamifyResponse(streaming) {
+    streamifyResponse(streaming, options) {
       streaming[STREAMING] = 'response';
+      // Kept for whoever asks: how much is on its way is the socket's affair here.
+      if (typeof options?.highWaterMark === 'number') streaming[HIGH_WATER_MARK] = parseInt(options.highWaterMark);
       return streaming;
     },
     get HttpResponseStream() {
@@ -223,6 +231,8 @@ function main() {
     (found) => {
       // What the module has left for the event loop, a rejection perhaps, belongs to the init.
       setImmediate(() => {
+        const kind = found[STREAMING] ? 'streaming' : 'buffered';
+        if (generation.isModern) runtime = new RECEIVERS[kind]();
         runtime.handler = found;
         channel.first();
       });

@@ -7,6 +7,7 @@
 const { Writable } = require('stream');
 const { Fault, payloadOf } = require('./errors.js');
 const { contextOf } = require('./context.js');
+const generation = require('./generation.js');
 const log = require('./log.js');
 
 const STREAM_TYPE = 'application/octet-stream';
@@ -99,11 +100,11 @@ async function runStreaming({ id, headers, body, runtime, channel, fail, finish,
     stream.once('error', reject);
   });
   finished.catch(() => {}); // looked at below, if the handler gets that far
-  setWhenIdle(() => failStream('Response stream is not finished.'));
+  setWhenIdle(() => failStream(complaint('Response stream is not finished.')));
   try {
     const returned = runtime.handler(JSON.parse(body), stream, streamingContext(headers));
     if (!returned || typeof returned.then !== 'function') {
-      throw 'Streaming does not support non-async handlers.';
+      throw complaint('Streaming does not support non-async handlers.');
     }
     if ((await returned) !== undefined) console.warn('Streaming handlers ignore return values.');
     await finished;
@@ -117,7 +118,11 @@ async function runStreaming({ id, headers, body, runtime, channel, fail, finish,
   channel.endStream({}, true);
 }
 
+// The older runtimes complain with texts, the newer ones with errors.
+const complaint = (text) => (generation.isModern ? new Error(text) : text);
+
 function streamingContext(headers) {
+  if (generation.isModern) return contextOf(headers);
   return Object.assign({ callbackWaitsForEmptyEventLoop: true }, contextOf(headers));
 }
 

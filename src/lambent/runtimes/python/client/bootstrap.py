@@ -14,6 +14,7 @@ import types
 
 import lambda_context
 import lambda_log
+from lambda_json import encode as to_json
 
 VERSION_PATH = "/2018-06-01/runtime"
 _READ_BYTES = 16384
@@ -124,42 +125,6 @@ def load_handler(handler):
         ) from None
 
 
-_decimals_seen = False
-
-
-def _encode_other(value):
-    # boto3's DynamoDB resource returns Decimals; AWS's runtime writes them as JSON numbers, digit by digit.
-    decimal = sys.modules.get("decimal")
-    if decimal is not None and isinstance(value, decimal.Decimal):
-        if value.is_nan():
-            return float("nan")
-        global _decimals_seen
-        _decimals_seen = True
-        return "\x00decimal:%s\x00" % value
-    raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
-
-
-def _ascii_only():
-    # AWS's runtime escapes non-ASCII characters up to Python 3.11 and writes them as they are from 3.12 on.
-    minor = os.environ.get("AWS_EXECUTION_ENV", "").partition("AWS_Lambda_python3.")[2]
-    return minor.isdigit() and int(minor) < 12
-
-
-_encoder = json.JSONEncoder(ensure_ascii=_ascii_only(), default=_encode_other)
-
-
-def to_json(value):
-    """Encode a result as JSON text."""
-    global _decimals_seen
-    _decimals_seen = False
-    text = _encoder.encode(value)
-    if _decimals_seen:
-        import re
-
-        text = re.sub(r'"\\u0000decimal:([^"\\]*)\\u0000"', r"\1", text)
-    return text
-
-
 def marshal(result):
     """Return (body, content type) of a handler's result.
 
@@ -234,9 +199,9 @@ def fail_init(channel, error):
 def fail_hook(channel, error, path, error_type, exit_status):
     """Report that a hook around the snapshot has failed, and exit as AWS's runtime does."""
     payload = describe(error, "")
-    payload["errorType"] = error_type
     lambda_log.write_error(payload, to_json)
-    channel.send(request("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8")))
+    headers = _error_headers(dict(payload, errorType=error_type), error)
+    channel.send(request("POST", path, headers, to_json(payload).encode("utf-8")))
     channel.receive()
     sys.exit(exit_status)
 
@@ -259,7 +224,7 @@ def pass_snapshot(channel):
             # The last one that was registered comes first.
             function, arguments, named = hooks.pop()
             function(*arguments, **named)
-    except Exception as error:
+    except BaseException as error:
         fail_hook(
             channel, error, "/init/error", "Runtime.BeforeSnapshotError", BEFORE_SNAPSHOT_ERROR_EXIT_STATUS
         )
@@ -274,7 +239,7 @@ def pass_snapshot(channel):
     try:
         for function, arguments, named in _hooks("get_after_restore"):
             function(*arguments, **named)
-    except Exception as error:
+    except BaseException as error:
         fail_hook(
             channel, error, "/restore/error", "Runtime.AfterRestoreError", AFTER_RESTORE_ERROR_EXIT_STATUS
         )
@@ -355,6 +320,7 @@ def main():
     channel = Channel(descriptor)
     sys.path[:0] = _search_paths()
     lambda_log.install()
+    lambda_log.warn_of_preview()
     try:
         handler = load_handler(os.environ["_HANDLER"])
     except Exception as error:

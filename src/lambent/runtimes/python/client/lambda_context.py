@@ -4,6 +4,7 @@ Source: AWS page "Using the Lambda context object to retrieve Python function in
 """
 
 import json
+import logging
 import os
 import sys
 import time
@@ -104,7 +105,11 @@ class LambdaContext(object):
         return dict(self._w3c)
 
     def log(self, message):
-        """Write a line to the function's log."""
+        """Write to the function's log: one event, if Lambda's handler is still there."""
+        for handler in logging.getLogger().handlers:
+            if hasattr(handler, "log_sink"):
+                handler.log_sink.log(str(message))
+                return
         sys.stdout.write(str(message))
 
     def __repr__(self):

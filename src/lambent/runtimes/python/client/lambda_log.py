@@ -24,16 +24,19 @@ _FAILED_INIT = (
     "temporarily rolling back to the previous runtime version. For more information, see "
     "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-update.html\r"
 )
+_PREVIEWS = ("AWS_Lambda_python3.15",)
+_PREVIEW = (
+    "LAMBDA_WARNING: This is a preview runtime version and should not be used for production workloads. For further "
+    "information and to provide feedback, see https://docs.%s/lambda/latest/dg/lambda-runtimes.html\r"
+)
 _TEXT, _JSON = 0xA55A0003, 0xA55A0002
 # The level sits in the last byte of the frame type; levels not listed carry none.
 _LEVEL_BITS = {10: 0x08, 20: 0x0C, 30: 0x10, 40: 0x14, 50: 0x18}
 
-_RECORD_FIELDS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
-    "message",
-    "asctime",
+# A task's name is not among them: AWS's runtime writes it.
+_RECORD_FIELDS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) - {"taskName"} | {
     "aws_request_id",
     "tenant_id",
-    "taskName",
 }
 
 
@@ -47,6 +50,8 @@ class Current(object):
 current = Current()
 _descriptor = None
 _is_json = False
+_has_levels = False
+"""Whether frames say how severe they are: with JSON, or with a level that was asked for."""
 
 
 def frame(text, level=None, is_json=False):
@@ -70,14 +75,23 @@ def _level_of(record):
     return min(50, max(0, record.levelno)) // 10 * 10
 
 
+class LogSink(object):
+    """Where AWS's handler writes to, and libraries that look for it."""
+
+    def log(self, text, frame_type=None):
+        frame(text)
+
+
 class LambdaLoggerHandler(logging.Handler):
     """The root handler that functions find installed."""
+
+    log_sink = LogSink()
 
     def emit(self, record):
         record.aws_request_id = current.request_id
         record.tenant_id = current.tenant_id
         try:
-            frame(self.format(record), _level_of(record) if _is_json else None, _is_json)
+            frame(self.format(record), _level_of(record) if _has_levels else None, _is_json)
         except Exception:
             self.handleError(record)
 
@@ -115,22 +129,30 @@ class JsonFormatter(logging.Formatter):
 
 def install():
     """Prepare `logging` as AWS does: a handler on the root logger, UTC times, and the configured level."""
-    global _descriptor, _is_json
+    global _descriptor, _is_json, _has_levels
     descriptor = os.environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
     if descriptor is not None:
         _descriptor = int(descriptor)
         if _descriptor > 2:
             os.set_inheritable(_descriptor, False)
     _is_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
-    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-    level = {"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level)
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
+    level = {"TRACE": "DEBUG"}.get(level, level).upper()
+    _has_levels = _is_json or bool(level)
     logging.Formatter.converter = time.gmtime
     handler = LambdaLoggerHandler()
     handler.setFormatter(JsonFormatter() if _is_json else logging.Formatter(_TEXT_LINE, _TEXT_TIME))
     root = logging.getLogger()
-    if level in ("DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"):
+    if isinstance(logging.getLevelName(level), int):
         root.setLevel(level)
     root.addHandler(handler)
+
+
+def warn_of_preview():
+    """Log what AWS's runtime logs under a Python that it only previews."""
+    if os.environ.get("AWS_EXECUTION_ENV") in _PREVIEWS and not os.environ.get("LAMBDA_DISABLE_PREVIEW_WARN"):
+        is_china = os.environ.get("AWS_REGION", "").startswith("cn-")
+        logging.warning(_PREVIEW % ("amazonaws.cn" if is_china else "aws.amazon.com"))
 
 
 def warn_of_failed_init():
@@ -153,4 +175,4 @@ def write_error(payload, to_json):
         for line in entry.splitlines():
             body = line.lstrip(" ")
             lines.append(_NO_BREAK_SPACE * (len(line) - len(body)) + body)
-    frame("\n".join(lines))
+    frame("\n".join(lines), logging.ERROR)
