@@ -40,6 +40,8 @@ from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
 from lambent.gateway.urls import FunctionUrls
 from lambent.invoke.budget import MemoryBudget
+from lambent.invoke.debugging import REASON as DEBUG_REASON
+from lambent.invoke.debugging import Debugging
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
 from lambent.node.architecture import Architectures
@@ -236,7 +238,11 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             },
             authentication=authentication,
             own_paths=OwnPaths(
-                describe=lambda: describe(server, invoker), blobs=blobs, secret=data.secret, clock=clock
+                describe=lambda: describe(server, invoker),
+                blobs=blobs,
+                secret=data.secret,
+                clock=clock,
+                debugging=invoker.debugging,
             ),
             clock=clock,
             authorization=authorization,
@@ -260,7 +266,8 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         await lambda_.resume()
         await stack.enter_async_context(http)
         lambda_.start()
-        # A stopping server does not wait for whoever waits for messages.
+        # A stopping server does not wait for whoever looks at a breakpoint, or waits for messages.
+        stack.push_async_callback(invoker.debugging.close)
         stack.callback(queues.close)
         # Before that: who polls queues that are closed is told at once that they are empty, for ever.
         stack.push_async_callback(pollers.close)
@@ -368,6 +375,9 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
             return await node.provision(version)
         return await node.start(version, cold_start_reason=cold_start_reason)
 
+    async def start_debugged(version: FunctionVersion, debugger: Any) -> Any:
+        return await node.start(version, cold_start_reason=DEBUG_REASON, debugger=debugger)
+
     return Invoker(
         start=start,
         clock=clock,
@@ -377,6 +387,7 @@ def _invoker(settings: Settings, node: LocalNode, memory: MemoryBudget, clock: C
         memory=memory,
         max_life_s=settings.invoke.max_life_s or math.inf,
         snapstart_ahead=settings.invoke.snapstart_ahead,
+        debugging=Debugging(open_debugger=node.open_debugger, start=start_debugged),
     )
 
 

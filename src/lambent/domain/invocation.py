@@ -23,6 +23,8 @@ class Invocation:
     trace_id: str = ""
     """The ``X-Amzn-Trace-Id`` value: ``Root=…;Parent=…;Sampled=0``."""
     wants_log_tail: bool = False
+    debug_port: int | None = None
+    """Where on this machine its caller wants to attach a debugger, which it waits for; 0 picks a free port."""
     is_spillover: bool = False
     """Its version has provisioned concurrency, and it runs beyond that."""
 

@@ -1,4 +1,5 @@
-"""Lambent's own paths, under ``/_lambent``: health, the clock, and the download of code that GetFunction links to."""
+"""Lambent's own paths, under ``/_lambent``: health, the clock, invocations under a debugger, and the download of code
+that GetFunction links to."""
 
 from __future__ import annotations
 
@@ -11,11 +12,13 @@ import msgspec
 
 from lambent.clock import Clock, VirtualClock, iso_ms
 from lambent.domain.code_link import verify_code_link
+from lambent.invoke.debugging import Debugging
 from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
 _CODE_PREFIX = "/_lambent/code/"
 _CLOCK = "/_lambent/clock"
+_DEBUG_PREFIX = "/_lambent/debug/"
 _ADVANCE_MAX_S = 10 * 366 * 86_400.0
 
 
@@ -29,7 +32,13 @@ class OwnPaths:
     """Answers ``/_lambent/…``."""
 
     def __init__(
-        self, *, describe: Callable[[], Mapping[str, Any]], blobs: Blobs, secret: bytes, clock: Clock
+        self,
+        *,
+        describe: Callable[[], Mapping[str, Any]],
+        blobs: Blobs,
+        secret: bytes,
+        clock: Clock,
+        debugging: Debugging | None = None,
     ) -> None:
         """Make it.
 
@@ -38,7 +47,9 @@ class OwnPaths:
             blobs: where code lies.
             secret: what links are signed with.
             clock: the time.
+            debugging: knows the invocations that run under a debugger; None: there are none.
         """
+        self._debugging = debugging or Debugging.impossible()
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
@@ -48,6 +59,8 @@ class OwnPaths:
         """Return the answer to one request."""
         if request.path == _CLOCK:
             return self._answer_clock(request)
+        if request.path.startswith(_DEBUG_PREFIX):
+            return await self._answer_debug(request)
         if request.method not in ("GET", "HEAD"):
             return _json(405, {"message": f"{request.method} is not possible here."})
         if request.path == "/_lambent/health":
@@ -73,6 +86,26 @@ class OwnPaths:
             return _json(405, {"message": f"{request.method} is not possible here."})
         kind = "virtual" if isinstance(clock, VirtualClock) else "system"
         return _json(200, {"clock": kind, "now": iso_ms(clock.now_s())})
+
+    async def _answer_debug(self, request: HttpRequest) -> HttpResponse:
+        """Tell of an invocation under a debugger, or end it. Its request id is the right to: its caller chose it."""
+        request_id = request.path.removeprefix(_DEBUG_PREFIX)
+        debugger = self._debugging.find(request_id)
+        if request.method not in ("GET", "HEAD", "DELETE"):
+            return _json(405, {"message": f"{request.method} is not possible here."})
+        if debugger is None:
+            return _json(404, {"message": "There is no such invocation under a debugger."})
+        if request.method == "DELETE":
+            await self._debugging.end(request_id)
+        host, port = debugger.address
+        state = {
+            "host": host,
+            "port": port,
+            "family": debugger.family,
+            "task_root": debugger.task_root,
+            "is_attached": debugger.is_attached,
+        }
+        return _json(200, state)
 
     async def _code(self, request: HttpRequest) -> HttpResponse:
         blob = request.path.removeprefix(_CODE_PREFIX)

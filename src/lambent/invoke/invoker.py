@@ -14,8 +14,9 @@ from lambent.domain.concurrency import Provisioned
 from lambent.domain.function import FunctionKey, FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.errors import ServiceError, ServiceException
-from lambent.invoke.budget import Evictable, MemoryBudget
+from lambent.invoke.budget import Evictable, MemoryBudget, footprint_mb
 from lambent.invoke.counting import Counting
+from lambent.invoke.debugging import Debugging
 from lambent.invoke.pool import Pool
 from lambent.invoke.rates import ScalingRates
 from lambent.invoke.starts import StartEnvironment, Starts
@@ -39,6 +40,7 @@ class Invoker:
         memory: MemoryBudget | None = None,
         max_life_s: float = math.inf,
         snapstart_ahead: int = 0,
+        debugging: Debugging | None = None,
     ) -> None:
         """Make an invoker without environments.
 
@@ -51,8 +53,11 @@ class Invoker:
             memory: what environments may claim, shared with whoever else needs memory; None: no limit.
             max_life_s: how old an environment may become.
             snapstart_ahead: environments to keep ready beyond those that run, for versions with SnapStart.
+            debugging: runs invocations under a debugger; None: that is not possible.
         """
         self._start = start
+        self.debugging = debugging or Debugging.impossible()
+        """Runs invocations under a debugger."""
         self._clock = clock
         self._counting = Counting(account_concurrency=account_concurrency, clock=clock)
         self._memory = memory or MemoryBudget(limit_mb=None, clock=clock, wait_s=0.0)
@@ -109,6 +114,8 @@ class Invoker:
                     self._is_idle.set()
 
     async def _run(self, invocation: Invocation, spills_over: bool, concurrency_max: int | None) -> Outcome:
+        if invocation.debug_port is not None:
+            return await self._debug(invocation, invocation.debug_port)
         pool = self._pool_of(invocation.version)
         try:
             environment = await pool.acquire(spills_over=spills_over, concurrency_max=concurrency_max)
@@ -123,6 +130,15 @@ class Invoker:
             return outcome
         finally:
             pool.release(environment, used_mb=used_mb)
+
+    async def _debug(self, invocation: Invocation, port: int) -> Outcome:
+        held = self._memory.hold(footprint_mb(memory_mb=invocation.version.memory_mb, used_mb=None))
+        try:
+            return await self.debugging.invoke(invocation, port)
+        except Exception as error:
+            raise _start_failure(invocation.version, error) from error
+        finally:
+            held.release()
 
     async def provision(self, version: FunctionVersion, count: int) -> None:
         """Keep this many environments of a published version ready, and return when they are.

@@ -27,7 +27,10 @@ class Own:
         self.store = MemoryStore()
         self.clock = clock or ManualClock()
         self.paths = OwnPaths(
-            describe=lambda: {"version": "9"}, blobs=self.store, secret=SECRET, clock=self.clock
+            describe=lambda: {"version": "9"},
+            blobs=self.store,
+            secret=SECRET,
+            clock=self.clock,
         )
         self.blob = asyncio.run(self.store.put(CONTENT))
 
@@ -125,3 +128,10 @@ def test_a_virtual_clock_is_moved_on_and_never_back() -> None:
         assert own.ask("/_lambent/clock", method="POST", body=body).status == 400
     assert clock.now_s() - before_s < 122
     own.store.close()
+
+
+def test_an_invocation_that_nobody_debugs_is_not_found(own: Own) -> None:
+    """Whoever knows the request id of one that somebody does is told more: tests/system/test_debug.py."""
+    assert own.ask("/_lambent/debug/11111111-2222-3333-4444-555555555555").status == 404
+    assert own.ask("/_lambent/debug/x", method="DELETE").status == 404
+    assert own.ask("/_lambent/debug/x", method="POST").status == 405

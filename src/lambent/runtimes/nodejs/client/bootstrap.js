@@ -12,6 +12,7 @@ const { contextOf } = require('./context.js');
 const log = require('./log.js');
 
 const EXIT_STATUS = { uncaughtException: 129, unhandledRejection: 128, init: 1, unsettled: 13 };
+const READY_DESCRIPTOR = 5;
 const FIRST_WITHOUT_CALLBACKS = 24;
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const NO_CALLBACKS =
@@ -203,11 +204,26 @@ async function load() {
   return found;
 }
 
+// Wait for a debugger, before the function is loaded.
+function waitForDebugger() {
+  const port = process.env._LAMBENT_DEBUG_PORT;
+  if (port === undefined) return;
+  delete process.env._LAMBENT_DEBUG_PORT;
+  const inspector = require('node:inspector');
+  inspector.open(Number(port), '127.0.0.1');
+  // The platform hears that a debugger may come.
+  const fs = require('node:fs');
+  fs.writeSync(READY_DESCRIPTOR, '!');
+  fs.closeSync(READY_DESCRIPTOR);
+  inspector.waitForDebugger();
+}
+
 function main() {
   const descriptor = Number(process.env._LAMBENT_RUNTIME_FD);
   delete process.env._LAMBENT_RUNTIME_FD;
   channel = new Channel(descriptor, onInvocation);
   log.install();
+  waitForDebugger();
   watchProcess();
   offerStreaming();
   load().then(
