@@ -52,6 +52,8 @@ from lambent.gateway.own import OwnPaths
 from lambent.gateway.server import HttpServer, bind
 from lambent.gateway.urls import FunctionUrls
 from lambent.invoke.budget import Evictable, MemoryBudget
+from lambent.invoke.debugging import REASON as DEBUG_REASON
+from lambent.invoke.debugging import Debugging
 from lambent.invoke.invoker import Invoker
 from lambent.invoke.starts import PROVISIONED
 from lambent.invoke.streamed import Bandwidth
@@ -309,6 +311,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 metrics_token=_metrics_token(settings, data),
                 explain_filter=explain_filter,
                 find_certificate=signing.certificate,
+                debugging=invoker.debugging,
             ),
             clock=clock,
             authorization=authorization,
@@ -332,10 +335,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         node.open_endpoint(Endpoint(port=port, serve=http.serve_also))
         await lambda_.resume()
         await stack.enter_async_context(http)
-        # A stopping server does not wait for whoever waits for messages.
-        stack.callback(queues.close)
-        # Before that: who polls queues that are closed is told at once that they are empty, for ever.
-        stack.push_async_callback(pollers.close)
+        _end_waiting_first(stack, invoker, queues, pollers)
         await _take_up(lambda_, sqs, events, pollers)
         _in_background(
             stack,
@@ -353,6 +353,18 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         )
         _tame_garbage_collection()
         yield dataclasses.replace(server, started_in_s=time.monotonic() - started_s)
+
+
+def _end_waiting_first(
+    stack: contextlib.AsyncExitStack, invoker: Invoker, queues: Queues, pollers: Pollers
+) -> None:
+    """Let a stopping server end first what would keep it from that."""
+    # Who waits for messages is told that there are none.
+    stack.callback(queues.close)
+    # Before that: who polls queues that are closed is told at once that they are empty, for ever.
+    stack.push_async_callback(pollers.close)
+    # Who looks at a breakpoint may do so for hours.
+    stack.push_async_callback(invoker.debugging.close)
 
 
 async def _accounting(
@@ -507,6 +519,9 @@ def _invoker(
             return await node.provision(version)
         return await node.start(version, cold_start_reason=cold_start_reason)
 
+    async def start_debugged(version: FunctionVersion, debugger: Any) -> Any:
+        return await node.start(version, cold_start_reason=DEBUG_REASON, debugger=debugger)
+
     rate = settings.invoke.stream_mb_per_s
     return Invoker(
         start=start,
@@ -519,6 +534,7 @@ def _invoker(
         snapstart_ahead=settings.invoke.snapstart_ahead,
         bandwidth=Bandwidth(clock=SystemClock(), bytes_per_s=rate * 1024 * 1024) if rate else None,
         emit=emit,
+        debugging=Debugging(open_debugger=node.open_debugger, start=start_debugged),
     )
 
 

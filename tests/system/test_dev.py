@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from debuggers import DapClient
 from harness import DEFAULTS, Server, clean_environ, invoke
 
 PATIENCE_S = 60.0
@@ -178,6 +180,28 @@ def test_of_a_project_only_what_changed_is_deployed(
     dev.see(f"{one} ✓ configuration", '"stage": "prod"')
     assert dev.end() == 0
     assert dev.shown.count("✓") == 7
+
+
+def test_what_dev_invokes_can_wait_for_a_debugger(
+    start: Callable[..., Dev], tmp_path: Path, name: str
+) -> None:
+    """A change ends what waits, since it would show the code of before."""
+    folder = write(tmp_path / name, 1)
+    (tmp_path / "event.json").write_text("{}")
+    dev = start(folder, "--invoke", tmp_path / "event.json", "--debug", "--debug-port", "0")
+    dev.see("waits for a Python debugger (debugpy) at 127.0.0.1:", f'"localRoot": "{folder}"')
+    write(folder, 2)
+    dev.see("✓ code", "waits for a Python debugger (debugpy) at 127.0.0.1:")
+    port = int(dev.shown.rpartition("at 127.0.0.1:")[2].partition(";")[0])
+    with contextlib.closing(DapClient(port)) as client:
+        client.ask("initialize", clientID="test", adapterID="debugpy")
+        attached = client.send("attach", justMyCode=True, pathMappings=[])
+        client.event("initialized")
+        client.ask("configurationDone")
+        client.answer_to(attached)
+        dev.see('"number": 2', "cold start (debug)")
+    assert dev.end() == 0
+    assert '"number": 1' not in dev.shown
 
 
 def test_without_a_server_it_starts_one_that_ends_with_it(start: Callable[..., Dev], tmp_path: Path) -> None:

@@ -152,12 +152,19 @@ class Connection:
         """
         key = (service, read_timeout_s, is_retried, connections)
         if key not in self._clients:
-            self._clients[key] = self._new_client(*key)
+            self._clients[key] = self.new_client(*key)
         return self._clients[key]
 
-    def _new_client(
-        self, service: str, read_timeout_s: float | None, is_retried: bool, connections: int
+    def new_client(
+        self,
+        service: str,
+        read_timeout_s: float | None,
+        is_retried: bool,
+        connections: int = 10,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
+        """Return a client of its caller's own, see `client`; it sends these headers with every request."""
         from botocore.config import Config
 
         target = self.target
@@ -176,7 +183,7 @@ class Connection:
             options["proxies"] = {}  # a proxy could not reach this machine's own address
         if self._session is None:
             self._session = _session(target)
-        return self._session.create_client(
+        client = self._session.create_client(
             service,
             region_name=target.region,
             endpoint_url=target.endpoint,
@@ -185,6 +192,13 @@ class Connection:
             aws_session_token=target.session_token,
             config=Config(**options),
         )
+        if headers:
+
+            def add(params: dict[str, Any], **_: Any) -> None:
+                params["headers"].update(headers)
+
+            client.meta.events.register("before-call", add)
+        return client
 
     def own(
         self,

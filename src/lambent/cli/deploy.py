@@ -13,7 +13,7 @@ from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOpti
 from lambent.cli.deploy_project import Deployer, Published, chosen, place_of
 from lambent.cli.deployment import Deployed, deploy_path
 from lambent.cli.plan import Choices
-from lambent.cli.project import Place, Project, ProjectFunction, project_file, read_project
+from lambent.cli.project import NOWHERE, Project, ProjectFunction, project_file, read_project
 from lambent.cli.terminal import UsageError, notice, size_text
 
 
@@ -112,7 +112,7 @@ def path_and_names(path: Path) -> tuple[Path, tuple[str, ...]]:
     is_plain = len(path.parts) == 1 and path.suffix not in {".py", ".zip", ".toml", ".yaml", ".yml", ".json"}
     if is_plain and project_file(here) is not None:
         # The names alone are asked for: where the project will live does not matter yet.
-        project = read_project(here, lambda: Place(region="", account="", queue_url_prefix=""))
+        project = read_project(here, lambda: NOWHERE)
         if project.named(path.name) is not None or not path.exists():
             return here, (path.name,)
     return path, ()

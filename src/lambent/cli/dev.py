@@ -23,11 +23,12 @@ from lambent.cli.client import (
     connect,
     is_loopback,
 )
+from lambent.cli.debugging import DebuggedInvocation, Waiting, instructions
 from lambent.cli.deploy_project import Deployer, place_of
 from lambent.cli.deployment import Deployed
 from lambent.cli.failures import translate
 from lambent.cli.follow import Follower, colour_of
-from lambent.cli.invoke import Answer, ask, read_event
+from lambent.cli.invoke import Answer, ask, debugged, read_event
 from lambent.cli.plan import Choices
 from lambent.cli.project import PROJECT_FILE, Project, ProjectFunction, project_file, read_project
 from lambent.cli.terminal import UsageError, notice, notices, results, size_text
@@ -62,6 +63,18 @@ def dev(
             show_default=False,
         ),
     ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Let what --invoke invokes wait for a debugger.")
+    ] = False,
+    debug_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            help="Where the debugger of the first function attaches, that of the next one a port further "
+            "(default: 5678, Node.js 9229).",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all that pip says.")] = False,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
@@ -77,8 +90,12 @@ def dev(
     if not path.exists():
         raise UsageError(f"{path} does not exist.")
     events = parse_events(invoke or [])
+    if debug and not events:
+        raise UsageError("--debug is for what --invoke invokes: give an event, too.")
     with contextlib.suppress(KeyboardInterrupt), _answering(connection, path):
         session = Session(connection, path, events=events, name=name, is_verbose=verbose)
+        if debug:
+            session.debug(debug_port)
         try:
             session.run()
         finally:
@@ -150,6 +167,9 @@ class Session:
         self._events = events
         self._name = name
         self._is_verbose = is_verbose
+        self._is_debugged = False
+        self._debug_port: int | None = None
+        self._debugged: dict[str, DebuggedInvocation] = {}
         self._project: Project | None = None
         self._deployer: Deployer | None = None
         self._watcher: Watcher | None = None
@@ -157,6 +177,10 @@ class Session:
         self._groups: dict[str, str] = {}
         self._screen = Screen()
         self._follower = Follower(connection.client("logs"), self._screen.show_log, self._screen.show_failure)
+
+    def debug(self, port: int | None) -> None:
+        """Let invocations wait for a debugger, at this port or at the usual one."""
+        self._is_debugged, self._debug_port = True, port
 
     def run(self) -> None:
         """Deploy everything, then whatever changes. Only Ctrl-C ends it.
@@ -188,6 +212,8 @@ class Session:
         """Watch and follow no longer."""
         if self._watcher is not None:
             self._watcher.close()
+        for invocation in self._debugged.values():
+            invocation.end()
         self._follower.close()
 
     def _read_project(self) -> None:
@@ -275,12 +301,37 @@ class Session:
         def run() -> None:
             with self._screen.failures_shown(function.name):
                 event = read_event(None, file)
+                if self._is_debugged:
+                    self._invoke_debugged(function, event, at_s)
+                    return
                 started_s = time.monotonic()
                 answer = ask(self._connection, function.name, event)
                 took_ms = (time.monotonic() - started_s) * 1000
                 self._screen.show_answer(function.name, answer, took_ms, at_s)
 
+        if function.name in self._debugged:
+            # Whoever looks at the code of before looks at the wrong code.
+            self._debugged.pop(function.name).end()
         threading.Thread(target=run, daemon=True).start()
+
+    def _invoke_debugged(self, function: ProjectFunction, event: bytes | None, at_s: float) -> None:
+        """Invoke a function that waits for a debugger, say where, and show the result."""
+        assert self._project is not None
+        name, port = debugged(self._connection, function.name, None, self._debug_port)
+        port += self._project.functions.index(function) if port else 0
+        started_s = time.monotonic()
+        invocation = DebuggedInvocation(
+            self._connection, port, lambda client: ask(self._connection, name, event, client=client)
+        )
+        self._debugged[function.name] = invocation
+        waiting = invocation.wait_until_listening()
+        if waiting is not None:
+            folder = function.path or self._path
+            self._screen.show_waiting(name, waiting, str(folder if folder.is_dir() else folder.parent))
+        answer = invocation.result()
+        if self._debugged.get(function.name) is invocation:
+            del self._debugged[function.name]
+            self._screen.show_answer(function.name, answer, (time.monotonic() - started_s) * 1000, at_s)
 
 
 def renamed(project: Project, name: str) -> Project:
@@ -339,6 +390,15 @@ class Screen:
         text = f"✓ {done} ({_since(at_s)}): {facts.get('Runtime')}, {facts.get('Handler')}, {size}"
         self._print(self._err, function, text, "green")
         self.shown.add(function)
+
+    def show_waiting(self, function: str, waiting: Waiting, local_root: str) -> None:
+        """Say where a function waits for a debugger; the first time, how to attach one."""
+        text = instructions(function, waiting, local_root)
+        key = f"{function} at {waiting.port}"
+        if key in self.shown:
+            text = text.partition("\n")[0]
+        self.shown.add(key)
+        self._print(self._err, function, text, "bold")
 
     def show_answer(self, function: str, answer: Answer, took_ms: float, at_s: float) -> None:
         """Show what an invocation came to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOption, connect
+from lambent.cli.debugging import PORTS, DebuggedInvocation, instructions
+from lambent.cli.project import NOWHERE, project_file, read_project
 from lambent.cli.report import Bill, parse_bill
 from lambent.cli.terminal import UsageError, notice
 
@@ -50,6 +53,17 @@ def invoke(
     is_async: Annotated[
         bool, typer.Option("--async", help="Queue the event and do not wait (Event).")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Let it wait for a debugger, in an environment of its own.")
+    ] = False,
+    debug_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            help="Where the debugger attaches (default: 5678, Node.js 9229).",
+            show_default=False,
+        ),
+    ] = None,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
     aws: AwsOption = False,
@@ -66,7 +80,12 @@ def invoke(
         )
     payload = read_event(event, file)
     connection = connect(context, endpoint, region, aws)
-    answer = ask(connection, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
+    if debug or debug_port is not None:
+        if is_async or connection.target.is_aws:
+            raise UsageError("--debug goes neither with --async nor with --aws.")
+        answer = _debug(connection, name, payload, qualifier=qualifier, tail=tail, port=debug_port)
+    else:
+        answer = ask(connection, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
     sys.stdout.buffer.write(answer.payload)
     sys.stdout.buffer.flush()
     if answer.payload and sys.stdout.isatty():
@@ -116,9 +135,20 @@ def ask(
     qualifier: str | None = None,
     tail: bool = False,
     is_async: bool = False,
+    client: Any = None,
 ) -> Answer:
-    """Invoke a function once, never twice: it may have done its work although we missed its answer."""
-    client = connection.client("lambda", read_timeout_s=READ_TIMEOUT_S, is_retried=False)
+    """Invoke a function once, never twice: it may have done its work although we missed its answer.
+
+    Args:
+        connection: whom to ask.
+        name: the function.
+        payload: the event.
+        qualifier: version or alias.
+        tail: whether the end of its log is wanted.
+        is_async: whether the event is only queued.
+        client: asks instead of the connection's own.
+    """
+    client = client or connection.client("lambda", read_timeout_s=READ_TIMEOUT_S, is_retried=False)
     return ask_client(client, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
 
 
@@ -150,6 +180,64 @@ def ask_client(
         bill=parse_bill(headers),
         cold_start_reason=headers.get("x-lambent-cold-start-reason"),
     )
+
+
+def _debug(
+    connection: Connection,
+    name: str,
+    payload: bytes | None,
+    *,
+    qualifier: str | None,
+    tail: bool,
+    port: int | None,
+) -> Answer:
+    """Invoke a function under a debugger, and say how to attach one."""
+    own_name, port = debugged(connection, name, qualifier, port)
+    invocation = DebuggedInvocation(
+        connection,
+        port,
+        lambda client: ask(connection, name, payload, qualifier=qualifier, tail=tail, client=client),
+    )
+    try:
+        waiting = invocation.wait_until_listening()
+        if waiting is not None:
+            notice(instructions(own_name, waiting, local_root(own_name)))
+            if invocation.wait_until_attached():
+                notice("A debugger has attached.", style="dim")
+        return invocation.result()
+    finally:
+        invocation.end()
+
+
+def debugged(connection: Connection, name: str, qualifier: str | None, port: int | None) -> tuple[str, int]:
+    """Return a function's own name and the port at which its debugger is awaited.
+
+    Raises:
+        UsageError: there is no debugger for its runtime.
+    """
+    client = connection.client("lambda")
+    parameters = {"FunctionName": name, **({"Qualifier": qualifier} if qualifier else {})}
+    configuration = client.get_function_configuration(**parameters)
+    runtime = str(configuration.get("Runtime"))
+    usual = next((usual for family, usual in PORTS.items() if runtime.startswith(family)), None)
+    if usual is None:
+        raise UsageError(f"There is no debugger for functions on {runtime}.")
+    return str(configuration["FunctionName"]), usual if port is None else port
+
+
+def local_root(name: str) -> str:
+    """Return where VS Code finds a function's code: that of the project here, else the folder that it has open."""
+    workspace = "${workspaceFolder}"
+    try:
+        file = project_file(Path())
+        project = read_project(Path(), lambda: NOWHERE) if file is not None else None
+    except UsageError:
+        return workspace
+    function = project.named(name) if project is not None else None
+    if function is None or function.path is None:
+        return workspace
+    path = Path(os.path.relpath(function.path if function.path.is_dir() else function.path.parent))
+    return workspace if path == Path() else f"{workspace}/{path}"
 
 
 def _tell(answer: Answer) -> None:

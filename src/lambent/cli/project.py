@@ -100,6 +100,10 @@ class Place:
     partition: str = "aws"
 
 
+NOWHERE = Place(region="", account="", queue_url_prefix="")
+"""For whoever asks for names and paths alone."""
+
+
 def project_file(path: Path) -> Path | None:
     """Return the file that describes the functions of a path, None when the path is one function.
 

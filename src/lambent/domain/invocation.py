@@ -25,6 +25,8 @@ class Invocation:
     wants_log_tail: bool = False
     tenant_id: str | None = None
     """For whom it runs; only, and always, where the function isolates its tenants."""
+    debug_port: int | None = None
+    """Where on this machine its caller wants to attach a debugger, which it waits for; 0 picks a free port."""
     is_spillover: bool = False
     """Its version has provisioned concurrency, and it runs beyond that."""
     source: str = "invoke"

@@ -1,12 +1,14 @@
-"""Lambent's own paths, under ``/_lambent``: health, metrics, the clock, code that GetFunction links to, and the
-certificate of what signs messages of topics. Those of the ledger are `accounting`'s.
+"""Lambent's own paths, under ``/_lambent``.
+
+Health, metrics, the clock, code that GetFunction links to, invocations under a debugger, and the certificate of what
+signs messages of topics. Those of the ledger are `accounting`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,6 +18,7 @@ from lambent.clock import Clock, VirtualClock, iso_ms
 from lambent.domain.code_link import verify_code_link
 from lambent.errors import ServiceError
 from lambent.gateway.accounting import Accounting
+from lambent.invoke.debugging import Debugging
 from lambent.store import Blobs
 from lambent.wire.http import HttpRequest, HttpResponse
 
@@ -26,6 +29,7 @@ _EXPLAIN = "/_lambent/pattern/explain"
 _HEALTH = "/_lambent/health"
 _METRICS = "/_lambent/metrics"
 _ONLY_WITH = "Authorization must be Bearer and the token that is in the data directory's file metrics-token."
+_DEBUG_PREFIX = "/_lambent/debug/"
 _ADVANCE_MAX_S = 10 * 366 * 86_400.0
 
 
@@ -60,6 +64,7 @@ class OwnPaths:
         metrics_token: str | None = None,
         explain_filter: ExplainFilter = lambda pattern, event: None,
         find_certificate: Callable[[str], Awaitable[bytes | None]] | None = None,
+        debugging: Debugging | None = None,
     ) -> None:
         """Make it.
 
@@ -73,12 +78,13 @@ class OwnPaths:
             metrics_token: who asks for that has to show this; None: nobody has to.
             explain_filter: says why a record is not wanted by a filter.
             find_certificate: returns the certificate of a name as PEM; None: there are none.
+            debugging: knows the invocations that run under a debugger; None: there are none.
         """
-        self._accounting = accounting
         self._explain_filter = explain_filter
         self._metrics = metrics
         self._metrics_token = metrics_token
         self._find_certificate = find_certificate
+        self._debugging = debugging or Debugging.impossible()
         self._describe = describe
         self._blobs = blobs
         self._secret = secret
@@ -86,21 +92,27 @@ class OwnPaths:
         # What can be posted to, and what can only be read.
         self._asked = {_CLOCK: self._answer_clock, _EXPLAIN: self._answer_explain}
         self._read = {_HEALTH: self._answer_health, _METRICS: self._answer_metrics}
-        self._below = {_CODE_PREFIX: self._code, _CERTIFICATE_PREFIX: self._certificate}
+        self._below: list[_Below] = [
+            (lambda path: path.startswith(_CODE_PREFIX), self._code),
+            (lambda path: path.startswith(_CERTIFICATE_PREFIX), self._certificate),
+        ]
+        # What has methods of its own.
+        self._of_their_own: list[_Below] = [(lambda path: path.startswith(_DEBUG_PREFIX), self._answer_debug)]
+        if accounting is not None:
+            self._of_their_own.append((accounting.serves, accounting.answer))
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Return the answer to one request."""
         if (answer := self._asked.get(request.path)) is not None:
             return answer(request)
-        if self._accounting is not None and self._accounting.serves(request.path):
-            return await self._accounting.answer(request)
+        if (answer := _under(self._of_their_own, request)) is not None:
+            return await answer(request)
         if request.method not in ("GET", "HEAD"):
             return _json(405, {"message": f"{request.method} is not possible here."})
         if (answer := self._read.get(request.path)) is not None:
             return answer(request)
-        for prefix, below in self._below.items():
-            if request.path.startswith(prefix):
-                return await below(request)
+        if (answer := _under(self._below, request)) is not None:
+            return await answer(request)
         return _nothing_at(request)
 
     def _answer_health(self, _: HttpRequest) -> HttpResponse:
@@ -154,6 +166,26 @@ class OwnPaths:
             status=200, headers=[("Content-Type", "application/x-pem-file")], body=certificate
         )
 
+    async def _answer_debug(self, request: HttpRequest) -> HttpResponse:
+        """Tell of an invocation under a debugger, or end it. Its request id is the right to: its caller chose it."""
+        request_id = request.path.removeprefix(_DEBUG_PREFIX)
+        debugger = self._debugging.find(request_id)
+        if request.method not in ("GET", "HEAD", "DELETE"):
+            return _json(405, {"message": f"{request.method} is not possible here."})
+        if debugger is None:
+            return _json(404, {"message": "There is no such invocation under a debugger."})
+        if request.method == "DELETE":
+            await self._debugging.end(request_id)
+        host, port = debugger.address
+        state = {
+            "host": host,
+            "port": port,
+            "family": debugger.family,
+            "task_root": debugger.task_root,
+            "is_attached": debugger.is_attached,
+        }
+        return _json(200, state)
+
     async def _code(self, request: HttpRequest) -> HttpResponse:
         blob = request.path.removeprefix(_CODE_PREFIX)
         query = parse_qs(request.query)
@@ -171,6 +203,16 @@ def _json(status: int, content: Mapping[str, Any]) -> HttpResponse:
     return HttpResponse(
         status=status, headers=[("Content-Type", "application/json")], body=msgspec.json.encode(content)
     )
+
+
+_Below = tuple[Callable[[str], bool], Callable[[HttpRequest], Awaitable[HttpResponse]]]
+"""Whether a path is served, and what answers."""
+
+
+def _under(
+    table: Iterable[_Below], request: HttpRequest
+) -> Callable[[HttpRequest], Awaitable[HttpResponse]] | None:
+    return next((answer for serves, answer in table if serves(request.path)), None)
 
 
 def _nothing_at(request: HttpRequest) -> HttpResponse:

@@ -15,6 +15,7 @@ from typing import Any, cast
 from lambent.arn import parse_arn
 from lambent.domain.call import Call
 from lambent.domain.policy import Context
+from lambent.services.lambda_.invocations import DEBUG_HEADER
 from lambent.services.lambda_.names import named
 
 Parameters = Mapping[str, Any]
@@ -144,6 +145,8 @@ def _sns(operation: str, call: Call, parameters: Parameters) -> list[Requirement
     return found
 
 
+DEBUG_ACTION = "lambent:DebugFunction"
+"""Ours, which AWS does not have: an invocation under a debugger, which sees and does all that the function may."""
 _LAMBDA_ACTIONS = {
     "GetLayerVersionByArn": "GetLayerVersion",
     "Invoke": "InvokeFunction",
@@ -161,6 +164,8 @@ def _lambda(operation: str, call: Call, parameters: Parameters) -> list[Requirem
         return []
     action = f"lambda:{_LAMBDA_ACTIONS.get(operation, operation)}"
     found = [_requirement(action, resource, call, parameters), *_code_in_s3(call, parameters)]
+    if operation == "Invoke" and DEBUG_HEADER in call.headers:
+        found.append(_requirement(DEBUG_ACTION, resource, call, parameters))
     if operation not in ("CreateFunction", "UpdateFunctionConfiguration"):
         return found
     if operation == "CreateFunction" and parameters.get("Tags"):

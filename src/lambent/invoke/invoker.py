@@ -16,8 +16,9 @@ from lambent.domain.function_facts import EmitFunctionFact, Throttled, unheard
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.limits import STREAMED_RESPONSE_MAX_BYTES
 from lambent.errors import ServiceError, ServiceException, TooManyRequestsException
-from lambent.invoke.budget import Evictable, MemoryBudget
+from lambent.invoke.budget import Evictable, MemoryBudget, footprint_mb
 from lambent.invoke.counting import Counting
+from lambent.invoke.debugging import Debugging
 from lambent.invoke.pool import Pool
 from lambent.invoke.rates import ScalingRates
 from lambent.invoke.starts import StartEnvironment, Starts
@@ -45,6 +46,7 @@ class Invoker:
         snapstart_ahead: int = 0,
         bandwidth: Bandwidth | None = None,
         emit: EmitFunctionFact = unheard,
+        debugging: Debugging | None = None,
     ) -> None:
         """Make an invoker without environments.
 
@@ -59,9 +61,12 @@ class Invoker:
             snapstart_ahead: environments to keep ready beyond those that run, for versions with SnapStart.
             bandwidth: how quickly streamed responses go; None: as quickly as they can.
             emit: is told of what is refused.
+            debugging: runs invocations under a debugger; None: that is not possible.
         """
         self._emit = emit
         self._start = start
+        self.debugging = debugging or Debugging.impossible()
+        """Runs invocations under a debugger."""
         self._clock = clock
         self._counting = Counting(account_concurrency=account_concurrency, clock=clock)
         self._memory = memory or MemoryBudget(limit_mb=None, clock=clock, wait_s=0.0)
@@ -175,6 +180,8 @@ class Invoker:
         concurrency_max: int | None,
         into: ResponseStream | None,
     ) -> Outcome:
+        if invocation.debug_port is not None:
+            return await self._debug(invocation, invocation.debug_port)
         pool = self._pool_of(invocation.version, invocation.tenant_id)
         try:
             environment = await pool.acquire(spills_over=spills_over, concurrency_max=concurrency_max)
@@ -189,6 +196,15 @@ class Invoker:
             return outcome
         finally:
             pool.release(environment, used_mb=used_mb)
+
+    async def _debug(self, invocation: Invocation, port: int) -> Outcome:
+        held = self._memory.hold(footprint_mb(memory_mb=invocation.version.memory_mb, used_mb=None))
+        try:
+            return await self.debugging.invoke(invocation, port)
+        except Exception as error:
+            raise _start_failure(invocation.version, error) from error
+        finally:
+            held.release()
 
     async def provision(self, version: FunctionVersion, count: int) -> None:
         """Keep this many environments of a published version ready, and return when they are.

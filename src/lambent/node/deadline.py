@@ -45,6 +45,11 @@ class Deadline:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def _left_s(self) -> float:
+        """Seconds until the deadline; infinite when there is none."""
+        return self._at_s - self._loop.time()
+
     def _look_at(self, moment_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -60,3 +65,38 @@ class Deadline:
             return
         self._at_s = math.inf
         self._on_reached()
+
+
+class SuspendableDeadline(Deadline):
+    """A deadline whose time can stand still."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_reached: Callable[[], None]) -> None:
+        """Make it without a deadline; see `Deadline`."""
+        super().__init__(loop, on_reached)
+        self._kept_s: float | None = None
+        """What was left when time came to a halt; None while it runs."""
+
+    def set(self, seconds: float) -> None:
+        """Set the deadline to so many seconds of running time from now."""
+        if self._kept_s is None:
+            super().set(seconds)
+        else:
+            self._kept_s = seconds
+
+    def lift(self) -> None:
+        """Forget the deadline; another one is expected."""
+        super().lift()
+        if self._kept_s is not None:
+            self._kept_s = math.inf
+
+    def suspend(self) -> None:
+        """Let time stand still. May be repeated."""
+        if self._kept_s is None:
+            self._kept_s = self._left_s
+            super().lift()
+
+    def resume(self) -> None:
+        """Let time run on. May be repeated."""
+        kept_s, self._kept_s = self._kept_s, None
+        if kept_s is not None and kept_s != math.inf:
+            super().set(kept_s)

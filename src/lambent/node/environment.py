@@ -86,7 +86,8 @@ class Environment:
         self._around = surroundings
         self._clock = surroundings.clock
         self._loop = asyncio.get_running_loop()
-        self._deadline = Deadline(self._loop, partial(self._interrupt, TimedOut()))
+        deadline = Deadline if plan.debugger is None else plan.debugger.deadline
+        self._deadline = deadline(self._loop, partial(self._interrupt, TimedOut()))
         self._state = State.NEW
         self._starts = 0
         self._runtime: RuntimeProcess | None = None
@@ -249,14 +250,14 @@ class Environment:
         """Wait until the runtime asks for work, and limit its CPU from there on."""
         runtime = self._runtime
         assert runtime is not None
-        timer = self._loop.call_later(budget_s, self._interrupt, TimedOut())
+        self._deadline.set(budget_s)
         end: Answer | RuntimeExit | TimedOut | None
         try:
             end = await api.ready
         except RuntimeEnded as ended:
             end = ended.end
         finally:
-            timer.cancel()
+            self._deadline.lift()
         # It may have asked for work and died before anybody could look.
         end = end or runtime.exit
         if end is None and runtime.process is not None:

@@ -22,8 +22,9 @@ from lambent.domain.session import Credentials, credentials_document
 from lambent.node.ahead import zygote_of
 from lambent.node.architecture import Architectures, ForeignArchitecture
 from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of, environment_of
+from lambent.node.debugger import Debugger, free_port, open_debugger
 from lambent.node.environment import Environment, State
-from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings
+from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings, with_debugger
 from lambent.node.snapshots import (
     IdleSnapshot,
     SnapshotForgotten,
@@ -180,12 +181,35 @@ class LocalNode:
             raise ProvisioningError(INIT_FAILURE)
         return environment
 
+    async def open_debugger(self, version: FunctionVersion, port: int) -> Debugger:
+        """Return the way to the debugger of an environment that will be started with it.
+
+        Args:
+            version: what it runs.
+            port: of this machine's loopback; 0 picks a free one.
+
+        Raises:
+            RuntimeUnavailable: there is no debugger for its runtime.
+            OSError: nobody can listen on that port.
+        """
+        await self._runtimes.debugger(version.runtime)
+        launch = await self._runtimes.launch(version.runtime)
+        code = await self._code.directory(version.code)
+        task_root = TASK_ROOT if self._sandbox.task_paths_are_virtual else str(code)
+        debugger = await open_debugger(port, family=launch.family, task_root=task_root)
+        taken = (_RUNTIME_API_ON_LOOPBACK[1],)
+        is_free = self._has_own_network and debugger.address[1] not in taken
+        # Node.js tells its log where it listens: the same port inside, where that can be.
+        debugger.inner_port = debugger.address[1] if is_free else free_port()
+        return debugger
+
     async def start(
         self,
         version: FunctionVersion,
         *,
         cold_start_reason: str | None,
         initialization_type: str = "on-demand",
+        debugger: Debugger | None = None,
     ) -> Environment:
         """Start an environment and return it after its init or restore phase.
 
@@ -193,13 +217,18 @@ class LocalNode:
             version: what it runs.
             cold_start_reason: ``first``, ``scale-out``, ``new-version`` or ``retired``; for its first report.
             initialization_type: what it finds in ``AWS_LAMBDA_INITIALIZATION_TYPE``, without SnapStart.
+            debugger: waits for it; it waits in its init phase until one is attached.
 
         Raises:
             RuntimeUnavailable, UnpackError, SandboxError: it cannot be started; nothing is left behind.
             SnapStartException, SnapStartTimeoutException: it could not be restored; likewise.
         """
-        snapshot = await self._snapshot_of(version)
+        snapshot = None if debugger else await self._snapshot_of(version)
         plan = await self._plan_of(version, cold_start_reason, initialization_type, snapshot)
+        if debugger is not None:
+            found = await self._runtimes.debugger(version.runtime)
+            virtual = self._sandbox.task_paths_are_virtual
+            plan = with_debugger(plan, debugger, found, paths_are_virtual=virtual)
         environment = Environment(plan, self._surroundings())
         try:
             await environment.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +12,12 @@ from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock
 from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import FunctionVersion
-from lambent.sandbox import Sandbox, SandboxSpec, Template, Tmp
+from lambent.node.debugger import PORT_VARIABLE, Debugger
+from lambent.runtimes import DebuggerLaunch
+from lambent.sandbox import Mount, Sandbox, SandboxSpec, Template, Tmp
+
+DEBUGGER_BYTES = 256 * 2**20
+"""Memory of an environment that is debugged, beyond what its function may use."""
 
 
 class Listening(Protocol):
@@ -82,6 +88,31 @@ class Plan:
     """None when it is started ahead of invocations, none of which then meets a cold start."""
     snapshot: Snapshot | None = None
     """What it starts from instead of an init of its own."""
+    debugger: Debugger | None = None
+    """Waits for the runtime, which waits for it; only at the runtime's first start."""
     credentials: bytes | None = None
     """What the Runtime API answers to those who ask for credentials: JSON of the container credentials provider.
     None: they are in the variables."""
+
+
+def with_debugger(plan: Plan, debugger: Debugger, found: DebuggerLaunch, *, paths_are_virtual: bool) -> Plan:
+    """Return a plan whose runtime waits for a debugger: with an interpreter of its own, memory for both, all CPUs.
+
+    Args:
+        plan: of the environment.
+        debugger: the way to it.
+        found: what the runtime needs for it.
+        paths_are_virtual: whether the paths inside the walls count.
+    """
+    spec = dataclasses.replace(
+        plan.spec,
+        zygote=None,
+        memory_bytes=plan.spec.memory_bytes + DEBUGGER_BYTES,
+        mounts=(*plan.spec.mounts, *(Mount(*mount) for mount in found.mounts)),
+        environment={
+            **plan.spec.environment,
+            **(found.environment if paths_are_virtual else found.host_environment),
+            PORT_VARIABLE: str(debugger.inner_port),
+        },
+    )
+    return dataclasses.replace(plan, spec=spec, debugger=debugger, cpu_share=0.0)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from lambent.domain.facts import LogLine
 from lambent.domain.limits import SYNC_RESPONSE_MAX_BYTES
+from lambent.node.debugger import PORT_VARIABLE, READY_DESCRIPTOR
 from lambent.node.ending import RuntimeExit, TimedOut
 from lambent.node.output import Output as LogPipe
 from lambent.node.plan import Listening, Plan, Surroundings
@@ -98,6 +99,8 @@ class RuntimeProcess:
         finally:
             theirs.close()
         ours = self._adopt(self.process.take_given(), ours)
+        if self._plan.debugger is not None:
+            self._plan.debugger.reach(self.process)
         await self._loop.create_unix_connection(lambda: Connection(self.api), sock=ours)
         await self._serve_inside(self.process.listeners)
         self._exit_watch = asyncio.create_task(self._watch_exit(self.process))
@@ -137,6 +140,10 @@ class RuntimeProcess:
         plan = self._plan
         inherited = [(self.pipe.write_end, 1), (self.pipe.write_end, 2)]
         environment = dict(plan.spec.environment) | address
+        if plan.debugger is not None and number == 1:
+            inherited.append((plan.debugger.told_end, READY_DESCRIPTOR))
+        else:
+            environment.pop(PORT_VARIABLE, None)  # whoever wanted to debug it has done so
         if plan.speaks_over_socket:
             inherited += [(theirs.fileno(), RUNTIME_FD), (self.pipe.write_end, LOG_FD)]
             environment |= {"_LAMBENT_RUNTIME_FD": str(RUNTIME_FD), "_LAMBDA_TELEMETRY_LOG_FD": str(LOG_FD)}

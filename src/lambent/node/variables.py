@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from lambent.domain.function import FunctionVersion
 from lambent.domain.session import Credentials
 from lambent.node.command import EXEC_WRAPPER
+from lambent.node.debugger import PORT_VARIABLE
 
 LOCALE = {"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8", "TZ": ":UTC"}
 """Language and time zone, unless the user has others."""
@@ -20,6 +21,8 @@ _NEVER_THE_USERS = frozenset(
         "AWS_LAMBDA_RUNTIME_API",
         "LAMBDA_RUNTIME_DIR",
         "_LAMBDA_TELEMETRY_LOG_FD",
+        "_LAMBENT_DEBUGGER",
+        PORT_VARIABLE,
         "_LAMBENT_RUNTIME_FD",
         "_LAMBENT_WAITS_FD",
         "_X_AMZN_TRACE_ID",

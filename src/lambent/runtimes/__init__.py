@@ -105,6 +105,18 @@ class Launch:
     """False while something that belongs to it is still on its way."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebuggerLaunch:
+    """What a runtime client of ours needs, besides a port, to wait for a debugger before it loads the function."""
+
+    mounts: tuple[tuple[str, str], ...] = ()
+    """(host path, path inside), read-only."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables inside the walls."""
+    host_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The same for a sandbox without walls."""
+
+
 class Language(Protocol):
     """A family of runtime identifiers."""
 
@@ -134,6 +146,14 @@ class Language(Protocol):
 
     async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
         """Wait for what is still on its way to a runtime, if code in these directories needs it."""
+        ...
+
+    async def debugger(self, identifier: str) -> DebuggerLaunch:
+        """Prepare the runtime's debugger, if that has not been done, and return how it is started.
+
+        Raises:
+            RuntimeUnavailable: there is none.
+        """
         ...
 
 
@@ -181,6 +201,14 @@ class Runtimes:
     async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
         """Wait until everything is there that a runtime gives to code in these directories."""
         await self._language(identifier).settle(identifier, directories)
+
+    async def debugger(self, identifier: str) -> DebuggerLaunch:
+        """Return how the debugger of a runtime is started.
+
+        Raises:
+            RuntimeUnavailable: there is none.
+        """
+        return await self._language(identifier).debugger(identifier)
 
     def _language(self, identifier: str) -> Language:
         for language in self._languages:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lambent.runtimes import Launch
+from lambent.runtimes import DebuggerLaunch, Launch, RuntimeUnavailable
 
 IDENTIFIERS = ("provided.al2", "provided.al2023")
 _BOOTSTRAP = "bootstrap"
@@ -37,6 +37,11 @@ class Provided:
 
     async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
         """Have nothing that comes later."""
+
+    async def debugger(self, identifier: str) -> DebuggerLaunch:
+        raise RuntimeUnavailable(
+            f"Functions on {identifier} bring their own runtime: there is no debugger for it."
+        )
 
     async def launch(self, identifier: str) -> Launch:
         return Launch(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -258,6 +259,9 @@ class LaunchedProcess:
         try:
             made.setblocking(False)
             await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
+            if made.getsockname() == made.getpeername():
+                # Where nobody listens, TCP may have chosen that very port for us, and connected us to ourselves.
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         except BaseException:
             made.close()
             raise

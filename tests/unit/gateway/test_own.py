@@ -189,3 +189,10 @@ def test_the_certificate_of_messages_is_there_under_its_name_only(own: Own) -> N
     answer = own.ask("/_lambent/sns/ours.pem")
     assert (answer.status, answer.body) == (200, b"PEM")
     assert own.ask("/_lambent/sns/other.pem").status == 404
+
+
+def test_an_invocation_that_nobody_debugs_is_not_found(own: Own) -> None:
+    """Whoever knows the request id of one that somebody does is told more: tests/system/test_debug.py."""
+    assert own.ask("/_lambent/debug/11111111-2222-3333-4444-555555555555").status == 404
+    assert own.ask("/_lambent/debug/x", method="DELETE").status == 404
+    assert own.ask("/_lambent/debug/x", method="POST").status == 405

@@ -108,6 +108,16 @@ def test_a_function_needs_its_role_passed_and_its_layers_read() -> None:
     assert passed.context == {"iam:passedtoservice": ("lambda.amazonaws.com",)}
 
 
+def test_an_invocation_under_a_debugger_needs_a_right_of_its_own() -> None:
+    call = msgspec.structs.replace(CALL, headers={"x-lambent-debug": "5678"})
+    found = requirements("lambda", "Invoke", call, {"FunctionName": "f"})
+    function = f"{LAMBDA}:function:f"
+    assert [(one.action, one.resource) for one in found] == [
+        ("lambda:InvokeFunction", function),
+        ("lambent:DebugFunction", function),
+    ]
+
+
 def test_what_the_service_refuses_anyway_is_left_to_it() -> None:
     assert needed("lambda", "GetFunction", FunctionName="a:b:c:d") == []
     assert needed("lambda", "GetFunction", FunctionName=f"arn:aws:lambda:us-east-1:{OTHER}:function:f") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from lambent.node.deadline import Deadline
+from lambent.node.deadline import Deadline, SuspendableDeadline
 
 A_LITTLE_S = 0.01
 
@@ -62,3 +62,31 @@ def test_nothing_is_reached_after_the_end() -> None:
         deadline.close()
 
     assert run(story) == []
+
+
+def test_while_time_stands_still_no_deadline_comes_and_afterwards_what_was_left_counts() -> None:
+    async def story() -> list[float]:
+        loop = asyncio.get_running_loop()
+        reached = list[float]()
+        deadline = SuspendableDeadline(loop, lambda: reached.append(loop.time()))
+        deadline.suspend()
+        deadline.set(0.0)
+        await asyncio.sleep(A_LITTLE_S)
+        assert reached == []
+        deadline.lift()
+        deadline.resume()
+        await asyncio.sleep(A_LITTLE_S)
+        assert reached == []
+        deadline.set(2 * A_LITTLE_S)
+        deadline.suspend()
+        deadline.suspend()
+        await asyncio.sleep(3 * A_LITTLE_S)
+        assert reached == []
+        resumed_s = loop.time()
+        deadline.resume()
+        await asyncio.sleep(4 * A_LITTLE_S)
+        deadline.close()
+        return [at_s - resumed_s for at_s in reached]
+
+    (after_s,) = asyncio.run(story())
+    assert after_s > A_LITTLE_S

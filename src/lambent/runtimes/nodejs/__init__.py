@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lambent.runtimes import Launch, OwnOptions, RuntimeUnavailable, Waiting
+from lambent.runtimes import DebuggerLaunch, Launch, OwnOptions, RuntimeUnavailable, Waiting
 from lambent.runtimes.nodejs.interpreters import Interpreter, fetch
 from lambent.runtimes.nodejs.library import PACKAGES, RuntimeLibrary
 
@@ -109,6 +109,10 @@ class NodeJs:
     async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
         del identifier
         await self._library.settle(directories)
+
+    async def debugger(self, identifier: str) -> DebuggerLaunch:
+        del identifier
+        return DebuggerLaunch()  # Node.js has its inspector on board
 
     async def _interpreter(self, identifier: str, wanted: int) -> Interpreter:
         found = nearest(self._interpreters, wanted)

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lambent.runtimes import Launch, Preparation, RuntimeUnavailable
+from lambent.runtimes import DebuggerLaunch, Launch, Preparation, RuntimeUnavailable
+from lambent.runtimes.python.debugger import debugger
 from lambent.runtimes.python.interpreters import Interpreter
 from lambent.runtimes.python.library import RuntimeLibrary
 
@@ -79,11 +80,18 @@ class Python:
     async def settle(self, identifier: str, directories: Sequence[Path]) -> None:
         """Have nothing that comes later."""
 
-    async def launch(self, identifier: str) -> Launch:
-        wanted = int(identifier.rpartition(".")[2])
-        interpreter = nearest(self._interpreters, wanted)
+    async def debugger(self, identifier: str) -> DebuggerLaunch:
+        return await debugger(self._nearest(identifier), self._library.cache_directory)
+
+    def _nearest(self, identifier: str) -> Interpreter:
+        interpreter = nearest(self._interpreters, int(identifier.rpartition(".")[2]))
         if interpreter is None:
             raise RuntimeUnavailable("No Python interpreter was found on this machine.")
+        return interpreter
+
+    async def launch(self, identifier: str) -> Launch:
+        wanted = int(identifier.rpartition(".")[2])
+        interpreter = self._nearest(identifier)
         is_exact = interpreter.version[1] == wanted
         if not is_exact and self._exact:
             raise RuntimeUnavailable(

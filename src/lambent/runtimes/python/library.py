@@ -57,6 +57,7 @@ class RuntimeLibrary:
     """The directories for /var/runtime, one per interpreter version."""
 
     def __init__(self, cache_directory: Path) -> None:
+        self.cache_directory = cache_directory
         self._directory = cache_directory / "python"
         self._compiling: list[subprocess.Popen[bytes]] = []
 
@@ -175,11 +176,12 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
         return
     shutil.copytree(
-        source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"), copy_function=_link_or_copy
+        source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"), copy_function=link_or_copy
     )
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
+    """Give a file another name, or copy it."""
     # Botocore's models are 20 MB that nobody changes: a hard link costs nothing where one can be made.
     try:
         os.link(source, target)

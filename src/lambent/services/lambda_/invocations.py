@@ -38,6 +38,8 @@ from lambent.services.lambda_.versions import invocable_version
 
 RESPONSE_HEADERS = "ResponseHeaders"
 """The member of a result whose texts become response headers; no model knows it."""
+DEBUG_HEADER = "x-lambent-debug"
+"""Ours: the port of this machine at which the caller wants to attach a debugger before the function is run."""
 TRACE_HEADER = "X-Amzn-Trace-Id"
 _TRACE_HEADER_LOWER = TRACE_HEADER.lower()
 _EMPTY_EVENT = b"{}"
@@ -137,7 +139,8 @@ class InvocationOperations:
         An ``Event`` is run later: the answer says that it is kept, durably.
 
         A failure of the function is an answer with ``FunctionError``. The answer also says what the invocation
-        cost, in headers of our own (``x-lambent-…``).
+        cost, in headers of our own (``x-lambent-…``). With one of ours in the request, ``x-lambent-debug``, it runs
+        under a debugger.
 
         Raises:
             ResourceNotFoundException: no such function or version.
@@ -190,6 +193,7 @@ class InvocationOperations:
             tenant_id=tenant_id,
             trace_id=str(trace.through(target.key.arn)),
             wants_log_tail=parameters.get("LogType") == "Tail",
+            debug_port=_debug_port(call.headers[DEBUG_HEADER]) if DEBUG_HEADER in call.headers else None,
         )
         if is_streamed:
             streamed = await self._invoker.stream(
@@ -218,6 +222,12 @@ def _check_request_id(call: Call) -> None:
     """An id that the caller chose is either adopted or refused, never replaced."""
     if call.headers.get("x-amzn-requestid", call.request_id) != call.request_id:
         raise InvalidRequestContentException("The x-amzn-RequestId header must be a valid UUID.")
+
+
+def _debug_port(text: str) -> int:
+    if not text.isdecimal() or len(text) > len("65535") or int(text) > 65535:
+        raise InvalidParameterValueException(f"{DEBUG_HEADER} must be a port from 0 to 65535, not {text!r}.")
+    return int(text)
 
 
 @lru_cache(maxsize=4096)

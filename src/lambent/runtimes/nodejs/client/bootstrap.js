@@ -14,6 +14,7 @@ const { setInvocation, store } = require('./store.js');
 
 const EXIT_STATUS = { uncaughtException: 129, unhandledRejection: 128, init: 1, unsettled: 13 };
 const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
+const READY_DESCRIPTOR = 5;
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const NO_CALLBACKS =
   'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to ' +
@@ -217,6 +218,20 @@ async function load() {
   return found;
 }
 
+// Wait for a debugger, before the function is loaded.
+function waitForDebugger() {
+  const port = process.env._LAMBENT_DEBUG_PORT;
+  if (port === undefined) return;
+  delete process.env._LAMBENT_DEBUG_PORT;
+  const inspector = require('node:inspector');
+  inspector.open(Number(port), '127.0.0.1');
+  // The platform hears that a debugger may come.
+  const fs = require('node:fs');
+  fs.writeSync(READY_DESCRIPTOR, '!');
+  fs.closeSync(READY_DESCRIPTOR);
+  inspector.waitForDebugger();
+}
+
 function main() {
   generation.determine();
   // AWS's runtime is an ES module, so nothing is the main module of a function.
@@ -225,6 +240,7 @@ function main() {
   delete process.env._LAMBENT_RUNTIME_FD;
   channel = new Channel(descriptor, onInvocation);
   log.install();
+  waitForDebugger();
   watchProcess();
   offerStreaming();
   load().then(

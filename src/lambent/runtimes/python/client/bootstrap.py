@@ -318,6 +318,11 @@ def main():
     descriptor = int(os.environ.pop("_LAMBENT_RUNTIME_FD"))
     os.set_inheritable(descriptor, False)
     channel = Channel(descriptor)
+    debug_port = os.environ.pop("_LAMBENT_DEBUG_PORT", None)
+    if debug_port is not None:
+        from lambda_debug import wait_for_debugger
+
+        wait_for_debugger(int(debug_port), os.environ.pop("_LAMBENT_DEBUGGER"))
     sys.path[:0] = _search_paths()
     lambda_log.install()
     lambda_log.warn_of_preview()
