@@ -114,6 +114,12 @@ def test_a_user_does_what_policies_allow_and_nothing_else(root: Clients, alice: 
         PolicyDocument=document(allow("lambda:Invoke*", resource=FUNCTION), allow("logs:Describe*")),
     )
     assert invoke(client, "f").payload == "f"
+    # Whoever may invoke a function may not look into it for that reason.
+    under_debugger = alice("lambda")
+    under_debugger.meta.events.register(
+        "before-call", lambda params, **_: params["headers"].update({"x-lambent-debug": "0"})
+    )
+    assert refused(under_debugger.invoke, FunctionName="f")[1] == refusal("lambent:DebugFunction", FUNCTION)
     assert alice("logs").describe_log_groups()["logGroups"] is not None
     assert refused(client.delete_function, FunctionName="f")[1] == refusal("lambda:DeleteFunction", FUNCTION)
     iam.put_user_policy(

@@ -20,6 +20,7 @@ from lambent.cli.package import Source
 from lambent.cli.plan import Choices
 from lambent.cli.project import LayerFolder, Place, Project, ProjectFunction, ProjectQueue, QueueSource
 from lambent.cli.terminal import UsageError
+from lambent.cli.zipping import Deflated
 
 URL_STATEMENT = "FunctionURLAllowPublicAccess"
 
@@ -49,7 +50,23 @@ class Deployer:
     It remembers which layer versions there are, so that functions can be deployed without asking again.
     """
 
-    def __init__(self, connection: Connection, project: Project, *, is_verbose: bool = False) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        project: Project,
+        *,
+        is_verbose: bool = False,
+        deflated: Deflated | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            connection: where it is deployed.
+            project: what is deployed.
+            is_verbose: whether to show all that pip says.
+            deflated: remembers what is compressed, for those who deploy again.
+        """
+        self._deflated = deflated
         self._connection = connection
         self._project = project
         self._is_verbose = is_verbose
@@ -91,7 +108,9 @@ class Deployer:
             )
         choices = replace(_over(choices, over), is_verbose=self._is_verbose)
         source = _source(function)
-        deployed = deploy_source(self._connection, source, choices.name or function.name, choices)
+        deployed = deploy_source(
+            self._connection, source, choices.name or function.name, choices, self._deflated
+        )
         name = str(deployed.configuration["FunctionName"])
         if function.url is not None:
             ensure_url(self._connection.client("lambda"), name, function.url)

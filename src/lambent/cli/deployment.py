@@ -17,6 +17,7 @@ from lambent.cli.client import Connection
 from lambent.cli.package import Source
 from lambent.cli.plan import Choices, Request, Wish, plan
 from lambent.cli.terminal import CommandError, UsageError, notices, one_line
+from lambent.cli.zipping import Deflated
 
 # A state on this machine changes within milliseconds, unless a runtime has to be fetched first.
 FIRST_PAUSE_S = 0.004
@@ -43,11 +44,21 @@ def deploy_path(connection: Connection, path: Path, choices: Choices) -> Deploye
     return deploy_source(connection, source, choices.name or handler.function_name(source.path), choices)
 
 
-def deploy_source(connection: Connection, source: Source, name: str, choices: Choices) -> Deployed:
-    """Create or update the function that a source holds; see `deploy_path`."""
+def deploy_source(
+    connection: Connection, source: Source, name: str, choices: Choices, deflated: Deflated | None = None
+) -> Deployed:
+    """Create or update the function that a source holds; see `deploy_path`.
+
+    Args:
+        connection: where.
+        source: what.
+        name: under which name.
+        choices: what the user says about it.
+        deflated: remembers what is compressed, for the next time.
+    """
     client = connection.client("lambda")
     current = _settled(client, name, connection)
-    wish = wish_for(connection, source, name, choices, current)
+    wish = wish_for(connection, source, name, choices, current, deflated=deflated)
     requests = plan(wish, current)
     configuration = current or {}
     for request in requests:
@@ -100,7 +111,13 @@ def _check_ready(name: str, configuration: dict[str, Any]) -> None:
 
 
 def wish_for(
-    connection: Connection, source: Source, name: str, choices: Choices, current: dict[str, Any] | None
+    connection: Connection,
+    source: Source,
+    name: str,
+    choices: Choices,
+    current: dict[str, Any] | None,
+    *,
+    deflated: Deflated | None = None,
 ) -> Wish:
     """Return the function as it shall be: the user's word first, then what is there, then what the code says.
 
@@ -114,7 +131,12 @@ def wish_for(
     chosen_handler = _handler(source, runtime, choices.handler, present.get("Handler"))
     # Before minutes are spent on packages: is there a role at all?
     role_arn = role.find_role(connection, choices.role) if choices.role or not present else None
-    archive = build_archive(source, runtime, architecture, connection.target.is_aws, choices.is_verbose)
+    wanted = dependencies.python_of(runtime)
+    packages = None
+    if wanted is not None:
+        is_aws = connection.target.is_aws
+        packages = dependencies.Wanted(python=wanted, architecture=architecture, is_aws=is_aws)
+    archive = build_archive(source, packages, choices.is_verbose, deflated)
     return Wish(
         name=name,
         runtime=runtime,
@@ -154,25 +176,31 @@ def _handler(source: Source, runtime: str, given: str | None, present: str | Non
         raise
 
 
-def build_archive(source: Source, runtime: str, architecture: str, is_aws: bool, is_verbose: bool) -> bytes:
+def build_archive(
+    source: Source, wanted: dependencies.Wanted | None, is_verbose: bool, deflated: Deflated | None = None
+) -> bytes:
     """Return the zip of a source, the packages of its ``requirements.txt`` included.
+
+    Args:
+        source: what is zipped.
+        wanted: whom packages are for; None: there are none for its runtime.
+        is_verbose: whether to show all that pip says.
+        deflated: remembers what is compressed, for the next time.
 
     Raises:
         CommandError: pip failed, or the zip is too large.
     """
     if source.archive is not None:
         return package.checked(source.archive)
-    python = dependencies.python_of(runtime)
-    if source.requirements is None or python is None:
-        return package.write_zip(source.entries)
-    wanted = dependencies.Wanted(python=python, architecture=architecture, is_aws=is_aws)
+    if source.requirements is None or wanted is None:
+        return package.write_zip(source.entries, deflated=deflated)
     with (
         progress(is_verbose) as bar,
         dependencies.installed(source.requirements, wanted, bar.say) as folder,
     ):
         entries = package.merge(source.entries, package.collect(folder)) if folder else source.entries
         bar.measure("Zipping", sum(entry.size_bytes for entry in entries))
-        return package.write_zip(entries, bar.advance)
+        return package.write_zip(entries, bar.advance, deflated)
 
 
 class Bar:

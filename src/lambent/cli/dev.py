@@ -33,6 +33,7 @@ from lambent.cli.plan import Choices
 from lambent.cli.project import PROJECT_FILE, Project, ProjectFunction, project_file, read_project
 from lambent.cli.terminal import UsageError, notice, notices, results, size_text
 from lambent.cli.watch import Affected, Changes, Watcher, affected, roots_of
+from lambent.cli.zipping import Deflated
 
 WORDS = {
     "create_function": "created",
@@ -167,6 +168,7 @@ class Session:
         self._events = events
         self._name = name
         self._is_verbose = is_verbose
+        self._deflated = Deflated()
         self._is_debugged = False
         self._debug_port: int | None = None
         self._debugged: dict[str, DebuggedInvocation] = {}
@@ -230,7 +232,9 @@ class Session:
             if self._project is None or remark not in self._project.remarks:
                 notice(remark, style="yellow")
         self._project = project
-        self._deployer = Deployer(self._connection, project, is_verbose=self._is_verbose)
+        self._deployer = Deployer(
+            self._connection, project, is_verbose=self._is_verbose, deflated=self._deflated
+        )
         self._screen.name(one.name for one in project.functions)
         self._watch(project)
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lambent.cli import ignore
+from lambent.cli import ignore, zipping
 from lambent.cli.terminal import CommandError, UsageError, size_text
+from lambent.cli.zipping import Deflated
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_ZIP_BYTES = 50 * 1024 * 1024
@@ -190,25 +191,26 @@ def below(folder: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(replace(entry, name=f"{folder}/{entry.name}") for entry in entries)
 
 
-def write_zip(entries: Iterable[Entry], advance: Callable[[int], None] = lambda _: None) -> bytes:
+def write_zip(
+    entries: Sequence[Entry],
+    advance: Callable[[int], None] = lambda _: None,
+    deflated: Deflated | None = None,
+) -> bytes:
     """Return the zip of these files.
 
     Args:
         entries: the files, in the order in which they shall stand.
         advance: told the size of each file once it is in.
+        deflated: remembers what is compressed, for the next zip.
 
     Raises:
         CommandError: the zip is larger than Lambda takes directly, or a name cannot be written.
     """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for entry in entries:
-            try:
-                archive.writestr(_zip_info(entry), entry.path.read_bytes())
-            except UnicodeEncodeError as error:
-                raise CommandError(f"The file name {os.fsencode(entry.name)!r} is not UTF-8.") from error
-            advance(entry.size_bytes)
-    return checked(buffer.getvalue())
+    files = [(_zip_info(entry), entry.path) for entry in entries]
+    try:
+        return checked(zipping.write(files, deflated or Deflated(), advance))
+    except UnicodeEncodeError as error:
+        raise CommandError(f"The file name {os.fsencode(str(error.object))!r} is not UTF-8.") from error
 
 
 def checked(archive: bytes) -> bytes:
