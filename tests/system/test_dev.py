@@ -202,6 +202,7 @@ def test_what_dev_invokes_can_wait_for_a_debugger(
         dev.see('"number": 2', "cold start (debug)")
     assert dev.end() == 0
     assert '"number": 1' not in dev.shown
+    assert "failed" not in dev.shown
 
 
 def test_without_a_server_it_starts_one_that_ends_with_it(start: Callable[..., Dev], tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ PORTS = {"python": 5678, "nodejs": 9229}
 """Where debuggers look first: debugpy's port, and that of Node.js's inspector."""
 HEADER = "x-lambent-debug"
 _POLL_INTERVAL_S = 0.05
+_NEWS_INTERVAL_S = 0.25
+"""The server gives up a debugger of whom nobody wants news."""
 _ANSWER_TIMEOUT_S = 30.0
 _LISTEN_TIMEOUT_S = 60.0
 
@@ -79,7 +81,7 @@ class DebuggedInvocation:
             found = self._ask("GET")
             if found is not None and found.is_attached:
                 return True
-            time.sleep(_POLL_INTERVAL_S)
+            self._thread.join(_NEWS_INTERVAL_S)
         return False
 
     def result(self) -> Any:
@@ -109,6 +111,8 @@ class DebuggedInvocation:
         except urllib.error.HTTPError as error:
             error.close()
             return None
+        except OSError:
+            return None  # the server is gone, which the invocation itself says better
 
 
 def launch_configuration(name: str, waiting: Waiting, local_root: str) -> dict[str, Any]:

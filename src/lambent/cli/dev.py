@@ -332,10 +332,15 @@ class Session:
         if waiting is not None:
             folder = function.path or self._path
             self._screen.show_waiting(name, waiting, str(folder if folder.is_dir() else folder.parent))
-        answer = invocation.result()
-        if self._debugged.get(function.name) is invocation:
-            del self._debugged[function.name]
-            self._screen.show_answer(function.name, answer, (time.monotonic() - started_s) * 1000, at_s)
+            invocation.wait_until_attached()
+        try:
+            answer = invocation.result()
+        except Exception:
+            if self._debugged.get(function.name) is invocation:
+                raise
+            return  # it was ended, because the function has changed
+        self._debugged.pop(function.name, None)
+        self._screen.show_answer(function.name, answer, (time.monotonic() - started_s) * 1000, at_s)
 
 
 def renamed(project: Project, name: str) -> Project:

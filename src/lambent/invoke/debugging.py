@@ -16,6 +16,9 @@ REASON = "debug"
 """The cold start reason."""
 WAIT_MAX_S = 3600.0
 """How long a debugger is awaited."""
+SILENCE_MAX_S = 10.0
+"""How long one is awaited for a caller who asked for news of that, and asks no more: the caller is gone."""
+_LOOK_S = 2.0
 
 
 class Debugger(Protocol):
@@ -46,13 +49,34 @@ StartDebugged = Callable[[FunctionVersion, Any], Awaitable[Environment]]
 """Starts an environment that waits for a debugger, one that `OpenDebugger` has returned."""
 
 
+class _Running:
+    """An invocation under a debugger."""
+
+    def __init__(self, debugger: Debugger, run: asyncio.Task[Outcome]) -> None:
+        self.debugger = debugger
+        self.run = run
+        self.asked_s: float | None = None
+        """When somebody asked for news of it; None: nobody has."""
+
+    async def give_up_in_time(self) -> None:
+        """Return when a debugger has attached, or end the run when it is awaited in vain."""
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        while not self.debugger.was_attached:
+            await asyncio.sleep(_LOOK_S)
+            is_alone = self.asked_s is not None and loop.time() - self.asked_s > SILENCE_MAX_S
+            if not self.debugger.was_attached and (is_alone or loop.time() - begun_s > WAIT_MAX_S):
+                self.run.cancel()
+                return
+
+
 class Debugging:
     """Runs invocations under a debugger, and knows them by their request ids, which only their callers know."""
 
     def __init__(self, *, open_debugger: OpenDebugger, start: StartDebugged) -> None:
         self._open = open_debugger
         self._start = start
-        self._running: dict[str, tuple[Debugger, asyncio.Task[Outcome]]] = {}
+        self._running: dict[str, _Running] = {}
 
     @classmethod
     def impossible(cls) -> Debugging:
@@ -64,9 +88,12 @@ class Debugging:
         return cls(open_debugger=refuse, start=refuse)
 
     def find(self, request_id: str) -> Debugger | None:
-        """Return the debugger of a running invocation."""
+        """Return the debugger of a running invocation, for whoever asks for news of it."""
         found = self._running.get(request_id)
-        return found[0] if found else None
+        if found is None:
+            return None
+        found.asked_s = asyncio.get_running_loop().time()
+        return found.debugger
 
     async def invoke(self, invocation: Invocation, port: int) -> Outcome:
         """Run an invocation when a debugger has attached; without limit of time as long as one is.
@@ -90,20 +117,20 @@ class Debugging:
                 f"No debugger can be awaited on port {port}: {reason}."
             ) from error
         run = asyncio.create_task(self._run(invocation, debugger))
-        self._running[invocation.request_id] = debugger, run
-        waiting = asyncio.get_running_loop().call_later(WAIT_MAX_S, _give_up, debugger, run)
+        self._running[invocation.request_id] = running = _Running(debugger, run)
+        watch = asyncio.create_task(running.give_up_in_time())
         try:
             return await _result(run)
         finally:
-            waiting.cancel()
+            watch.cancel()
             self._running.pop(invocation.request_id, None)
 
     async def end(self, request_id: str) -> None:
         """End an invocation, and return when nothing of it is left."""
         found = self._running.get(request_id)
         if found is not None:
-            found[1].cancel()
-            await asyncio.wait([found[1]])
+            found.run.cancel()
+            await asyncio.wait([found.run])
 
     async def close(self) -> None:
         """End all."""
@@ -138,8 +165,3 @@ async def _result(run: asyncio.Task[Outcome]) -> Outcome:
     if run.cancelled():
         raise ServiceException("The invocation was ended, or no debugger has attached in time.")
     return run.result()
-
-
-def _give_up(debugger: Debugger, run: asyncio.Task[Outcome]) -> None:
-    if not debugger.was_attached:
-        run.cancel()

@@ -94,6 +94,30 @@ def test_one_that_waits_can_be_ended(by: str) -> None:
     run(story)
 
 
+@pytest.mark.parametrize("is_asked_about", [True, False])
+def test_one_whose_caller_has_gone_is_given_up(is_asked_about: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who asked for news, and asks no more, is gone; one who never asked waits for longer."""
+    monkeypatch.setattr("lambent.invoke.debugging.SILENCE_MAX_S", 0.0)
+    monkeypatch.setattr("lambent.invoke.debugging._LOOK_S", 0.001)
+
+    async def story(world: World) -> None:
+        one = invocation()
+        running = asyncio.create_task(world.debugging.invoke(one, 0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if is_asked_about:
+            world.debugging.find(one.request_id)
+            with pytest.raises(ServiceException):
+                await running
+        else:
+            await asyncio.wait([running], timeout=0.01)
+            assert not running.done()
+            world.attached.set()
+            await running
+
+    run(story)
+
+
 @pytest.mark.parametrize(
     ("failure", "sentence"),
     [
