@@ -214,8 +214,8 @@ class Session:
         """Watch and follow no longer."""
         if self._watcher is not None:
             self._watcher.close()
-        for invocation in self._debugged.values():
-            invocation.end()
+        for name in list(self._debugged):
+            self._debugged.pop(name).end()
         self._follower.close()
 
     def _read_project(self) -> None:

@@ -20,7 +20,8 @@ def wait_for_debugger(port, place):
     try:
         import debugpy
 
-        debugpy.listen(("127.0.0.1", port))
+        # Its adapter, a program of its own, does not run on older Pythons; the debugger does its work there.
+        debugpy.listen(("127.0.0.1", port), in_process_debug_adapter=sys.version_info < (3, 10))
         os.write(READY_DESCRIPTOR, b"!")
         debugpy.wait_for_client()
     finally:
