@@ -119,7 +119,10 @@ def test_a_full_disk_refuses_loses_nothing_and_is_forgotten_once_there_is_space(
     (data / "filler-2").unlink()
     numbers = [int(body.split()[0]) for body in receive_all(sqs, sent, 20 + messages)]
     assert sorted(set(numbers)) == list(range(20 + messages))
-    ran = {json.loads(body)["requestPayload"].split()[0] for body in receive_all(sqs, told, events)}
+    # What had run and could not be forgotten for want of space runs again, and tells of it again.
+    ran: set[str] = set()
+    while len(ran) < events:
+        ran |= {json.loads(body)["requestPayload"].split()[0] for body in receive_all(sqs, told, 1)}
     assert ran == {str(number) for number in range(events)}
     create(client, "g", ECHO)
     assert invoke(client, "g", 2).payload == 2

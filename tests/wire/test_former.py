@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import botocore.parsers
 import botocore.serialize
+import msgspec
 import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
@@ -73,6 +74,21 @@ def test_forms_are_understood_and_answers_are_too(name: str) -> None:
     understood = botocore.parsers.create_parser("query").parse(raw, shape)
     assert understood.pop("ResponseMetadata")["RequestId"] == REQUEST_ID
     assert understood == result
+
+
+def test_a_form_that_is_sent_to_a_queue_is_about_that_queue() -> None:
+    request = form_of("ReceiveMessage", {"MaxNumberOfMessages": 2})
+    to_a_queue = msgspec.structs.replace(request, path="/000000000000/q")
+    assert parse(router().route(to_a_queue), to_a_queue) == {
+        "QueueUrl": "/000000000000/q",
+        "MaxNumberOfMessages": 2,
+    }
+    named = form_of("ReceiveMessage", {"QueueUrl": "http://localhost/000000000000/other"})
+    named = msgspec.structs.replace(named, path="/000000000000/q")
+    assert parse(router().route(named), named) == {"QueueUrl": "http://localhost/000000000000/other"}
+    assert "QueueUrl" not in parse(router().route(request), request)
+    listing = msgspec.structs.replace(form_of("ListQueues", {}), path="/000000000000/q")
+    assert parse(router().route(listing), listing) == {}
 
 
 def test_names_on_the_wire_are_those_of_the_api_reference() -> None:

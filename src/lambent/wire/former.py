@@ -11,6 +11,9 @@ from typing import Any
 
 NAMESPACES: Mapping[str, str] = {"sqs": "http://queue.amazonaws.com/doc/2012-11-05/"}
 
+NAMED_BY_PATH: Mapping[str, str] = {"sqs": "QueueUrl"}
+"""What is named by the path that a form is sent to, unless the form itself says it: a queue's URL is its address."""
+
 _ELEMENTS: Mapping[str, Mapping[str, str]] = {
     "sqs": {
         "AWSAccountIdList": "AWSAccountId",

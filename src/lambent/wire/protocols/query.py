@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 from lambent.errors import SerializationException, ServiceError
 from lambent.wire.deviations import DEVIATIONS, Deviations
+from lambent.wire.former import NAMED_BY_PATH
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.protocols.door import (
     ErrorShape,
@@ -50,6 +51,7 @@ class Query:
     def __init__(self, service: ServiceTraits) -> None:
         self._namespace = f' xmlns="{escape(service.xml_namespace)}"' if service.xml_namespace else ""
         self._former_codes = DEVIATIONS.get(service.service, Deviations()).former_codes
+        self._named_by_path = NAMED_BY_PATH.get(service.service)
         self._decoders = FormDecoders()
         self._encoders = XmlEncoders()
 
@@ -57,7 +59,17 @@ class Query:
         if operation.input is None:
             return lambda request, path_params: {}
         decode = self._decoders.decoder(operation.input)
-        return lambda request, path_params: decode(form_tree(_pairs(request)))
+        named = self._named_by_path
+        if named is None or named not in operation.input.members:
+            return lambda request, path_params: decode(form_tree(_pairs(request)))
+
+        def parse(request: HttpRequest, path_params: Mapping[str, str]) -> dict[str, Any]:
+            tree = form_tree(_pairs(request))
+            if request.path != "/":
+                tree.setdefault(named, request.path)
+            return decode(tree)
+
+        return parse
 
     def serializer(self, operation: OperationTraits) -> SerializeResult:
         status, name = operation.status, operation.name
