@@ -59,10 +59,10 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "CreateFunction",
-    ): "S3 objects are copied (`s3_endpoint_url`), `S3ObjectStorageMode=REFERENCE` answers "
-    "`NotImplemented`; container images are kept and not run, and of a tag, the digest shown is not the image's; "
+    ): "S3 objects are copied (`s3_endpoint_url`), also those that are to be referred to; "
+    "container images are kept and not run, and of a tag, the digest shown is not the image's; "
     "durability is kept, and such functions are not run; "
-    "`AcceleratorConfig`, `RuntimeConfig` are refused; whether subnets, "
+    "`AcceleratorConfig` has no effect, `RuntimeConfig` is refused; whether subnets, "
     "security groups, keys, file systems and queues exist is not asked",
     ("lambda", "DeleteDurableExecution"): _NO_EXECUTION,
     ("lambda", "GetAccountSettings"): "the concurrency is the setting `account_concurrency`",

@@ -61,6 +61,8 @@ class Code:
     """Of an image, as the caller gave it."""
     source_kms_key_arn: str = ""
     """With which the caller had the package encrypted; kept for the caller only."""
+    s3_object: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where the caller keeps it and refers to it (``S3ObjectStorageMode=REFERENCE``), by AWS's members."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

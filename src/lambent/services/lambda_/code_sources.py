@@ -19,7 +19,6 @@ from lambent.domain.s3_object import S3Error, S3Object, S3ObjectTooLarge
 from lambent.errors import (
     AccessDeniedException,
     InvalidParameterValueException,
-    NotImplemented_,
     RequestEntityTooLargeException,
     ServiceException,
 )
@@ -132,7 +131,6 @@ def check_source(given: Mapping[str, Any]) -> None:
     Raises:
         InvalidParameterValueException: no place is named, or two are.
         RequestEntityTooLargeException: a zip in the request is over 50 MB.
-        NotImplemented_: the object is to be referred to instead of copied.
     """
     in_s3 = any(given.get(member) for member in _S3_MEMBERS)
     if "ZipFile" in given:
@@ -148,11 +146,12 @@ def check_source(given: Mapping[str, Any]) -> None:
             )
     elif not (given.get("S3Bucket") and given.get("S3Key")):
         raise InvalidParameterValueException("Please provide a source for function code.")
-    if given.get("S3ObjectStorageMode") == "REFERENCE":
-        raise NotImplemented_("S3ObjectStorageMode REFERENCE is not served: code in S3 is always copied.")
 
 
 def _described(code: Code, given: Mapping[str, Any]) -> Code:
+    if given.get("S3ObjectStorageMode") == "REFERENCE":
+        # A copy is kept all the same: what runs does not depend on S3.
+        code = replace(code, s3_object={name: given[name] for name in _S3_MEMBERS if given.get(name)})
     key = given.get("SourceKMSKeyArn")
     return replace(code, source_kms_key_arn=key) if key else code
 

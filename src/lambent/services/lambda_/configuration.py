@@ -27,8 +27,8 @@ from lambent.services.lambda_.images import IMAGE, ZIP, image_config, refuse_zip
 from lambent.services.lambda_.managed_instances import CONFIG as CAPACITY_PROVIDER_CONFIG
 from lambent.services.lambda_.managed_instances import (
     check_settings,
-    complete,
     is_managed,
+    own_members,
     with_creation_defaults,
 )
 from lambent.services.lambda_.rules import (
@@ -78,6 +78,7 @@ _ORDER = (
     "LoggingConfig",
     "TenancyConfig",
     "CapacityProviderConfig",
+    "AcceleratorConfig",
     "DurableConfig",
 )
 _NOT_IN_LISTS = frozenset(
@@ -304,8 +305,7 @@ def _passive_after(version: FunctionVersion, parameters: Mapping[str, Any]) -> d
         if "DurableConfig" not in before:
             raise InvalidParameterValueException("DurableConfig can only be set when a function is created.")
         after["DurableConfig"] = {**before["DurableConfig"], **parameters["DurableConfig"]}
-    if CAPACITY_PROVIDER_CONFIG in parameters:
-        after[CAPACITY_PROVIDER_CONFIG] = complete(parameters[CAPACITY_PROVIDER_CONFIG])
+    after |= own_members(parameters)
     if "ImageConfig" in parameters:
         if version.package_type != IMAGE:
             refuse_image_config()

@@ -243,15 +243,18 @@ class FunctionOperations:
         self._activations.retire(target.key, target.qualifier)
         return {"StatusCode": 204}
 
-    def _location(self, call: Call, version: FunctionVersion) -> dict[str, str]:
+    def _location(self, call: Call, version: FunctionVersion) -> dict[str, Any]:
         if version.package_type == IMAGE:
             return image_location(version.code)
         link = code_link(
             self._secret, version.code.blob, endpoint_url=call.endpoint_url, now_s=self._clock.now_s()
         )
-        found = {"RepositoryType": "S3", "Location": link}
-        key = version.code.source_kms_key_arn
-        return found | ({"SourceKMSKeyArn": key} if key else {})
+        found: dict[str, Any] = {"RepositoryType": "S3", "Location": link}
+        if version.code.s3_object:
+            found["ResolvedS3Object"] = dict(version.code.s3_object)
+        if key := version.code.source_kms_key_arn:
+            found["SourceKMSKeyArn"] = key
+        return found
 
     async def _find(
         self, call: Call, parameters: Members, operation: str

@@ -131,6 +131,7 @@ class LayerOperations:
             "Location": location,
             "CodeSha256": version.code.sha256,
             "CodeSize": version.code.size_bytes,
+            **({"ResolvedS3Object": dict(version.code.s3_object)} if version.code.s3_object else {}),
         }
         return {"Content": content, "LayerArn": key.arn, **_summary(key, version)}
 

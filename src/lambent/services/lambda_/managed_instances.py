@@ -17,6 +17,8 @@ from lambent.domain.function import LATEST_PUBLISHED, Function, FunctionVersion
 from lambent.errors import InvalidParameterValueException, ValidationException
 
 CONFIG = "CapacityProviderConfig"
+ACCELERATOR = "AcceleratorConfig"
+"""Kept and shown; there are no accelerators here."""
 _INSTANCES = "LambdaManagedInstancesCapacityProviderConfig"
 _DEFAULTS = {"ExecutionEnvironmentMemoryGiBPerVCpu": 2.0, "PerExecutionEnvironmentMaxConcurrency": 16}
 MEMORY_MIN_MB = 2048
@@ -53,6 +55,20 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     return {_INSTANCES: {**_DEFAULTS, **config[_INSTANCES]}}
 
 
+def own_members(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request says of what only functions on capacity providers have, as it is kept.
+
+    Raises:
+        ValidationException: it names no capacity provider.
+    """
+    found: dict[str, Any] = {}
+    if CONFIG in parameters:
+        found[CONFIG] = complete(parameters[CONFIG])
+    if ACCELERATOR in parameters:
+        found[ACCELERATOR] = parameters[ACCELERATOR]
+    return found
+
+
 def with_creation_defaults(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the parameters of CreateFunction with what is another default for functions on capacity providers.
 
@@ -60,6 +76,7 @@ def with_creation_defaults(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         InvalidParameterValueException: they ask for what such functions cannot have.
     """
     if CONFIG not in parameters:
+        _refuse_members(parameters)
         return parameters
     check_runtime(parameters.get("Runtime"))
     logging = parameters.get("LoggingConfig", {})
@@ -74,6 +91,12 @@ def with_creation_defaults(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         CONFIG: complete(parameters[CONFIG]),
         "LoggingConfig": {"LogFormat": "JSON", **logging},
     }
+
+
+def _refuse_members(parameters: Mapping[str, Any]) -> None:
+    for member in (CONFIG, ACCELERATOR):
+        if member in parameters:
+            raise InvalidParameterValueException(f"{member} isn't supported for Lambda Default functions.")
 
 
 def check_runtime(runtime: str | None) -> None:
@@ -134,8 +157,8 @@ def refuse_to_make_managed(version: FunctionVersion, parameters: Mapping[str, An
     Raises:
         InvalidParameterValueException: that is asked for.
     """
-    if CONFIG in parameters and not is_managed(version):
-        raise InvalidParameterValueException(f"{CONFIG} isn't supported for Lambda Default functions.")
+    if not is_managed(version):
+        _refuse_members(parameters)
 
 
 def wants_latest_published(version: FunctionVersion, parameters: Mapping[str, Any]) -> bool:

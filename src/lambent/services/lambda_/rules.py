@@ -51,7 +51,6 @@ RESERVED_KEYS = frozenset(
 )
 
 _UNSERVED = {
-    "AcceleratorConfig": "Accelerators are not served yet.",
     "RuntimeConfig": "Customer-managed runtimes are not served yet.",
 }
 
@@ -75,12 +74,8 @@ def refuse_other_kinds(parameters: Mapping[str, Any]) -> None:
     """Refuse to make another kind of function of an ordinary one.
 
     Raises:
-        InvalidParameterValueException: it would be given an accelerator or a runtime of one's own.
+        InvalidParameterValueException: it would be given a runtime of one's own.
     """
-    if "AcceleratorConfig" in parameters:
-        raise InvalidParameterValueException(
-            "AcceleratorConfig isn't supported for Lambda Default functions."
-        )
     if "RuntimeConfig" in parameters:
         raise InvalidParameterValueException(_UNSERVED["RuntimeConfig"])
 

@@ -11,7 +11,6 @@ from lambent.domain.s3_object import S3Error, S3Object, S3ObjectTooLarge
 from lambent.errors import (
     AccessDeniedException,
     InvalidParameterValueException,
-    NotImplemented_,
     RequestEntityTooLargeException,
     ServiceError,
     ServiceException,
@@ -155,10 +154,12 @@ async def test_only_a_zip_in_the_request_is_held_to_50_mb(world: World) -> None:
 
 
 @story
-async def test_code_is_never_left_where_it_is(world: World) -> None:
+async def test_code_that_is_referred_to_is_shown_where_it_is_until_it_is_replaced(world: World) -> None:
     world.objects = Objects(ZIP)
-    with pytest.raises(NotImplemented_):
-        await world.create(Code={**PLACE, "S3ObjectStorageMode": "REFERENCE"})
+    await world.create_active(Code={**PLACE, "S3ObjectStorageMode": "REFERENCE"})
+    assert (await world.ask("get_function", FunctionName=NAME))["Code"]["ResolvedS3Object"] == PLACE
+    await world.ask("update_function_code", FunctionName=NAME, **PLACE, S3ObjectStorageMode="COPY")
+    assert "ResolvedS3Object" not in (await world.ask("get_function", FunctionName=NAME))["Code"]
 
 
 @story

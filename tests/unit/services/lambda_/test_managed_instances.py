@@ -101,6 +101,15 @@ async def test_its_capacity_provider_must_exist_and_be_named(world: World) -> No
         await world.create(**(MANAGED | {"CapacityProviderConfig": {}}))
 
 
+@story
+async def test_an_accelerator_is_kept_for_it_and_for_no_ordinary_function(world: World) -> None:
+    accelerator = {"AcceleratorConfig": {"AcceleratorMemorySize": 16}}
+    created = await managed(world, **accelerator)
+    assert created["AcceleratorConfig"] == accelerator["AcceleratorConfig"]
+    with pytest.raises(InvalidParameterValueException, match="isn't supported for Lambda Default functions"):
+        await world.create("ordinary", **accelerator)
+
+
 @pytest.mark.parametrize("runtime", ["python3.14", "nodejs22.x", "java21", "dotnet8", "provided.al2023"])
 @story
 async def test_recent_runtimes_run_on_instances(world: World, runtime: str) -> None:

@@ -132,19 +132,19 @@ def test_a_zip_function_needs_runtime_and_handler(missing: str) -> None:
     )
 
 
-ACCELERATED = {"AcceleratorConfig": {"AcceleratorMemorySize": 16}}
+OWN_RUNTIME = {"RuntimeConfig": {"RuntimeAlias": "mine"}}
 
 
 def test_what_is_not_served_is_refused_instead_of_pretended() -> None:
     with pytest.raises(InvalidParameterValueException) as caught:
-        check_creation(creation(**ACCELERATED))
-    assert caught.value.message == "Accelerators are not served yet."
+        check_creation(creation(**OWN_RUNTIME))
+    assert caught.value.message == "Customer-managed runtimes are not served yet."
 
 
 def test_an_ordinary_function_stays_one() -> None:
     with pytest.raises(InvalidParameterValueException) as caught:
-        refuse_other_kinds(ACCELERATED)
-    assert caught.value.message == "AcceleratorConfig isn't supported for Lambda Default functions."
+        refuse_other_kinds(OWN_RUNTIME)
+    assert caught.value.message == "Customer-managed runtimes are not served yet."
 
 
 def test_fifty_tags_are_the_most() -> None:
