@@ -22,7 +22,9 @@ from lambent.sandbox.order import CgroupOrder
 CONTROLLERS = ("memory", "cpu", "pids")
 FREEZER = "freezer"
 """A controller of version 1; here, what groups of version 2 can do without one."""
-_CPU_PERIOD_US = 100_000
+_CPU_PERIOD_US = 20_000
+"""So short that also work of a few milliseconds takes as long as its share says: with the kernel's usual 100 ms, a
+quarter of a processor was a whole one for 16 ms of work. Shorter ones would fall below the smallest quota."""
 _MIN_QUOTA_US = 1_000
 _REMOVE_ATTEMPTS = 50
 _REMOVE_PAUSE_S = 0.002

@@ -62,18 +62,18 @@ def test_version_2_allows_no_swap() -> None:
     assert orders(Path("/v2"), 2, "memory") == [("memory.max", "128"), ("?memory.swap.max", "0")]
 
 
-def test_a_cpu_share_is_a_quota_of_a_tenth_of_a_second() -> None:
-    assert orders(Path("/v1"), 1, "cpu") == [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "50000")]
-    assert orders(Path("/v2"), 2, "cpu") == [("cpu.max", "50000 100000")]
+def test_a_cpu_share_is_a_quota_of_a_fiftieth_of_a_second() -> None:
+    assert orders(Path("/v1"), 1, "cpu") == [("cpu.cfs_period_us", "20000"), ("cpu.cfs_quota_us", "10000")]
+    assert orders(Path("/v2"), 2, "cpu") == [("cpu.max", "10000 20000")]
 
 
 def test_no_share_is_no_quota() -> None:
     assert orders(Path("/v1"), 1, "cpu", cpu_share=0)[-1] == ("cpu.cfs_quota_us", "-1")
-    assert orders(Path("/v2"), 2, "cpu", cpu_share=0) == [("cpu.max", "max 100000")]
+    assert orders(Path("/v2"), 2, "cpu", cpu_share=0) == [("cpu.max", "max 20000")]
 
 
 def test_a_tiny_share_is_the_smallest_quota_that_the_kernel_accepts() -> None:
-    assert orders(Path("/v2"), 2, "cpu", cpu_share=0.000001) == [("cpu.max", "1000 100000")]
+    assert orders(Path("/v2"), 2, "cpu", cpu_share=0.000001) == [("cpu.max", "1000 20000")]
 
 
 def test_process_1_is_not_counted_as_one_of_the_commands() -> None:
