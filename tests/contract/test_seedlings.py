@@ -262,8 +262,11 @@ def programs() -> set[int]:
     return found
 
 
-def test_a_command_is_executed_when_the_program_does_not_take_its_order(bench: Bench) -> None:
+def test_a_command_is_executed_when_the_program_does_not_take_its_order(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says that it waits, and hangs up."""
+    monkeypatch.setattr("lambent.sandbox.launching._START_TIMEOUT_S", 0.5)
     deaf = "import os, signal; os.write(3, b'!'); os.close(3); signal.pause()"
     command = (PYTHON, "-I", "-S", "-c", deaf)
     zygote = replace(ZYGOTE, seedling=replace(SEEDLING, command=command))

@@ -48,6 +48,16 @@ def fill(path: Path) -> None:
         os.close(descriptor)
 
 
+def when_it_is_free(client: Any) -> Any:
+    """Invoke the function in the environment that is there: while an event has it, another one would need space."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return invoke(client, "f", 1).payload
+        except client.exceptions.ServiceException:
+            assert time.monotonic() < deadline_s
+
+
 def refusal(ask: Callable[[], Any]) -> tuple[str, str, int]:
     with pytest.raises(ClientError) as caught:
         ask()
@@ -113,7 +123,7 @@ def test_a_full_disk_refuses_loses_nothing_and_is_forgotten_once_there_is_space(
         500,
     )
     assert refusal(lambda: create(client, "g", ECHO)) == ("ServiceException", NO_SPACE, 500)
-    assert invoke(client, "f", 1).payload == 1
+    assert when_it_is_free(client) == 1
 
     (data / "filler").unlink()
     (data / "filler-2").unlink()
