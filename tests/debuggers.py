@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import base64
 import json
 import os
@@ -9,12 +10,41 @@ import socket
 import struct
 import urllib.request
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 _PATIENCE_S = 60.0
 
 
-class DapClient:
+class _Client(abc.ABC):
+    """A connection on which messages come that were asked for, and others in between."""
+
+    _socket: socket.socket
+    _file: BinaryIO
+    _events: list[dict[str, Any]]
+    """What came in between."""
+
+    def close(self) -> None:
+        """Hang up."""
+        self._file.close()
+        self._socket.close()
+
+    def _wait(self, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        for one in self._events:
+            if is_wanted(one):
+                self._events.remove(one)
+                return one
+        while True:
+            message = self._read()
+            if is_wanted(message):
+                return message
+            self._events.append(message)
+
+    @abc.abstractmethod
+    def _read(self) -> dict[str, Any]:
+        """Return the next message."""
+
+
+class DapClient(_Client):
     """Speaks to debugpy (https://microsoft.github.io/debug-adapter-protocol/specification)."""
 
     def __init__(self, port: int) -> None:
@@ -45,22 +75,6 @@ class DapClient:
         """Wait for an event, and return its body."""
         return self._wait(lambda one: one["type"] == "event" and one["event"] == name).get("body") or {}
 
-    def close(self) -> None:
-        """Hang up."""
-        self._file.close()
-        self._socket.close()
-
-    def _wait(self, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        for one in self._events:
-            if is_wanted(one):
-                self._events.remove(one)
-                return one
-        while True:
-            message = self._read()
-            if is_wanted(message):
-                return message
-            self._events.append(message)
-
     def _read(self) -> dict[str, Any]:
         length = 0
         while (line := self._file.readline()) != b"\r\n":
@@ -71,7 +85,7 @@ class DapClient:
         return json.loads(self._file.read(length))
 
 
-class InspectorClient:
+class InspectorClient(_Client):
     """Speaks to Node.js's inspector by a WebSocket (https://chromedevtools.github.io/devtools-protocol/, RFC 6455)."""
 
     def __init__(self, port: int) -> None:
@@ -102,22 +116,6 @@ class InspectorClient:
     def event(self, method: str) -> dict[str, Any]:
         """Wait for an event, and return its parameters."""
         return self._wait(lambda one: one.get("method") == method)["params"]
-
-    def close(self) -> None:
-        """Hang up."""
-        self._file.close()
-        self._socket.close()
-
-    def _wait(self, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        for one in self._events:
-            if is_wanted(one):
-                self._events.remove(one)
-                return one
-        while True:
-            message = self._read()
-            if is_wanted(message):
-                return message
-            self._events.append(message)
 
     def _write(self, body: bytes) -> None:
         assert len(body) < 65536
