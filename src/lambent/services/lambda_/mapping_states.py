@@ -1,19 +1,21 @@
 """Changes to event source mappings, each decided on what is stored, and their coming into effect.
 
 A change is acknowledged while it is under way (``Creating``, ``Updating``, …) and comes to its end in the
-background, also after a restart. Owns the background tasks; which moves are legal is said in `domain.mapping`.
+background, also after a restart. Which moves are legal is said in `domain.mapping`.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from lambent.clock import Clock
 from lambent.domain.mapping import DELETED, EventSourceMapping, settled
 from lambent.errors import ResourceConflictException
+from lambent.services.lambda_.background import Background, insisted
 from lambent.store import RevisionConflict
 from lambent.store.mappings import Mappings
 
@@ -39,7 +41,7 @@ class MappingStates:
         self._mappings = mappings
         self._clock = clock
         self._changed = changed
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     async def create(self, mapping: EventSourceMapping, *, refuse: Refuse) -> None:
         """Keep a new mapping and begin to settle it.
@@ -98,11 +100,8 @@ class MappingStates:
 
     def begin(self, mapping: EventSourceMapping) -> None:
         """Let a change that is under way come into effect, in the background."""
-        if mapping.is_settled:
-            return
-        task = asyncio.create_task(self._settle(mapping))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if not mapping.is_settled:
+            self._background.begin(self._settle(mapping))
 
     def resume(self, mappings: Iterable[EventSourceMapping]) -> None:
         """Complete at start what a server that ended left under way."""
@@ -111,29 +110,24 @@ class MappingStates:
 
     async def settled(self) -> None:
         """Return when no change is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.settled()
 
     async def close(self) -> None:
         """Stop; what is under way stays so and is completed after the next start."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.close()
 
     async def _settle(self, mapping: EventSourceMapping) -> None:
-        try:
-            for _ in range(_ATTEMPTS_MAX):
-                found = await self._mappings.get(mapping.account, mapping.region, mapping.uuid)
-                if found is None or found[1].is_settled:
-                    return
-                try:
-                    await self._write_settled(*found)
-                except RevisionConflict:
-                    continue
+        await insisted(partial(self._try_to_settle, mapping), _log, f"The change of {mapping.arn}")
+
+    async def _try_to_settle(self, mapping: EventSourceMapping) -> None:
+        for _ in range(_ATTEMPTS_MAX):
+            found = await self._mappings.get(mapping.account, mapping.region, mapping.uuid)
+            if found is None or found[1].is_settled:
                 return
-        except Exception:
-            _log.exception("%s could not be settled", mapping.arn)
+            with contextlib.suppress(RevisionConflict):
+                await self._write_settled(*found)
+                return
+        raise RuntimeError("others changed it again and again")
 
     async def _write_settled(self, revision: int, mapping: EventSourceMapping) -> None:
         if mapping.settles_in == DELETED:

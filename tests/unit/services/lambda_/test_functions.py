@@ -20,6 +20,7 @@ from lambent.errors import (
     ResourceNotFoundException,
     ServiceError,
 )
+from lambent.services.lambda_ import background
 from lambent.services.lambda_.roles import trusts_lambda
 from lambent.store.identities import Draft
 from unit.services.lambda_.world import (
@@ -31,8 +32,10 @@ from unit.services.lambda_.world import (
     ROLE,
     SECRET,
     ZIP,
+    PausingStore,
     World,
     a_call,
+    no_space,
     story,
     zip_of,
 )
@@ -560,3 +563,37 @@ async def test_subnets_and_security_groups_come_together(world: World, vpc: dict
     await world.create_active(VpcConfig=both)
     changed = await world.ask("update_function_configuration", FunctionName=NAME, VpcConfig=vpc)
     assert {member: changed["VpcConfig"][member] for member in both} == both
+
+
+@story
+async def test_a_function_becomes_active_once_the_disk_has_space_for_saying_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "AGAIN_S", 0)
+    assert isinstance(world.store, PausingStore)
+    world.gate.clear()
+    await world.create()
+    world.store.is_full = True
+    world.gate.set()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert (await world.ask("get_function_configuration", FunctionName=NAME))["State"] == "Pending"
+    world.store.is_full = False
+    await world.settled()
+    assert (await world.ask("get_function_configuration", FunctionName=NAME))["State"] == "Active"
+
+
+@story
+async def test_a_function_becomes_active_once_the_disk_has_space_for_its_code(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "AGAIN_S", 0)
+    world.prepare_error = no_space()
+    await world.create()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(world.prepared) > 1
+    assert (await world.ask("get_function_configuration", FunctionName=NAME))["State"] == "Pending"
+    world.prepare_error = None
+    await world.settled()
+    assert (await world.ask("get_function_configuration", FunctionName=NAME))["State"] == "Active"

@@ -15,6 +15,7 @@ from lambent.errors import (
     ResourceNotFoundException,
     ServiceError,
 )
+from lambent.services.lambda_ import background
 from lambent.store import Put
 from unit.services.lambda_.world import ACCOUNT, ARN, NAME, REGION, PausingStore, World, story
 
@@ -488,23 +489,22 @@ class RudeStore(PausingStore):
         return await super().apply(*changes)
 
 
-def test_a_mapping_whose_settling_failed_is_settled_after_the_next_start(
-    caplog: pytest.LogCaptureFixture,
+def test_a_mapping_whose_settling_failed_is_settled_a_little_later(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(background, "AGAIN_S", 0)
+
     async def tell() -> None:
         store = RudeStore()
         world = World(store)
         await world.service.resume()
         await world.create_active()
         created = await create(world)
-        store.failures = 1
-        await world.service.mapping_states.settled()
-        assert await state(world, created["UUID"]) == "Creating"
-        await world.restart()
+        store.failures = 2
         await world.service.mapping_states.settled()
         assert await state(world, created["UUID"]) == "Enabled"
         await world.service.close()
         store.close()
 
     asyncio.run(tell())
-    assert "could not be settled" in caplog.text
+    assert caplog.text.count("has to wait") == 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import inspect
 import io
+import os
 import zipfile
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -48,8 +50,15 @@ ZIP = zip_of({"app.py": "def handler(event, context): return event"})
 OTHER_ZIP = zip_of({"app.py": "def handler(event, context): return 2"})
 
 
+def no_space() -> OSError:
+    """Return what a full disk says."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 class PausingStore(MemoryStore):
-    """Lets others run before and after each access, as a store on disk does."""
+    """Lets others run before and after each access, as a store on disk does, and may be full as that may."""
+
+    is_full = False
 
     async def get(self, kind: str, key: str) -> Document | None:
         await asyncio.sleep(0)
@@ -59,6 +68,8 @@ class PausingStore(MemoryStore):
 
     async def apply(self, *changes: Put | Delete) -> tuple[int, ...]:
         await asyncio.sleep(0)
+        if self.is_full:
+            raise no_space()
         revisions = await super().apply(*changes)
         await asyncio.sleep(0)
         return revisions
