@@ -166,6 +166,11 @@ def _session() -> Any:
     return boto3.session.Session()
 
 
+INTERRUPTED = (130, -signal.SIGINT)
+"""How a command ends after Ctrl-C; a shell calls both 130. Python picks the second one when the interrupt came while
+text was being executed (as where a dataclass is defined), whatever becomes of the exception."""
+
+
 def clean_environ() -> dict[str, str]:
     """The environment without what would make AWS's or Lambent's clients behave differently here and there."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAMBENT_"))}
