@@ -191,6 +191,22 @@ def test_a_copy_has_no_rights_and_cannot_leave_its_walls(bench: Bench) -> None:
     assert answer["root"] == []
 
 
+def test_handlers_from_before_run_in_a_copys_command_and_never_in_its_process_1(bench: Bench) -> None:
+    """Not even when the command signals it at once."""
+    source = """
+        import signal
+        seen = []
+        signal.signal(signal.SIGUSR1, lambda *_: seen.append(os.getpid()) if os.getpid() == 2 else os._exit(3))
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+        copy_this_process()
+        for number in (signal.SIGUSR1, signal.SIGINT):
+            os.kill(1, number)
+        os.kill(2, signal.SIGUSR1)
+        say([seen, [number.name for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())]])
+    """
+    assert bench.run(bench.answers(source, copies=12)) == [[[2], ["SIGUSR2"]]] * 12
+
+
 def test_the_code_in_a_template_has_no_rights_over_the_host(bench: Bench) -> None:
     """It keeps two capabilities in its own user namespace; what they reach is its own."""
     source = """

@@ -108,7 +108,7 @@ def test_the_log_tells_of_the_snapshot_and_of_each_restore(lambent: Server, name
     logs = lambent.client("logs")
     deadline_s = time.monotonic() + PATIENCE_S
     lines: dict[str, list[str]] = {}
-    while not any("REPORT" in line for stream in lines.values() for line in stream):
+    while not any("REPORT" in stream for stream in lines.values()):
         assert time.monotonic() < deadline_s
         lines = {}
         with contextlib.suppress(logs.exceptions.ResourceNotFoundException):

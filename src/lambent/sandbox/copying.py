@@ -173,11 +173,15 @@ class Copier:
             linux.forbid_inspection()
         with step("seccomp"):
             linux.filter_system_calls(self._program)
+        # The handlers are the user's, for process 2 alone, and that may send signals at once.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         with step("fork"):
             pid = _fork_quietly()
         if pid == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._be_command(order.spec, inherited)
             return 0
+        _default_signals()
         for descriptor in inherited:
             os.close(descriptor)
         pidfd = os.pidfd_open(pid)
@@ -260,12 +264,15 @@ def _capable() -> Generator[None]:
 
 def _watch(channel: socket.socket, pid: int) -> NoReturn:
     """Reap, and report how the command ended."""
-    # Our handlers are the user's: none of them is to run here.
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     command.obey(channel)
     status, peak_bytes = command.reap_until_end(pid)
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)
+
+
+def _default_signals() -> None:
+    """Take the default action for every signal, which for a process 1 is none, and block none."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
