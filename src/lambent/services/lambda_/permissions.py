@@ -49,7 +49,8 @@ class PermissionOperations:
             ResourceNotFoundException: no such function, version or alias.
             ResourceConflictException: its policy has a statement of that id.
             PreconditionFailedException: the revision id is not the current one.
-            InvalidParameterValueException: the principal is none, or ``$LATEST`` is named.
+            InvalidParameterValueException: the principal is none, ``$LATEST`` is named, or a condition is not for
+                the action.
             PolicyLengthExceededException: the policy would be over 20 KB.
         """
         target = _target(call, parameters, "AddPermission")
@@ -202,6 +203,10 @@ def _resource(call: Call, parameters: Members, operation: str) -> Target:
 
 
 def _statement(target: Target, parameters: Members) -> dict[str, Any]:
+    if "FunctionUrlAuthType" in parameters and parameters["Action"] != "lambda:InvokeFunctionUrl":
+        raise InvalidParameterValueException(
+            "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"
+        )
     equals = {
         "AWS:SourceAccount": parameters.get("SourceAccount"),
         "lambda:EventSourceToken": parameters.get("EventSourceToken"),
