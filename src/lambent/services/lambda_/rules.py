@@ -183,6 +183,18 @@ def check_dead_letter_queue(arn: str | None) -> None:
         )
 
 
+def invalid_destinations(given: Mapping[str, Any]) -> InvalidParameterValueException:
+    """Return the error for a DestinationConfig that cannot be, which prints it in the words of Java."""
+
+    def side(member: str) -> str:
+        return (
+            f"{member}(destination={given[member].get('Destination', 'null')})" if member in given else "null"
+        )
+
+    printed = f"DestinationConfig(onSuccess={side('OnSuccess')}, onFailure={side('OnFailure')})"
+    return InvalidParameterValueException(f"The provided destination config {printed} is invalid.")
+
+
 def check_creation(parameters: Mapping[str, Any]) -> None:
     """Check what only CreateFunction takes.
 
