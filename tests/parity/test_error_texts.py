@@ -479,6 +479,19 @@ def test_a_queue_hides_what_it_gave_for_as_long_as_the_function_may_take(lambent
     assert caught.value.response["Error"] == too_slow
 
 
+def test_a_url_is_not_made_public_by_accident(known: Any) -> None:
+    statement = {"StatementId": "open", "Action": "lambda:InvokeFunctionUrl", "Principal": "*"}
+    with pytest.raises(ClientError) as caught:
+        known.client.add_permission(FunctionName=known.name, **statement)
+    assert caught.value.response["Error"] == {
+        "Code": PARAMETER,
+        "Message": "This policy could enable public access to your lambda function as it allows all Principals (*) to "
+        "perform lambda:InvokeFunctionUrl action. You must specify lambda:FunctionUrlAuthType condition if intend to "
+        "enable public access",
+    }
+    known.client.add_permission(FunctionName=known.name, **statement, PrincipalOrgID="o-1234567890")
+
+
 @pytest.mark.parametrize("action", ["lambda:InvokeFunction", "lambda:*"])
 def test_an_auth_type_is_a_condition_for_function_urls_only(known: Any, action: str) -> None:
     statement = STATEMENT | {"StatementId": "url", "Action": action, "FunctionUrlAuthType": "NONE"}

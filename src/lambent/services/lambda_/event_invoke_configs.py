@@ -125,6 +125,7 @@ class EventInvokeConfigOperations:
             if not destination:
                 continue
             arn = parse_arn(destination)
+            # FIFO queues and topics are accepted, and fail when a record is delivered, as on AWS.
             if arn is None or arn.service not in services:
                 raise invalid_destinations(given)
             if arn.service != "lambda":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -150,7 +150,13 @@ def _check_cors(parameters: Members) -> None:
     cors: Mapping[str, Any] = parameters.get("Cors") or {}
     if cors and not cors.get("AllowOrigins"):
         raise InvalidParameterValueException("You can't leave AllowOrigins as empty when Cors is enabled.")
-    for method in cors.get("AllowMethods", ()):
+    methods: Sequence[str] = cors.get("AllowMethods", ())
+    if "*" in methods and len(methods) > 1:
+        raise InvalidParameterValueException(
+            "You can't specify additional fields for AllowMethods because you already specified the wildcard "
+            "character (*)."
+        )
+    for method in methods:
         if method.upper() not in _METHODS:
             raise InvalidParameterValueException(
                 f"AllowMethods cannot contain {method}. You can use GET, PUT, POST, DELETE, HEAD, PATCH, and the "

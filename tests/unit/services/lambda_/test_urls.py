@@ -190,6 +190,12 @@ async def test_cross_origin_access_is_for_methods_that_there_are(world: World) -
     assert caught.value.message.endswith(
         "You can use GET, PUT, POST, DELETE, HEAD, PATCH, and the wildcard character (*)."
     )
+    with pytest.raises(InvalidParameterValueException) as caught:
+        await create_url(world, Cors={"AllowOrigins": ["*"], "AllowMethods": ["GET", "*"]})
+    assert caught.value.message == (
+        "You can't specify additional fields for AllowMethods because you already specified the wildcard "
+        "character (*)."
+    )
     created = await create_url(world, Cors={"AllowOrigins": ["*"], "AllowMethods": methods})
     assert created["Cors"]["AllowMethods"] == methods
 
