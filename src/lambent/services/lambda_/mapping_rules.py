@@ -158,7 +158,7 @@ def check_new_mapping(source: str, parameters: Mapping[str, Any], *, now_s: floa
         raise InvalidParameterValueException("Required 'topics' parameter is missing.")
     if source == "mq" and "Queues" not in parameters:
         raise InvalidParameterValueException("Required 'queues' parameter is missing.")
-    needs_access = source == "mq" or "SelfManagedEventSource" in parameters
+    needs_access = source in ("docdb", "mq") or "SelfManagedEventSource" in parameters
     if needs_access and "SourceAccessConfigurations" not in parameters:
         raise InvalidParameterValueException("Required 'sourceAccessConfigurations' parameter is missing.")
     if source == "docdb" and not parameters.get("DocumentDBEventSourceConfig", {}).get("DatabaseName"):

@@ -166,7 +166,8 @@ def check_file_systems(configs: Sequence[Mapping[str, Any]], vpc_config: Mapping
     """
     if configs and not (vpc_config or {}).get("SubnetIds"):
         raise InvalidParameterValueException(
-            f"Function must be configured to execute in a VPC to reference access point {configs[0]['Arn']}."
+            f"Function must be configured to execute in a VPC to reference access point {configs[0]['Arn']}. "
+            "Please update the function configuration to include VPC subnets and security groups."
         )
 
 

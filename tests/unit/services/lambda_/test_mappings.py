@@ -357,6 +357,11 @@ async def test_a_mapping_moves_to_another_function_unless_that_one_has_the_sourc
             "Required 'sourceAccessConfigurations' parameter is missing.",
         ),
         (
+            DOCDB,
+            {"SourceAccessConfigurations": None},
+            "Required 'sourceAccessConfigurations' parameter is missing.",
+        ),
+        (
             SQS,
             {"FilterCriteria": {"Filters": [{"Pattern": '{"a": "bare"}'}]}},
             "Invalid filter pattern definition.",
