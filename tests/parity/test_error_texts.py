@@ -456,3 +456,48 @@ def test_a_role_that_does_not_trust_lambda_is_not_assumed(lambent: Server, name:
         "Code": PARAMETER,
         "Message": "The role defined for the function cannot be assumed by Lambda.",
     }
+
+
+def test_a_queue_hides_what_it_gave_for_as_long_as_the_function_may_take(lambent: Server, name: str) -> None:
+    client, sqs = lambent.client("lambda"), lambent.client("sqs")
+    create(client, name, "def handler(event, context): pass", Timeout=30)
+    create(client, f"{name}-slow", "def handler(event, context): pass", Timeout=31)
+    sqs.create_queue(QueueName=name)  # 30 s by default.
+    mapping = {"EventSourceArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"}
+    too_slow = {
+        "Code": PARAMETER,
+        "Message": "Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds",
+    }
+    with pytest.raises(ClientError) as caught:
+        client.create_event_source_mapping(FunctionName=f"{name}-slow", **mapping)
+    assert caught.value.response["Error"] == too_slow
+    uuid_ = client.create_event_source_mapping(FunctionName=name, Enabled=False, **mapping)["UUID"]
+    while client.get_event_source_mapping(UUID=uuid_)["State"] != "Disabled":
+        pass
+    with pytest.raises(ClientError) as caught:
+        client.update_event_source_mapping(UUID=uuid_, FunctionName=f"{name}-slow")
+    assert caught.value.response["Error"] == too_slow
+
+
+def test_a_url_is_not_made_public_by_accident(known: Any) -> None:
+    statement = {"StatementId": "open", "Action": "lambda:InvokeFunctionUrl", "Principal": "*"}
+    with pytest.raises(ClientError) as caught:
+        known.client.add_permission(FunctionName=known.name, **statement)
+    assert caught.value.response["Error"] == {
+        "Code": PARAMETER,
+        "Message": "This policy could enable public access to your lambda function as it allows all Principals (*) to "
+        "perform lambda:InvokeFunctionUrl action. You must specify lambda:FunctionUrlAuthType condition if intend to "
+        "enable public access",
+    }
+    known.client.add_permission(FunctionName=known.name, **statement, PrincipalOrgID="o-1234567890")
+
+
+@pytest.mark.parametrize("action", ["lambda:InvokeFunction", "lambda:*"])
+def test_an_auth_type_is_a_condition_for_function_urls_only(known: Any, action: str) -> None:
+    statement = STATEMENT | {"StatementId": "url", "Action": action, "FunctionUrlAuthType": "NONE"}
+    with pytest.raises(ClientError) as caught:
+        known.client.add_permission(FunctionName=known.name, **statement)
+    assert caught.value.response["Error"] == {
+        "Code": PARAMETER,
+        "Message": "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
+    }

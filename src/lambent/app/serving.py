@@ -216,7 +216,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             objects=objects,
             mapping_changed=pollers.changed,
             problem_of=pollers.problem_of,
-            has_queue=message_queues.has,
+            visibility_of=message_queues.visibility_s,
             emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)

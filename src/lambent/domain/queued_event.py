@@ -16,7 +16,6 @@ class QueuedEvent:
     key: FunctionKey
     qualifier: str | None = None
     """As the caller gave it; what it means is found out at each attempt."""
-    client_context: str | None = None
     tenant_id: str | None = None
     trace_header: str = ""
     """The caller's trace, as far as it has come."""

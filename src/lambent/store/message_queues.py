@@ -41,9 +41,10 @@ class MessageQueues:
             return None
         return await self.get(parts.account, parts.region, parts.resource)
 
-    async def has(self, arn: str) -> bool:
-        """Tell whether there is a queue of an ARN."""
-        return await self.find(arn) is not None
+    async def visibility_s(self, arn: str) -> int | None:
+        """Return for how many seconds the queue of an ARN hides what was received; None when there is none."""
+        queue = await self.find(arn)
+        return None if queue is None else int(queue.attributes["VisibilityTimeout"])
 
     async def get_with_revision(self, key: str) -> tuple[int, MessageQueue] | None:
         """Return a queue with the revision that `put` may expect, or None."""

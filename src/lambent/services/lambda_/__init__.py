@@ -33,7 +33,7 @@ from lambent.services.lambda_.layer_permissions import LayerPermissionOperations
 from lambent.services.lambda_.layer_records import LayerRecords
 from lambent.services.lambda_.layers import LayerOperations
 from lambent.services.lambda_.mapping_states import Changed, MappingStates
-from lambent.services.lambda_.mappings import HasQueue, MappingOperations, ProblemOf
+from lambent.services.lambda_.mappings import MappingOperations, ProblemOf, VisibilityOf
 from lambent.services.lambda_.permissions import PermissionOperations
 from lambent.services.lambda_.provisioned import ProvisionedConcurrencyOperations
 from lambent.services.lambda_.provisioning import Keeps, Provisioning
@@ -119,7 +119,7 @@ def lambda_service(
     objects: Objects | None = None,
     mapping_changed: Changed = lambda mapping: None,
     problem_of: ProblemOf = lambda uuid: None,
-    has_queue: HasQueue | None = None,
+    visibility_of: VisibilityOf | None = None,
     keeps: Keeps = lambda key, kept: None,
     draw: Callable[[], float] = random.random,
     emit: EmitFunctionFact = unheard,
@@ -143,7 +143,7 @@ def lambda_service(
         objects: S3, for code that lies there; None: there is none.
         mapping_changed: told of event source mappings whose change has come into effect.
         problem_of: says what keeps the source of a mapping from being polled just now.
-        has_queue: says whether there is a queue of an ARN; None: nobody knows.
+        visibility_of: knows queues and their visibility timeouts; None: nobody does.
         keeps: told what provisioned concurrency is kept ready, whenever that changes.
         draw: random numbers from 0.0 up to 1.0, by which aliases with weights choose a version.
         emit: is told of loops of invocations that are ended.
@@ -196,7 +196,7 @@ def lambda_service(
                 states=mapping_states,
                 clock=clock,
                 problem_of=problem_of,
-                has_queue=has_queue,
+                visibility_of=visibility_of,
             ),
             CapacityProviderOperations(providers=capacity_providers, records=records, clock=clock),
             DurableExecutionOperations(records=records),

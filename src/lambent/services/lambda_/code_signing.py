@@ -32,6 +32,7 @@ from lambent.services.lambda_.errors import (
     CodeSigningConfigNotFoundException,
     CodeVerificationFailedException,
 )
+from lambent.services.lambda_.images import refuse_to_sign_image
 from lambent.services.lambda_.names import not_found, resolve
 from lambent.services.lambda_.pages import page_by_name
 from lambent.services.lambda_.records import Records
@@ -238,6 +239,7 @@ class CodeSigningOperations:
         Raises:
             CodeSigningConfigNotFoundException: there is none of that ARN.
             ResourceNotFoundException: no such function.
+            InvalidParameterValueException: the function is an image.
         """
         target = resolve(call, parameters["FunctionName"], operation="PutFunctionCodeSigningConfig")
         arn: str = parameters["CodeSigningConfigArn"]
@@ -252,11 +254,13 @@ class CodeSigningOperations:
 
         Raises:
             ResourceNotFoundException: no such function.
+            InvalidParameterValueException: the function is an image.
         """
         target = resolve(call, parameters["FunctionName"], operation="GetFunctionCodeSigningConfig")
         function = await self._records.get(target.key)
         if function is None:
             raise not_found(target.key.arn)
+        refuse_to_sign_image(function.latest)
         if function.code_signing_config_arn is None:
             return {}
         return {"CodeSigningConfigArn": function.code_signing_config_arn, "FunctionName": target.key.name}
@@ -266,6 +270,7 @@ class CodeSigningOperations:
 
         Raises:
             ResourceNotFoundException: no such function.
+            InvalidParameterValueException: the function is an image.
         """
         target = resolve(call, parameters["FunctionName"], operation="DeleteFunctionCodeSigningConfig")
         if await self._records.change(target.key, partial(_with_code_signing, arn=None)) is None:
@@ -284,6 +289,7 @@ class CodeSigningOperations:
 
 
 def _with_code_signing(function: Function, *, arn: str | None) -> Function:
+    refuse_to_sign_image(function.latest)
     return (
         function
         if function.code_signing_config_arn == arn

@@ -144,8 +144,12 @@ def check_source(given: Mapping[str, Any]) -> None:
             raise RequestEntityTooLargeException(
                 f"Zipped size must be smaller than {ZIP_UPLOAD_MAX_BYTES} bytes"
             )
-    elif not (given.get("S3Bucket") and given.get("S3Key")):
+    elif not in_s3:
         raise InvalidParameterValueException("Please provide a source for function code.")
+    elif not (given.get("S3Bucket") and given.get("S3Key")):
+        raise InvalidParameterValueException(
+            "S3 Bucket and Key are required for uploading with S3 parameters."
+        )
 
 
 def _described(code: Code, given: Mapping[str, Any]) -> Code:

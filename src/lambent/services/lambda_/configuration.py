@@ -313,7 +313,7 @@ def _passive_after(version: FunctionVersion, parameters: Mapping[str, Any]) -> d
         if config := image_config(parameters["ImageConfig"]):
             after["ImageConfigResponse"] = {"ImageConfig": config}
     queue = parameters.get("DeadLetterConfig", {}).get("TargetArn")
-    check_dead_letter_queue(queue)
+    check_dead_letter_queue(queue, region=version.key.region)
     # An empty value takes the member away.
     for member, value in (
         ("DeadLetterConfig", queue),

@@ -21,6 +21,7 @@ from lambent.services import Members
 from lambent.services.lambda_.names import Target, resolve
 from lambent.services.lambda_.pages import page_by_name
 from lambent.services.lambda_.records import Records
+from lambent.services.lambda_.rules import invalid_destinations
 from lambent.services.lambda_.versions import qualified_version
 
 _SUCCESS_SERVICES = frozenset({"lambda", "sqs", "sns", "events"})
@@ -124,10 +125,9 @@ class EventInvokeConfigOperations:
             if not destination:
                 continue
             arn = parse_arn(destination)
+            # FIFO queues and topics are accepted, and fail when a record is delivered, as on AWS.
             if arn is None or arn.service not in services:
-                raise InvalidParameterValueException(
-                    f"The provided destination config {_as_printed(given)} is invalid."
-                )
+                raise invalid_destinations(given)
             if arn.service != "lambda":
                 continue
             _, name, qualifier = (*arn.resource.split(":", 2), "", "")[:3]
@@ -213,17 +213,3 @@ def _members(key: FunctionKey, qualifier: str, config: EventInvokeConfig) -> dic
         },
     }
     return {name: value for name, value in members.items() if value is not None}
-
-
-def _as_printed(given: Mapping[str, Any]) -> str:
-    """Return a DestinationConfig as AWS's message has it, in the words of Java."""
-
-    def side(member: str, word: str) -> str:
-        if member not in given:
-            return "null"
-        return f"{word}(destination={given[member].get('Destination', 'null')})"
-
-    return (
-        f"DestinationConfig(onSuccess={side('OnSuccess', 'OnSuccess')}, "
-        f"onFailure={side('OnFailure', 'OnFailure')})"
-    )

@@ -38,15 +38,16 @@ def queued(
     target: Target,
     trace: Trace,
     *,
-    client_context: str | None = None,
     tenant_id: str | None = None,
 ) -> QueuedEvent:
-    """Return the event that a call asks to have run later."""
+    """Return the event that a call asks to have run later.
+
+    It has no client context: that is for synchronous invocations only (API page Invoke).
+    """
     return QueuedEvent(
         request_id=call.request_id,
         key=target.key,
         qualifier=target.qualifier,
-        client_context=client_context,
         tenant_id=tenant_id,
         trace_header=str(trace),
         accepted_s=call.at_s,
@@ -136,7 +137,6 @@ class Events:
                 version=version,
                 invoked_arn=event.invoked_arn,
                 payload=payload,
-                client_context=event.client_context,
                 tenant_id=event.tenant_id,
                 trace_id=str(trace.through(event.key.arn)),
                 source=event.source,

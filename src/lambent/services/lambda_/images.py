@@ -67,9 +67,7 @@ def check_new_image(parameters: Mapping[str, Any]) -> None:
             "Please provide ImageUri when creating a function with packageType Image."
         )
     if "CodeSigningConfigArn" in parameters:
-        raise InvalidParameterValueException(
-            "CodeSigningConfigArn is not supported for functions with packageType Image."
-        )
+        raise _not_signed()
 
 
 def refuse_zip_settings(parameters: Mapping[str, Any]) -> None:
@@ -82,6 +80,22 @@ def refuse_zip_settings(parameters: Mapping[str, Any]) -> None:
         raise InvalidParameterValueException(
             "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
         )
+
+
+def refuse_to_sign_image(version: FunctionVersion) -> None:
+    """Say that there is no code signing for images.
+
+    Raises:
+        InvalidParameterValueException: the version is one.
+    """
+    if version.package_type == IMAGE:
+        raise _not_signed()
+
+
+def _not_signed() -> InvalidParameterValueException:
+    return InvalidParameterValueException(
+        "Code signing is not supported for functions created with container images."
+    )
 
 
 def refuse_to_run_image(version: FunctionVersion) -> None:

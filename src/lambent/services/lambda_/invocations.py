@@ -176,7 +176,7 @@ class InvocationOperations:
             return {"StatusCode": 204}
         trace = trace_of(call.headers.get(_TRACE_HEADER_LOWER, ""), at_s=call.at_s)
         if invocation_type == "Event":
-            event = queued(call, target, trace, client_context=client_context, tenant_id=tenant_id)
+            event = queued(call, target, trace, tenant_id=tenant_id)
             await self._accept(event, payload)
             return {"StatusCode": 202, RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller}}
         try:

@@ -7,6 +7,7 @@ anywhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,6 +15,7 @@ from typing import Any, cast
 from lambent.arn import parse_arn
 from lambent.errors import InvalidParameterValueException
 from lambent.services.lambda_.filter_patterns import is_filter_pattern
+from lambent.services.lambda_.rules import invalid_destinations
 
 _ALWAYS = frozenset(
     {
@@ -117,6 +119,13 @@ _SOURCES: Mapping[str, _Source] = {
     ),
 }
 _SERVICES = {"rds": "docdb"}  # DocumentDB clusters have ARNs of RDS.
+_STREAMS = {
+    "dynamodb": re.compile(r"table/[^/]+/stream/.+"),
+    "kinesis": re.compile(r"stream/[^/]+(/consumer/.+)?"),
+}
+"""What the ARNs of streams end with; tables have ARNs, too."""
+_FAILURE_SERVICES = frozenset({"s3", "sns", "sqs"})
+_TOPIC = "kafka://"
 
 
 def source_of(parameters: Mapping[str, Any]) -> str:
@@ -131,7 +140,8 @@ def source_of(parameters: Mapping[str, Any]) -> str:
         return "kafka"
     arn = parse_arn(parameters.get("EventSourceArn", ""))
     source = _SERVICES.get(arn.service, arn.service) if arn else ""
-    if source not in _SOURCES:
+    is_stream = arn is None or source not in _STREAMS or _STREAMS[source].fullmatch(arn.resource)
+    if source not in _SOURCES or not is_stream:
         raise InvalidParameterValueException("Unrecognized event source.")
     return source
 
@@ -148,7 +158,7 @@ def check_new_mapping(source: str, parameters: Mapping[str, Any], *, now_s: floa
         raise InvalidParameterValueException("Required 'topics' parameter is missing.")
     if source == "mq" and "Queues" not in parameters:
         raise InvalidParameterValueException("Required 'queues' parameter is missing.")
-    needs_access = source == "mq" or "SelfManagedEventSource" in parameters
+    needs_access = source in ("docdb", "mq") or "SelfManagedEventSource" in parameters
     if needs_access and "SourceAccessConfigurations" not in parameters:
         raise InvalidParameterValueException("Required 'sourceAccessConfigurations' parameter is missing.")
     if source == "docdb" and not parameters.get("DocumentDBEventSourceConfig", {}).get("DatabaseName"):
@@ -159,7 +169,8 @@ def check_parameters(source: str, parameters: Mapping[str, Any]) -> None:
     """Check that the source takes every parameter that is given.
 
     Raises:
-        InvalidParameterValueException: one is not for this source, or a filter is none.
+        InvalidParameterValueException: one is not for this source, a filter is none, or what failed cannot go
+            where it is to.
     """
     if "OnSuccess" in parameters.get("DestinationConfig", {}):
         raise unsupported("DestinationConfig")
@@ -169,6 +180,7 @@ def check_parameters(source: str, parameters: Mapping[str, Any]) -> None:
             raise InvalidParameterValueException("StartingPosition is not valid for SQS event sources.")
         if member not in allowed:
             raise unsupported(member)
+    _check_destination(source, parameters.get("DestinationConfig", {}))
     filters = parameters.get("FilterCriteria", {}).get("Filters", [])
     if len(filters) > _FILTERS_MAX:
         raise InvalidParameterValueException(
@@ -282,6 +294,15 @@ def _check_position(source: str, parameters: Mapping[str, Any], *, now_s: float)
         )
     if moment is not None and moment.timestamp() > now_s:
         raise InvalidParameterValueException("StartingPositionTimestamp cannot be in the future.")
+
+
+def _check_destination(source: str, given: Mapping[str, Any]) -> None:
+    destination = given.get("OnFailure", {}).get("Destination")
+    if not destination or (source == "kafka" and destination.startswith(_TOPIC)):
+        return
+    arn = parse_arn(destination)
+    if arn is None or arn.service not in _FAILURE_SERVICES:
+        raise invalid_destinations(given)
 
 
 def _check_queue(settings: Mapping[str, Any], *, is_fifo: bool) -> None:

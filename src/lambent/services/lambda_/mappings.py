@@ -41,7 +41,8 @@ from lambent.services.lambda_.versions import version_named
 from lambent.store.mappings import Mappings
 
 ProblemOf = Callable[[str], str | None]
-HasQueue = Callable[[str], Awaitable[bool]]
+VisibilityOf = Callable[[str], Awaitable[int | None]]
+"""Returns the visibility timeout of the queue of an ARN in seconds; None when there is no such queue."""
 
 LIST_MAPPINGS_MAX = 100
 _SCAN_PAGE = 500
@@ -58,7 +59,7 @@ class MappingOperations:
         states: MappingStates,
         clock: Clock,
         problem_of: ProblemOf = lambda uuid: None,
-        has_queue: HasQueue | None = None,
+        visibility_of: VisibilityOf | None = None,
     ) -> None:
         """Make them.
 
@@ -68,10 +69,10 @@ class MappingOperations:
             states: changes them.
             clock: the time.
             problem_of: says what keeps a mapping's source from being polled just now.
-            has_queue: says whether there is a queue of an ARN; None: nobody knows.
+            visibility_of: knows queues and their visibility timeouts; None: nobody does.
         """
         self._problem_of = problem_of
-        self._has_queue = has_queue
+        self._visibility_of = visibility_of
         self._records = records
         self._mappings = mappings
         self._states = states
@@ -81,8 +82,8 @@ class MappingOperations:
         """Map a source to a function (API page CreateEventSourceMapping); it becomes enabled in the background.
 
         Raises:
-            InvalidParameterValueException: a parameter is not acceptable or not for this source, or there is no
-                such function or queue.
+            InvalidParameterValueException: a parameter is not acceptable or not for this source, there is no
+                such function or queue, or the queue shows messages again before the function has to end.
             ResourceConflictException: this source is mapped to this function already.
         """
         source = source_of(parameters)
@@ -90,19 +91,19 @@ class MappingOperations:
         check_new_mapping(source, parameters, now_s=now_s)
         check_tags(parameters.get("Tags", {}))
         mapping_id = str(uuids.uuid4())
-        if source == "sqs" and self._has_queue is not None:
-            await _check_queue(self._has_queue, parameters["EventSourceArn"])
+        visibility_s = await self._visibility_s(source, parameters.get("EventSourceArn"))
         settings = new_settings(source, mapping_id, parameters)
         check_settings(source, settings, event_source_arn=parameters.get("EventSourceArn"))
         moment: datetime | None = parameters.get("StartingPositionTimestamp")
+        function_arn = await self._function_arn(
+            call, parameters["FunctionName"], "CreateEventSourceMapping", visibility_s
+        )
         mapping = EventSourceMapping(
             account=call.account,
             region=call.region,
             uuid=mapping_id,
             source=source,
-            function_arn=await self._function_arn(
-                call, parameters["FunctionName"], "CreateEventSourceMapping"
-            ),
+            function_arn=function_arn,
             event_source_arn=parameters.get("EventSourceArn"),
             starting_timestamp_s=moment.timestamp() if moment else None,
             settings=settings,
@@ -154,14 +155,16 @@ class MappingOperations:
             ResourceNotFoundException: there is none of that UUID.
             ResourceInUseException: another change is under way.
             ResourceConflictException: the source is mapped to the new function already.
-            InvalidParameterValueException: a parameter is not acceptable or not for this source.
+            InvalidParameterValueException: a parameter is not acceptable or not for this source, or the queue
+                shows messages again before the new function has to end.
         """
         found = await self._mappings.get(call.account, call.region, parameters["UUID"])
         if found is None:
             raise _not_found()
         function_arn = found[1].function_arn
         if name := parameters.get("FunctionName"):
-            function_arn = await self._function_arn(call, name, "UpdateEventSourceMapping")
+            visibility_s = await self._visibility_s(found[1].source, found[1].event_source_arn)
+            function_arn = await self._function_arn(call, name, "UpdateEventSourceMapping", visibility_s)
         change = partial(
             _with_change,
             parameters=parameters,
@@ -207,7 +210,23 @@ class MappingOperations:
             after = read[-1].uuid
         return page
 
-    async def _function_arn(self, call: Call, name: str, operation: str) -> str:
+    async def _visibility_s(self, source: str, arn: str | None) -> int | None:
+        """Return a queue's visibility timeout; None for other sources, and where nobody knows queues.
+
+        Raises:
+            InvalidParameterValueException: there is no such queue.
+        """
+        if source != "sqs" or arn is None or self._visibility_of is None:
+            return None
+        visibility_s = await self._visibility_of(arn)
+        if visibility_s is None:
+            raise InvalidParameterValueException(
+                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+                "SQS Error Message: The specified queue does not exist."
+            )
+        return visibility_s
+
+    async def _function_arn(self, call: Call, name: str, operation: str, visibility_s: int | None) -> str:
         target = resolve(call, name, operation=operation)
         function = await self._records.get(target.key)
         if function is None:
@@ -217,20 +236,12 @@ class MappingOperations:
         except ResourceNotFoundException as error:
             raise _no_function() from error
         refuse_tenancy(version, "Event source mappings are")
+        if visibility_s is not None and visibility_s < version.timeout_s:
+            raise InvalidParameterValueException(
+                f"Queue visibility timeout: {visibility_s} seconds is less than Function timeout: "
+                f"{version.timeout_s} seconds"
+            )
         return target.arn
-
-
-async def _check_queue(has_queue: HasQueue, arn: str) -> None:
-    """Refuse a queue that does not exist.
-
-    Raises:
-        InvalidParameterValueException: it does not.
-    """
-    if not await has_queue(arn):
-        raise InvalidParameterValueException(
-            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS "
-            "Error Message: The specified queue does not exist."
-        )
 
 
 def members_of(mapping: EventSourceMapping) -> dict[str, Any]:

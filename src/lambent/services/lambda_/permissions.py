@@ -34,6 +34,8 @@ from lambent.services.lambda_.resource_policies import (
 )
 
 _NO_RESOURCE = "The resource you requested does not exist."
+_NARROWING = ("FunctionUrlAuthType", "PrincipalOrgID", "SourceAccount", "SourceArn")
+"""Parameters that say who of everybody is meant, or that really everybody is."""
 
 
 class PermissionOperations:
@@ -49,7 +51,8 @@ class PermissionOperations:
             ResourceNotFoundException: no such function, version or alias.
             ResourceConflictException: its policy has a statement of that id.
             PreconditionFailedException: the revision id is not the current one.
-            InvalidParameterValueException: the principal is none, or ``$LATEST`` is named.
+            InvalidParameterValueException: the principal is none, ``$LATEST`` is named, or a condition is not for
+                the action.
             PolicyLengthExceededException: the policy would be over 20 KB.
         """
         target = _target(call, parameters, "AddPermission")
@@ -202,6 +205,7 @@ def _resource(call: Call, parameters: Members, operation: str) -> Target:
 
 
 def _statement(target: Target, parameters: Members) -> dict[str, Any]:
+    _check_url_condition(parameters)
     equals = {
         "AWS:SourceAccount": parameters.get("SourceAccount"),
         "lambda:EventSourceToken": parameters.get("EventSourceToken"),
@@ -222,6 +226,22 @@ def _statement(target: Target, parameters: Members) -> dict[str, Any]:
         target.arn,
         condition,
     )
+
+
+def _check_url_condition(parameters: Members) -> None:
+    """The auth type is a condition for URLs, and without any condition no URL is opened to everybody."""
+    if parameters["Action"] != "lambda:InvokeFunctionUrl":
+        if "FunctionUrlAuthType" in parameters:
+            raise InvalidParameterValueException(
+                "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"
+            )
+        return
+    if parameters["Principal"] == "*" and not any(member in parameters for member in _NARROWING):
+        raise InvalidParameterValueException(
+            "This policy could enable public access to your lambda function as it allows all Principals (*) to perform "
+            "lambda:InvokeFunctionUrl action. You must specify lambda:FunctionUrlAuthType condition if intend to "
+            "enable public access"
+        )
 
 
 def _no_policies_for_latest() -> InvalidParameterValueException:

@@ -166,21 +166,48 @@ def check_file_systems(configs: Sequence[Mapping[str, Any]], vpc_config: Mapping
     """
     if configs and not (vpc_config or {}).get("SubnetIds"):
         raise InvalidParameterValueException(
-            f"Function must be configured to execute in a VPC to reference access point {configs[0]['Arn']}."
+            f"Function must be configured to execute in a VPC to reference access point {configs[0]['Arn']}. "
+            "Please update the function configuration to include VPC subnets and security groups."
         )
 
 
-def check_dead_letter_queue(arn: str | None) -> None:
-    """Events that failed go to a queue or to a topic.
+def check_dead_letter_queue(arn: str | None, *, region: str) -> None:
+    """Events that failed go to a queue or to a topic of the function's region, without an order.
 
     Raises:
-        InvalidParameterValueException: it is neither.
+        InvalidParameterValueException: it is neither, elsewhere, or a FIFO one.
     """
-    parsed = parse_arn(arn) if arn else None
-    if arn and (parsed is None or parsed.service not in ("sqs", "sns")):
-        raise InvalidParameterValueException(
-            f"The dead-letter queue {arn} is invalid. Please specify the ARN of an SQS queue or an SNS topic."
+    if not arn:
+        return
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.service not in ("sqs", "sns"):
+        raise _no_dead_letters(
+            "The service specified by the TargetArn is not supported for dead letter configuration."
         )
+    if parsed.region != region:
+        raise _no_dead_letters(
+            "The resource specified by the TargetArn must be in the same region as the Lambda function it's "
+            "associated with."
+        )
+    if parsed.resource.endswith(".fifo"):
+        kind = "SQS queue" if parsed.service == "sqs" else "SNS topic"
+        raise _no_dead_letters(f"FIFO {kind} is not supported for dead letter configuration")
+
+
+def _no_dead_letters(reason: str) -> InvalidParameterValueException:
+    return InvalidParameterValueException(f"Invalid dead letter queue ARN: {reason}")
+
+
+def invalid_destinations(given: Mapping[str, Any]) -> InvalidParameterValueException:
+    """Return the error for a DestinationConfig that cannot be, which prints it in the words of Java."""
+
+    def side(member: str) -> str:
+        return (
+            f"{member}(destination={given[member].get('Destination', 'null')})" if member in given else "null"
+        )
+
+    printed = f"DestinationConfig(onSuccess={side('OnSuccess')}, onFailure={side('OnFailure')})"
+    return InvalidParameterValueException(f"The provided destination config {printed} is invalid.")
 
 
 def check_creation(parameters: Mapping[str, Any]) -> None:

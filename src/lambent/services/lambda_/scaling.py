@@ -12,7 +12,11 @@ from functools import partial
 
 from lambent.domain.call import Call
 from lambent.domain.function import Function
-from lambent.errors import InvalidParameterValueException, ResourceConflictException
+from lambent.errors import (
+    AccessDeniedException,
+    InvalidParameterValueException,
+    ResourceConflictException,
+)
 from lambent.services import Members
 from lambent.services.lambda_.managed_instances import is_managed
 from lambent.services.lambda_.names import not_found, resolve
@@ -36,7 +40,8 @@ class ScalingOperations:
 
         Raises:
             ResourceNotFoundException: no such function or version.
-            InvalidParameterValueException: the function is not on a capacity provider, or the bounds contradict.
+            AccessDeniedException: the function is not on a capacity provider.
+            InvalidParameterValueException: the bounds contradict.
             ResourceConflictException: the version is pending or failed.
         """
         qualifier = parameters["Qualifier"]
@@ -52,7 +57,7 @@ class ScalingOperations:
 
         Raises:
             ResourceNotFoundException: no such function or version.
-            InvalidParameterValueException: the function is not on a capacity provider.
+            AccessDeniedException: the function is not on a capacity provider.
         """
         qualifier = parameters["Qualifier"]
         target = resolve(call, parameters["FunctionName"], qualifier, operation="GetFunctionScalingConfig")
@@ -72,8 +77,8 @@ def _check_scalable(function: Function, qualifier: str) -> None:
     if current_version(function, qualifier) is None:
         raise not_found(function.key.qualified_arn(qualifier))
     if not is_managed(function.latest):
-        raise InvalidParameterValueException(
-            "Function scaling configuration is only supported for functions with a capacity provider."
+        raise AccessDeniedException(
+            "The function provided by the arn does not contain a capacity provider configuration"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,6 +33,7 @@ from lambent.services.lambda_.versions import version_named
 
 _ID_LETTERS = string.ascii_lowercase + string.digits
 _ID_LENGTH = 32
+_METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "PATCH", "*"})
 _PATTERN_TEXT = r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"
 
 
@@ -50,7 +51,8 @@ class UrlOperations:
             ResourceNotFoundException: no such function or alias.
             ResourceConflictException: it has one.
             ValidationException: a version is named; only functions and aliases have addresses.
-            InvalidParameterValueException: Cors names no origins, or the function's tenants are isolated.
+            InvalidParameterValueException: Cors names no origins or no methods, or the function's tenants are
+                isolated.
         """
         target = _target(call, parameters, "CreateFunctionUrlConfig")
         _check_cors(parameters)
@@ -144,9 +146,22 @@ def _target(call: Call, parameters: Members, operation: str) -> Target:
 
 
 def _check_cors(parameters: Members) -> None:
-    """An empty Cors turns it off; any other one names origins."""
-    if parameters.get("Cors") and not parameters["Cors"].get("AllowOrigins"):
+    """An empty Cors turns it off; any other one names origins, and methods that there are."""
+    cors: Mapping[str, Any] = parameters.get("Cors") or {}
+    if cors and not cors.get("AllowOrigins"):
         raise InvalidParameterValueException("You can't leave AllowOrigins as empty when Cors is enabled.")
+    methods: Sequence[str] = cors.get("AllowMethods", ())
+    if "*" in methods and len(methods) > 1:
+        raise InvalidParameterValueException(
+            "You can't specify additional fields for AllowMethods because you already specified the wildcard "
+            "character (*)."
+        )
+    for method in methods:
+        if method.upper() not in _METHODS:
+            raise InvalidParameterValueException(
+                f"AllowMethods cannot contain {method}. You can use GET, PUT, POST, DELETE, HEAD, PATCH, and the "
+                "wildcard character (*)."
+            )
 
 
 def _place(target: Target) -> str:

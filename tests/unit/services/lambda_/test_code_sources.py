@@ -127,7 +127,8 @@ async def test_what_s3_refuses_is_refused_in_lambdas_words(
     ("code", "message"),
     [
         ({}, "Please provide a source for function code."),
-        ({"S3Bucket": "bucket"}, "Please provide a source for function code."),
+        ({"S3Bucket": "bucket"}, "S3 Bucket and Key are required for uploading with S3 parameters."),
+        ({"S3Key": "key"}, "S3 Bucket and Key are required for uploading with S3 parameters."),
         ({"ZipFile": b""}, "Uploaded file must be a non-empty zip"),
         (
             {"ZipFile": ZIP, "S3Bucket": "bucket"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -48,6 +49,15 @@ async def test_an_event_is_kept_with_what_the_caller_asked_for_and_nothing_runs(
     assert (queued.request_id, queued.key, queued.qualifier) == (a_call().request_id, KEY, "$LATEST")
     assert (queued.accepted_s, queued.attempts) == (a_call().at_s, 0)
     assert world.echo.invocations == []
+
+
+@story
+async def test_a_client_context_is_for_synchronous_invocations_and_dropped_from_events(world: World) -> None:
+    await world.create_active()
+    queued = await event(world, ClientContext=base64.b64encode(b'{"custom": {"a": "b"}}').decode())
+    assert (await attempt(world, queued)).invocation.client_context is None
+    with pytest.raises(InvalidRequestContentException):
+        await event(world, ClientContext="?")
 
 
 @story

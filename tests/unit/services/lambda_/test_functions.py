@@ -184,7 +184,8 @@ async def test_of_many_that_create_one_name_one_wins_and_nothing_is_left_behind(
         ),
         (
             {"FileSystemConfigs": [{"Arn": "arn:fs", "LocalMountPath": "/mnt/a"}]},
-            "Function must be configured to execute in a VPC to reference access point arn:fs.",
+            "Function must be configured to execute in a VPC to reference access point arn:fs. Please update the "
+            "function configuration to include VPC subnets and security groups.",
         ),
         (
             {"ImageConfig": {"Command": ["x"]}},

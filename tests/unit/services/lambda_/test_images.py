@@ -45,6 +45,22 @@ async def test_another_tag_is_another_image(world: World) -> None:
 
 
 @story
+async def test_code_is_not_signed_where_it_is_an_image(world: World) -> None:
+    message = "Code signing is not supported for functions created with container images."
+    publishers = {"SigningProfileVersionArns": [f"arn:aws:signer:{REGION}:111111111111:/signing-profiles/p"]}
+    created = await world.ask("create_code_signing_config", AllowedPublishers=publishers)
+    arn = created["CodeSigningConfig"]["CodeSigningConfigArn"]
+    assert await refusal(world, "create_function", **image(CodeSigningConfigArn=arn)) == message
+    await world.ask("create_function", **image())
+    for operation, given in (
+        ("put_function_code_signing_config", {"CodeSigningConfigArn": arn}),
+        ("get_function_code_signing_config", {}),
+        ("delete_function_code_signing_config", {}),
+    ):
+        assert await refusal(world, operation, FunctionName=NAME, **given) == message
+
+
+@story
 async def test_an_image_is_never_prepared_nor_invoked(world: World) -> None:
     await world.ask("create_function", **image())
     await world.settled()

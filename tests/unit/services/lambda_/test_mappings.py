@@ -304,6 +304,9 @@ async def test_a_mapping_moves_to_another_function_unless_that_one_has_the_sourc
     [
         ({}, {}, "Unrecognized event source."),
         ({"EventSourceArn": "arn:aws:s3:::bucket"}, {}, "Unrecognized event source."),
+        # A table is no stream, and neither is the name of one.
+        (DYNAMODB | {"EventSourceArn": TABLE.partition("/stream/")[0]}, {}, "Unrecognized event source."),
+        (KINESIS | {"EventSourceArn": STREAM.replace("stream/", "")}, {}, "Unrecognized event source."),
         (
             {"EventSourceArn": STREAM},
             {},
@@ -338,7 +341,24 @@ async def test_a_mapping_moves_to_another_function_unless_that_one_has_the_sourc
             "Unsupported DestinationConfig parameter for given event source mapping type.",
         ),
         (
+            KINESIS,
+            {"DestinationConfig": {"OnFailure": {"Destination": ARN}}},
+            "The provided destination config DestinationConfig(onSuccess=null, "
+            f"onFailure=OnFailure(destination={ARN})) is invalid.",
+        ),
+        (
+            DYNAMODB,
+            {"DestinationConfig": {"OnFailure": {"Destination": "kafka://topic"}}},
+            "The provided destination config DestinationConfig(onSuccess=null, "
+            "onFailure=OnFailure(destination=kafka://topic)) is invalid.",
+        ),
+        (
             OWN_KAFKA,
+            {"SourceAccessConfigurations": None},
+            "Required 'sourceAccessConfigurations' parameter is missing.",
+        ),
+        (
+            DOCDB,
             {"SourceAccessConfigurations": None},
             "Required 'sourceAccessConfigurations' parameter is missing.",
         ),
@@ -395,6 +415,24 @@ async def test_what_contradicts_itself_is_refused_and_leaves_nothing_behind(
     await world.create_active()
     given = {name: value for name, value in (source | parameters).items() if value is not None}
     assert await not_created(world, given)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        (KINESIS, FAILURES),
+        (KINESIS | {"EventSourceArn": f"{STREAM}/consumer/c:1700000000"}, "arn:aws:s3:::failures"),
+        (DYNAMODB, f"arn:aws:sns:{REGION}:{ACCOUNT}:failures"),
+        (KAFKA, "kafka://failures"),
+    ],
+)
+@story
+async def test_what_a_stream_could_not_get_rid_of_goes_where_aws_sends_it(
+    world: World, source: dict[str, Any], destination: str
+) -> None:
+    await world.create_active()
+    created = await create(world, source, DestinationConfig={"OnFailure": {"Destination": destination}})
+    assert created["DestinationConfig"] == {"OnFailure": {"Destination": destination}}
 
 
 @story

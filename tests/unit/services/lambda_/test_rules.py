@@ -11,6 +11,7 @@ from lambent.errors import InvalidParameterValueException
 from lambent.services.lambda_.rules import (
     check_configuration,
     check_creation,
+    check_dead_letter_queue,
     check_environment,
     check_tags,
     refuse_other_kinds,
@@ -52,6 +53,36 @@ def test_quantities_end_at_the_limits_of_ordinary_functions(
             f"'{next(iter(parameters))}' value failed to satisfy constraint: "
             f"Member must have value less than or equal to {maximum}"
         )
+
+
+@pytest.mark.parametrize(
+    ("arn", "text"),
+    [
+        (
+            "arn:aws:sqs:us-east-1:111111111111:dead.fifo",
+            "FIFO SQS queue is not supported for dead letter configuration",
+        ),
+        (
+            "arn:aws:sns:us-east-1:111111111111:dead.fifo",
+            "FIFO SNS topic is not supported for dead letter configuration",
+        ),
+        (
+            "arn:aws:s3:::dead",
+            "The service specified by the TargetArn is not supported for dead letter configuration.",
+        ),
+        (
+            "arn:aws:sqs:eu-west-1:111111111111:dead",
+            "The resource specified by the TargetArn must be in the same region as the Lambda function it's "
+            "associated with.",
+        ),
+    ],
+)
+def test_dead_letters_go_to_a_queue_or_topic_of_the_region_that_keeps_no_order(arn: str, text: str) -> None:
+    with pytest.raises(InvalidParameterValueException) as caught:
+        check_dead_letter_queue(arn, region="us-east-1")
+    assert caught.value.message == f"Invalid dead letter queue ARN: {text}"
+    check_dead_letter_queue("arn:aws:sqs:us-east-1:111111111111:dead", region="us-east-1")
+    check_dead_letter_queue(None, region="us-east-1")
 
 
 def test_an_environment_of_4096_bytes_as_json_is_the_largest() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambent.errors import InvalidParameterValueException, ResourceNotFoundException
+from lambent.errors import AccessDeniedException, ResourceNotFoundException
 from unit.services.lambda_.world import ARN, NAME, World, story
 
 
@@ -14,8 +14,11 @@ async def test_an_ordinary_function_does_not_scale_on_a_capacity_provider(
     world: World, operation: str
 ) -> None:
     await world.create_active(Publish=True)
-    with pytest.raises(InvalidParameterValueException, match="functions with a capacity provider"):
+    with pytest.raises(AccessDeniedException) as denied:
         await world.ask(operation, FunctionName=NAME, Qualifier="1")
+    assert denied.value.message == (
+        "The function provided by the arn does not contain a capacity provider configuration"
+    )
     for missing in ("2", "$LATEST.PUBLISHED"):
         with pytest.raises(ResourceNotFoundException) as caught:
             await world.ask(operation, FunctionName=NAME, Qualifier=missing)

@@ -181,6 +181,25 @@ async def test_a_url_outlives_its_alias(world: World) -> None:
     assert (await find_url_owner(world.store, url_id(url))) is None
 
 
+@story
+async def test_cross_origin_access_is_for_methods_that_there_are(world: World) -> None:
+    await world.create_active()
+    methods = ["GET", "PUT", "POST", "DELETE", "HEAD", "PATCH"]
+    with pytest.raises(InvalidParameterValueException) as caught:
+        await create_url(world, Cors={"AllowOrigins": ["*"], "AllowMethods": ["GET", "FETCH"]})
+    assert caught.value.message.endswith(
+        "You can use GET, PUT, POST, DELETE, HEAD, PATCH, and the wildcard character (*)."
+    )
+    with pytest.raises(InvalidParameterValueException) as caught:
+        await create_url(world, Cors={"AllowOrigins": ["*"], "AllowMethods": ["GET", "*"]})
+    assert caught.value.message == (
+        "You can't specify additional fields for AllowMethods because you already specified the wildcard "
+        "character (*)."
+    )
+    created = await create_url(world, Cors={"AllowOrigins": ["*"], "AllowMethods": methods})
+    assert created["Cors"]["AllowMethods"] == methods
+
+
 @pytest.mark.parametrize("cors", [{"AllowMethods": ["*"]}, {"AllowMethods": ["*"], "AllowOrigins": []}])
 @story
 async def test_cross_origin_access_names_its_origins(world: World, cors: dict[str, Any]) -> None:
