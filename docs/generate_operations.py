@@ -126,8 +126,8 @@ NOTES: Mapping[tuple[str, str], str] = {
         "PutTargets",
     ): "functions, queues, topics and buses are delivered to; other kinds are kept, and what they would get is "
     "reported in the log, or goes to the dead-letter queue; a function's policy has to let EventBridge in, with "
-    "`auth = iam` those of queues and topics, too, unless the target has a role, whose own policies are not evaluated; whether "
-    "the target exists is not asked",
+    "`auth = iam` those of queues and topics, too, unless the target has a role, whose own policies are not "
+    "evaluated; whether the target exists is not asked",
     ("events", "UpdateEventBus"): "as `CreateEventBus`",
     ("iam", "DeleteLoginProfile"): "no user has a password",
     ("iam", "GetLoginProfile"): "no user has a password",

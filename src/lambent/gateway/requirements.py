@@ -180,7 +180,8 @@ def _events(operation: str, call: Call, parameters: Parameters) -> list[Requirem
 def _put_events(call: Call, parameters: Parameters) -> list[Requirement]:
     """Each bus has to be open to what is put on it; buses of other accounts come first."""
     found: dict[tuple[str, ...], Requirement] = {}
-    for entry in parameters.get("Entries") or ({},):
+    entries: list[Parameters] = parameters.get("Entries") or [{}]
+    for entry in entries:
         resource = _bus_arn(call, entry.get("EventBusName"))
         source, detail_type = entry.get("Source") or "", entry.get("DetailType") or ""
         own = _requirement("events:PutEvents", resource, call, {})
