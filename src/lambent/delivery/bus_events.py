@@ -98,7 +98,9 @@ class BusEvents:
         )
 
     async def put(self, bus: EventBus, events: Sequence[BusEvent]) -> None:
-        """Keep events durably; from then on they are on their way."""
+        """Keep events durably; from then on they are on their way. Nobody waits for those of a bus without rules."""
+        if not await self._buses.rules(bus.key):
+            return
         # AWS follows no chain of functions through a bus: an event begins one anew.
         kept = [msgspec.structs.replace(e, trace_header=without_lineage(e.trace_header)) for e in events]
         await self._queues.send(bus.events, [NewMessage(message_id=e.id, body=e.encode()) for e in kept])
