@@ -124,7 +124,7 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "events",
         "PutTargets",
-    ): "functions, queues, topics and buses are delivered to; other kinds are kept, and what they would get is "
+    ): "functions, queues, topics, buses and log groups are delivered to; other kinds are kept, and what they get is "
     "reported in the log, or goes to the dead-letter queue; a function's policy has to let EventBridge in, with "
     "`auth = iam` those of queues and topics, too, unless the target has a role, whose own policies are not "
     "evaluated; whether the target exists is not asked",

@@ -493,6 +493,28 @@ def test_topics_and_other_buses_pass_events_on(
     assert (body["id"], body["source"], body["detail"]) == (put["EventId"], "shop", {"n": 1})
 
 
+def test_a_log_group_gets_events_as_lines(lambent: Server, events: Any, bus: str) -> None:
+    logs = lambent.client("logs")
+    group = f"/aws/events/{bus}"
+    logs.create_log_group(logGroupName=group)
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+    events.put_rule(**on(bus))
+    line = '{"timestamp": <at>, "message": "order <id>"}'
+    paths = {"at": "$.detail.at", "id": "$.detail.id"}
+    transformer = {"InputPathsMap": paths, "InputTemplate": line}
+    targets = [{"Id": "1", "Arn": arn}, {"Id": "2", "Arn": f"{arn}:*", "InputTransformer": transformer}]
+    events.put_targets(Rule="r", EventBusName=bus, Targets=targets)
+    events.put_events(Entries=[entry(bus, {"id": 7, "at": 1_767_225_600_000})])
+    found: list[Any] = []
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(found) < 2:
+        assert time.monotonic() < deadline_s, found
+        found = logs.filter_log_events(logGroupName=group)["events"]
+    made, whole = found
+    assert (made["timestamp"], made["message"]) == (1_767_225_600_000, "order 7")
+    assert json.loads(whole["message"])["detail"]["id"] == 7
+
+
 def test_a_function_gets_events_once_its_policy_lets_its_rule_in(
     lambent: Server, events: Any, sqs: Any, bus: str, queue: Any, name: str
 ) -> None:

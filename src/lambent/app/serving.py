@@ -31,6 +31,7 @@ from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectoryError, open_data_directory
 from lambent.delivery.asynchronous import Asynchronous
 from lambent.delivery.buckets import BucketTarget
+from lambent.delivery.log_groups import LogGroupTarget
 from lambent.delivery.signing import open_signing
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.pricing.price_list import AWS
@@ -177,6 +178,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             topics=topics,
             buses=buses,
             buckets=BucketTarget(put=objects.put if objects else None, region=settings.server.region),
+            log_groups=LogGroupTarget(documents=documents, log_events=log_events, clock=clock),
             invoke=invoker.invoke,
             send=Outgoing(reaches_private=settings.server.sns_endpoints == "any").send,
             signing=signing,

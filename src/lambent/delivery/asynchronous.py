@@ -11,6 +11,7 @@ from lambent.delivery.bus_events import BusEvents
 from lambent.delivery.buses import BusTarget
 from lambent.delivery.functions import FunctionTarget
 from lambent.delivery.http_endpoints import Send
+from lambent.delivery.log_groups import LogGroupTarget
 from lambent.delivery.message_queues import QueueTarget
 from lambent.delivery.notifications import Notifications
 from lambent.delivery.outbox import Outbox
@@ -38,6 +39,7 @@ class Asynchronous:
         topics: Topics,
         buses: EventBuses,
         buckets: BucketTarget,
+        log_groups: LogGroupTarget,
         invoke: Invoke,
         send: Send,
         signing: Signing,
@@ -59,6 +61,7 @@ class Asynchronous:
             topics: SNS's topics, as destinations.
             buses: EventBridge's buses, as destinations.
             buckets: S3's buckets, as destinations.
+            log_groups: CloudWatch Logs' groups, as targets of rules.
             invoke: the path of every invocation.
             send: sends HTTP requests to subscribers.
             signing: signs what subscribers are sent.
@@ -74,6 +77,7 @@ class Asynchronous:
         targets: dict[str, Target] = {
             "sqs": QueueTarget(message_queues=message_queues, queues=queues, is_strict=is_strict),
             "s3": buckets,
+            "logs": log_groups,
         }
         delivery = Delivery(targets)
         self._outbox = Outbox(queues=queues, delivery=delivery, emit=emit)
