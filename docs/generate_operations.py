@@ -46,7 +46,8 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "AddPermission",
-    ): "evaluated for callers of other accounts and for the services that invoke (`sns.amazonaws.com`); whether a "
+    ): "evaluated for callers of other accounts and for the services that invoke (`sns.amazonaws.com`, "
+    "`events.amazonaws.com`); whether a "
     "principal exists is not asked",
     ("lambda", "CheckpointDurableExecution"): "no token is valid: there are no durable executions yet",
     (

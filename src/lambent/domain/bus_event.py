@@ -5,6 +5,7 @@ The envelope is that of AWS's page "Events in Amazon EventBridge": compact JSON,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,8 @@ from lambent.clock import iso_s
 
 EVENT_MAX_BYTES = 1_048_576
 """How large an event may be (since January 2026; it had been a quarter of that)."""
+_DEPTH_MAX = 256
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _TIME_BYTES = 14
 """How large a time is, if one was given (AWS page "Calculating Amazon EventBridge PutEvents event entry size")."""
 
@@ -95,13 +98,25 @@ class BusEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compact_object(text: str) -> str | None:
-    """Return a JSON object without white space; None when the text is none."""
+    """Return a JSON object without white space; None when the text is none, or nested too deep to be one for long."""
     try:
-        if not isinstance(msgspec.json.decode(text), dict):
+        if not isinstance(msgspec.json.decode(text), dict) or _is_too_deep(text):
             return None
         return msgspec.json.format(text, indent=-1)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether valid JSON is nested so deep that reading it again may fail, where the stack is higher."""
+    if text.count("{") + text.count("[") <= _DEPTH_MAX:
+        return False
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if depth > _DEPTH_MAX:
+            return True
+    return False
 
 
 class TargetedEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ AWS tells the line and column at which it stopped reading: behind a value, and o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -23,7 +24,9 @@ def place_of(text: str, path: Path) -> str:
         path: keys and indexes from its root.
     """
     ends: dict[Path, int] = {}
-    _walk(text, _skip(text, 0), (), ends)
+    with contextlib.suppress(RecursionError):
+        # What is nested too deep is placed where it is not yet, or not at all.
+        _walk(text, _skip(text, 0), (), ends)
     while path not in ends and path:
         path = path[:-1]
     return place_at(text, ends.get(path, 0))

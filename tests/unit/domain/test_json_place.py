@@ -37,3 +37,8 @@ def test_a_long_text_is_shortened() -> None:
 )
 def test_every_value_of_any_text_has_a_place(value: object) -> None:
     assert place_of(json.dumps(value, indent=1), ()).startswith("[Source: (String)")
+
+
+def test_what_is_nested_too_deep_has_a_place_all_the_same() -> None:
+    deep = '{"a":' * 800 + "1" + "}" * 800
+    assert place_of(deep, ("a",) * 65).startswith("[Source: (String)")
