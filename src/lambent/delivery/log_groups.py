@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -26,7 +27,8 @@ _STREAMS = uuid.UUID("0b3ec3a1-0c4f-4c0e-8a52-3a7a52f3f3b5")
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
     """A log event as a template may have it."""
 
-    timestamp: int
+    timestamp: int | str
+    """In milliseconds since the epoch, or as events have it."""
     message: str
 
 
@@ -64,4 +66,11 @@ def _log_event(body: bytes, now_ms: int) -> LogEvent:
         line = msgspec.json.decode(body, type=_Line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return LogEvent(now_ms, body.decode(errors="replace"))
-    return LogEvent(line.timestamp, line.message)
+    timestamp = line.timestamp
+    if isinstance(timestamp, str):
+        try:
+            moment = datetime.fromisoformat(timestamp)
+            timestamp = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            timestamp = now_ms
+    return LogEvent(timestamp, line.message)

@@ -1,8 +1,9 @@
 """What a target gets of an event: all of it, a part, a text of its own, or a template that is filled in. Pure.
 
-How templates are filled in is AWS's page "Amazon EventBridge input transformation". What it does not say: a
-value that is not there leaves nothing behind, so that a template with ``{"a": <gone>}`` becomes no JSON and
-cannot be delivered; texts in quotes are escaped; the original event is not, as the page does say.
+How templates are filled in is AWS's page "Amazon EventBridge input transformation": within quotes a text is put in
+as it is, escaped by nobody, and of an object or array the quotes are left out; outside, a value is JSON; what
+becomes JSON is minified. A value that is not there leaves nothing behind. What is to be JSON and is none in the
+end, ``{"a": <gone>}`` for instance, cannot be delivered.
 """
 
 from __future__ import annotations
@@ -95,10 +96,12 @@ def _filled_in(transformer: Mapping[str, Any], event: BusEvent, rule: Rule) -> b
         pieces.append(_VARIABLE.sub(lambda m: _as_text(values[m[1]]), quoted[0]))
         at = quoted.end()
     pieces.append(_VARIABLE.sub(lambda m: _as_json(values[m[1]]), template[at:]))
-    made = "".join(pieces).encode()
-    if template.lstrip()[:1] in ("{", "[") and not _is_json(made):
+    made = "".join(pieces).encode(errors="replace")
+    if template.lstrip()[:1] not in ("{", "["):
+        return made
+    if not _is_json(made):
         raise InvalidInput("the input template, filled in, is no JSON")
-    return made
+    return msgspec.json.format(made, indent=-1)
 
 
 def _values(paths: Mapping[str, str], names: list[str], event: BusEvent, rule: Rule) -> dict[str, Any]:
@@ -119,12 +122,11 @@ def _as_json(value: Any) -> str:
 
 
 def _as_text(value: Any) -> str:
-    if isinstance(value, msgspec.Raw):
-        return bytes(value).decode()
-    if value is ABSENT:
-        return ""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return msgspec.json.encode(text).decode()[1:-1]
+    if isinstance(value, str) or value is ABSENT:
+        return value if isinstance(value, str) else ""
+    text = _as_json(value)
+    # The event itself is not to be put into quotes, and AWS does nothing about it.
+    return text if isinstance(value, msgspec.Raw) else text.replace('"', "")
 
 
 def _is_json(text: bytes) -> bool:

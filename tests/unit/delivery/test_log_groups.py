@@ -48,6 +48,9 @@ def test_a_parcel_becomes_a_line_in_its_sender_s_stream() -> None:
 
 def test_a_line_may_say_its_own_time_and_text() -> None:
     assert [(at, text) for at, _, text in lines(parcel(b'{"timestamp": 7, "message": "m"}'))] == [(7, "m")]
+    iso = b'{"timestamp": "2015-11-11T21:29:54Z", "message": "m"}'
+    assert [(at, text) for at, _, text in lines(parcel(iso))] == [(1_447_277_394_000, "m")]
+    assert lines(parcel(b'{"timestamp": "x", "message": "m"}'))[0][0] == 5000
     assert lines(parcel(b'{"timestamp": 7, "message": "m", "x": 1}'))[0][0] == 5000
 
 

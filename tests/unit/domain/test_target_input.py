@@ -59,14 +59,14 @@ def test_a_text_of_its_own_or_a_part_takes_the_place_of_the_event() -> None:
         ('"instance <instance> is in \\"<state>\\""', '"instance i-0123456789 is in \\"RUNNING\\""'),
         (
             '{"instance" : <instance>, "state": "<state>", "static": 1}',
-            '{"instance" : "i-0123456789", "state": "RUNNING", "static": 1}',
+            '{"instance":"i-0123456789","state":"RUNNING","static":1}',
         ),
-        ('{"r": <aws.events.rule-name>, "t": "<aws.events.rule-name>!"}', '{"r": "r", "t": "r!"}'),
+        ('{"r": <aws.events.rule-name>, "t": "<aws.events.rule-name>!"}', '{"r":"r","t":"r!"}'),
         (
             '{"a": <aws.events.rule-arn>}',
-            '{"a": "arn:aws:events:us-east-1:123456789012:rule/r"}',
+            '{"a":"arn:aws:events:us-east-1:123456789012:rule/r"}',
         ),
-        ('{"at": <aws.events.event.ingestion-time>}', '{"at": "2015-11-11T21:30:00Z"}'),
+        ('{"at": <aws.events.event.ingestion-time>}', '{"at":"2015-11-11T21:30:00Z"}'),
         ('"line <state>"\n"line <instance>"', '"line RUNNING"\n"line i-0123456789"'),
         ("<state>", '"RUNNING"'),
     ],
@@ -75,14 +75,17 @@ def test_a_template_is_filled_in(template: str, text: str) -> None:
     assert filled(template) == text
 
 
-def test_values_stay_json_outside_of_quotes_and_are_escaped_within() -> None:
+def test_values_are_json_outside_of_quotes_and_parts_of_the_text_within() -> None:
     paths = {"big": "$.detail.big", "quoted": "$.detail.quoted"}
-    assert json.loads(filled('{"a": <big>, "b": "<big>", "c": "<quoted>", "d": <quoted>}', **paths)) == {
+    assert json.loads(filled('{"a": <big>, "b": "of <big>", "d": <quoted>}', **paths)) == {
         "a": {"x": [1, 2.5]},
-        "b": '{"x":[1,2.5]}',
-        "c": 'a "b"',
+        "b": "of {x:[1,2.5]}",
         "d": 'a "b"',
     }
+    # As the page says: nobody escapes what is put into quotes.
+    assert filled('"<quoted>"', **paths) == '"a "b""'
+    with pytest.raises(InvalidInput):
+        filled('{"a": "<quoted>"}', **paths)
 
 
 def test_the_event_itself_is_a_variable_with_and_without_its_detail() -> None:
