@@ -105,6 +105,9 @@ def _why_not(wanted: Any, value: Any, place: str) -> str | None:
 
 
 def _holds(alternative: Any, value: Any) -> bool:
+    if isinstance(value, dict):
+        # Only leaves are compared: what has members of its own is as absent (AWS page "Exists matching").
+        value = _ABSENT
     if isinstance(alternative, dict):
         ((kind, operand),) = cast("dict[str, Any]", alternative).items()
         if kind == "exists":
