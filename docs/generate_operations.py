@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambent.services import OperationMethod
+from lambent.services.events import events_service
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import lambda_service
 from lambent.services.logs import logs_service
 from lambent.services.sns import sns_service
 from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
+from lambent.store.event_buses import EventBuses
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
 from lambent.store.message_queues import MessageQueues
@@ -34,6 +36,7 @@ TITLES: Mapping[str, str] = {
     "sts": "AWS Security Token Service",
     "sqs": "Amazon Simple Queue Service",
     "sns": "Amazon Simple Notification Service",
+    "events": "Amazon EventBridge",
 }
 
 _NO_EXECUTION = "there are no durable executions yet: whatever is named does not exist"
@@ -43,7 +46,8 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "AddPermission",
-    ): "evaluated for callers of other accounts and for the services that invoke (`sns.amazonaws.com`); whether a "
+    ): "evaluated for callers of other accounts and for the services that invoke (`sns.amazonaws.com`, "
+    "`events.amazonaws.com`); whether a "
     "principal exists is not asked",
     ("lambda", "CheckpointDurableExecution"): "no token is valid: there are no durable executions yet",
     (
@@ -89,8 +93,8 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
         "PutFunctionEventInvokeConfig",
-    ): "destinations: functions, SQS queues, SNS topics, and on failure S3 buckets (`s3_endpoint_url`); there are no "
-    "EventBridge buses yet: what goes to one is reported in the log and dropped",
+    ): "destinations: functions, SQS queues, SNS topics, EventBridge buses, and on failure S3 buckets "
+    "(`s3_endpoint_url`)",
     ("lambda", "PutFunctionRecursionConfig"): "chains are followed where the SDK passes the trace header on",
     ("lambda", "PutFunctionScalingConfig"): _NO_INSTANCES,
     (
@@ -105,6 +109,27 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("lambda", "StopDurableExecution"): _NO_EXECUTION,
     ("lambda", "UpdateFunctionCode"): "as `CreateFunction`",
     ("lambda", "UpdateFunctionConfiguration"): "as `CreateFunction`",
+    (
+        "events",
+        "CreateEventBus",
+    ): "partners' buses answer `NotImplemented`; key, dead-letter queue and log settings are kept and shown",
+    ("events", "PutEvents"): "`EndpointId` answers `NotImplemented`",
+    (
+        "events",
+        "PutPermission",
+    ): "evaluated for callers and rules of other accounts, and with `auth = iam` for all; there are no organizations",
+    (
+        "events",
+        "PutRule",
+    ): "events of AWS services are on no bus, except those of Lambda destinations and schedules",
+    (
+        "events",
+        "PutTargets",
+    ): "functions, queues, topics, buses and log groups are delivered to; other kinds are kept, and what they get is "
+    "reported in the log, or goes to the dead-letter queue; a function's policy has to let EventBridge in, with "
+    "`auth = iam` those of queues and topics, too, unless the target has a role, whose own policies are not "
+    "evaluated; whether the target exists is not asked",
+    ("events", "UpdateEventBus"): "as `CreateEventBus`",
     ("iam", "DeleteLoginProfile"): "no user has a password",
     ("iam", "GetLoginProfile"): "no user has a password",
     ("iam", "ListMFADevices"): "always empty",
@@ -194,6 +219,9 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
             clock=clock,
         ).operations,
         "sns": sns_service(topics=Topics(store), notifications=_NOBODY, clock=clock).operations,
+        "events": events_service(
+            buses=EventBuses(store), events=_NOBODY, schedules=_NOBODY, clock=clock
+        ).operations,
     }
 
 

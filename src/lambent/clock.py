@@ -73,6 +73,11 @@ class VirtualClock:
         advanced.set()
 
 
+def iso_s(epoch_s: float) -> str:
+    """Return ``2026-01-02T03:04:05Z``, the form of times of events on buses: whole seconds that have passed."""
+    return datetime.fromtimestamp(math.floor(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def iso_ms(epoch_s: float) -> str:
     """Return ``2026-01-02T03:04:05.678Z``, the form of Lambda's log lines and telemetry.
 

@@ -18,6 +18,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:topic"
+EVENTS = f"arn:aws:events:{REGION}:{ACCOUNT}"
+BUS = f"{EVENTS}:event-bus/bus"
 STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/stream"
 GROUP = "/aws/lambda/f"
 CODE = zip_of({"app.py": "def handler(event, context): return event"})
@@ -57,7 +59,20 @@ _KNOWN: dict[str, list[Any]] = {
     "KMSKeyArn": [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/k"],
     "LayerName": ["layer", "other", f"{PREFIX}:layer:layer"],
     "Layers": [[f"{PREFIX}:layer:layer:1"], []],
-    "Name": ["live", "other", "new"],
+    "Name": ["live", "other", "new", "rule", "bus"],
+    "Detail": ['{"a": 1}', "{", "[]"],
+    "Event": [
+        '{"id": "1", "account": "", "source": "a", "time": "", "region": "", "resources": [], "detail-type": ""}'
+    ],
+    "EventBusName": ["bus", "default", "other", BUS],
+    "EventPattern": ['{"source": ["a"]}', '{"a": [{"prefix": 1}]}', '{"a": {}}', "{"],
+    "Ids": [["1"], ["1", "2"], []],
+    "InputPath": ["$.detail", "$.a[0].*", "x"],
+    "InputTemplate": ['{"a": <a>}', '"<aws.events.rule-name>"'],
+    "ResourceARN": [BUS, f"{EVENTS}:rule/rule", f"{EVENTS}:rule/bus/rule", f"{EVENTS}:rule/other"],
+    "Rule": ["rule", "other"],
+    "ScheduleExpression": ["rate(1 minute)", "cron(0 10 * * ? *)", "rate(x)"],
+    "TargetArn": [QUEUE, TOPIC],
     "Pattern": ['{"body": [1]}', "{}", '{"a": 1}'],
     "Payload": [b"{}", b"", b"{", b"\xff", b"[1, 2]"],
     "PolicyArn": [POLICY, "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"],

@@ -19,16 +19,20 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from lambent.delivery import Delivery
+from lambent.delivery.bus_events import BusEvents
 from lambent.delivery.notifications import Notifications
+from lambent.delivery.schedules import Schedules
 from lambent.gateway.auth import OpenAuthentication
 from lambent.gateway.dispatch import Dispatch
 from lambent.gateway.own import OwnPaths
+from lambent.services.events import events_service
 from lambent.services.iam import iam_service
 from lambent.services.logs import logs_service
 from lambent.services.sns import sns_service
 from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.store import Document
+from lambent.store.event_buses import EventBuses
 from lambent.store.identities import Identities
 from lambent.store.message_queues import MessageQueues
 from lambent.store.queues import Queues
@@ -41,7 +45,7 @@ from unit.services.lambda_.world import SECRET, World
 from wire import oracle
 
 REQUESTS_PER_STORY = 6
-EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30, "sqs": 50, "sns": 50}
+EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30, "sqs": 50, "sns": 50, "events": 100}
 # Lambent's own id for what AWS leaves to be served later.
 NOT_IMPLEMENTED = 501
 
@@ -86,6 +90,7 @@ class Door:
                 clock=Hurried(),
             ).operations,
             "sns": self._sns(clock),
+            "events": self._events(clock),
         }
         self._application = Dispatch(
             apis={name: oracle.api(name) for name in oracle.SERVED},
@@ -109,6 +114,19 @@ class Door:
             clock=clock,
         )
         return sns_service(topics=topics, notifications=notifications, clock=clock).operations
+
+    def _events(self, clock: ManualClock) -> Any:
+        """EventBridge over events that are kept and go nowhere."""
+        buses = EventBuses(self.store)
+        events = BusEvents(
+            queues=Queues(MemoryMessages(), clock, waiting=clock),
+            buses=buses,
+            delivery=Delivery({}),
+            tell=cast("Any", None),
+            clock=clock,
+        )
+        schedules = Schedules(buses=buses, events=events, clock=clock, catches_up=False)
+        return events_service(buses=buses, events=events, schedules=schedules, clock=clock).operations
 
     async def ask(self, request: HttpRequest) -> tuple[int, bytes]:
         """Send a request, and return status and body of the answer once all work has come to rest."""
@@ -142,6 +160,10 @@ async def _furnish(store: OpenStore) -> tuple[tuple[str, str], ...]:
         "sns", "Subscribe", TopicArn=TOPIC, Protocol="http", Endpoint="http://a", ReturnSubscriptionArn=True
     )
     (pending,) = await door.topics.subscriptions(f"{ACCOUNT}/{REGION}/topic")
+    await make("events", "CreateEventBus", Name="bus")
+    for bus in ("default", "bus"):
+        await make("events", "PutRule", Name="rule", EventBusName=bus, EventPattern='{"source": ["a"]}')
+        await make("events", "PutTargets", Rule="rule", EventBusName=bus, Targets=[{"Id": "1", "Arn": QUEUE}])
     # Also: an account is remembered from the first time that it is asked about.
     await make("iam", "CreateAccountAlias", AccountAlias="shop")
     await make("iam", "CreateRole", RoleName="role", AssumeRolePolicyDocument=TRUST)

@@ -232,6 +232,45 @@ def test_topics_are_for_those_who_may_and_links_for_those_who_have_them(
     assert sns.list_subscriptions()["Subscriptions"] == []
 
 
+def test_buses_are_for_those_who_may_and_roles_of_targets_for_those_who_pass_them(
+    server: Server, root: Clients
+) -> None:
+    """Queues and topics are asked as well, unless a target has a role."""
+    iam, events, sqs = root("iam"), root("events"), root("sqs")
+    iam.create_user(UserName="carol")
+    carol = clients_of(server, iam.create_access_key(UserName="carol")["AccessKey"])("events")
+    place = f"arn:aws:events:{REGION}:{ACCOUNT}"
+    entry = {"Source": "shop", "DetailType": "t", "Detail": "{}"}
+    assert refused(carol.put_events, Entries=[entry]) == (
+        "AccessDeniedException",
+        f"User: arn:aws:iam::{ACCOUNT}:user/carol is not authorized to perform: events:PutEvents on resource: "
+        f"{place}:event-bus/default because no identity-based policy allows the events:PutEvents action",
+        400,
+    )
+    only_shop = {"Condition": {"StringEquals": {"events:source": "shop"}}}
+    statements = (
+        allow("events:PutEvents", resource=f"{place}:event-bus/default", **only_shop),
+        allow("events:PutTargets", resource=f"{place}:rule/r"),
+    )
+    iam.put_user_policy(UserName="carol", PolicyName="p", PolicyDocument=document(*statements))
+    assert (
+        refused(carol.put_events, Entries=[entry, {**entry, "Source": "bank"}])[0] == "AccessDeniedException"
+    )
+    url = sqs.create_queue(QueueName="events")["QueueUrl"]
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:events"
+    events.put_rule(Name="r", EventPattern='{"source": ["shop"]}')
+    carol.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": queue}])
+    assert carol.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    wait_for(lambda: "does not allow sqs:SendMessage to events.amazonaws.com" in server.error_text())
+    role = f"arn:aws:iam::{ACCOUNT}:role/to-the-queue"
+    with_role = {"Rule": "r", "Targets": [{"Id": "1", "Arn": queue, "RoleArn": role}]}
+    assert "iam:PassRole" in refused(carol.put_targets, **with_role)[1]
+    events.put_targets(**with_role)
+    carol.put_events(Entries=[entry])
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    assert json.loads(message["Body"])["source"] == "shop"
+
+
 def wait_for(holds: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + 30
     while not holds():

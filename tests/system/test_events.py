@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -287,7 +288,7 @@ def test_outcomes_go_to_a_function_and_a_function_that_calls_itself_is_stopped(
     assert record["requestPayload"]["requestPayload"] == {"n": 17}
 
 
-def test_outcomes_go_to_topics_and_buckets_and_what_goes_to_a_bus_is_reported(
+def test_outcomes_go_to_topics_and_buckets(
     new_server: Callable[..., Server],
 ) -> None:
     bucket: queue_module.Queue[tuple[str, bytes]] = queue_module.Queue()
@@ -300,10 +301,7 @@ def test_outcomes_go_to_topics_and_buckets_and_what_goes_to_a_bus_is_reported(
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
         create(client, "good", ECHO)
         create(client, "bad", FAIL, DeadLetterConfig={"TargetArn": topic})
-        create(client, "lost", ECHO)
-        bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
         for name, retries, destination in (
-            ("lost", 0, {"OnSuccess": {"Destination": bus}}),
             ("good", 0, {"OnSuccess": {"Destination": topic}}),
             ("bad", 0, {"OnFailure": {"Destination": "arn:aws:s3:::failed"}}),
         ):
@@ -328,7 +326,115 @@ def test_outcomes_go_to_topics_and_buckets_and_what_goes_to_a_bus_is_reported(
         attributes = found["letter"]["MessageAttributes"]
         assert attributes["ErrorMessage"] == {"StringValue": "no", "DataType": "String"}
         assert attributes["ErrorCode"] == {"StringValue": "200", "DataType": "Number"}
-        until(lambda: f"to {bus}: nothing is delivered to events yet" in server.error_text())
+
+
+def test_outcomes_go_to_a_bus_and_from_there_to_queues_and_functions(lambent: Server, name: str) -> None:
+    client, events, sqs = (lambent.client(service) for service in ("lambda", "events", "sqs"))
+    url, arn = queue(lambent, name)
+    bus = events.create_event_bus(Name=name)["EventBusArn"]
+    create(client, f"{name}-good", ECHO)
+    create(client, f"{name}-bad", FAIL)
+    after = create(client, f"{name}-after", ECHO)["FunctionArn"]
+    sides = {"OnSuccess": {"Destination": bus}, "OnFailure": {"Destination": bus}}
+    rules: dict[str, str] = {}
+    for rule, outcome, target in (("kept", "Success", arn), ("failed", "Failure", after)):
+        detail_type = f"Lambda Function Invocation Result - {outcome}"
+        pattern = json.dumps({"source": ["lambda"], "detail-type": [detail_type]})
+        rules[rule] = events.put_rule(Name=rule, EventBusName=name, EventPattern=pattern)["RuleArn"]
+        events.put_targets(Rule=rule, EventBusName=name, Targets=[{"Id": "1", "Arn": target}])
+    client.add_permission(
+        FunctionName=f"{name}-after",
+        StatementId="s",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rules["failed"],
+    )
+    told = {"OnSuccess": {"Destination": arn}}
+    client.put_function_event_invoke_config(FunctionName=f"{name}-after", DestinationConfig=told)
+    for kind in ("good", "bad"):
+        function = f"{name}-{kind}"
+        client.put_function_event_invoke_config(
+            FunctionName=function, MaximumRetryAttempts=0, DestinationConfig=sides
+        )
+        client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(kind))
+    found = records(sqs, url, lambda found: len(found) == 2)
+    (event,) = [one for one in found if "detail-type" in one]
+    assert (event["source"], event["account"], event["region"]) == ("lambda", ACCOUNT, REGION)
+    assert event["detail-type"] == "Lambda Function Invocation Result - Success"
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}-good:$LATEST"
+    assert event["resources"] == [bus, function]
+    assert event["detail"]["requestContext"]["functionArn"] == function
+    assert event["detail"]["responsePayload"] == "good"
+    (record,) = [one for one in found if "requestPayload" in one]
+    passed_on = record["requestPayload"]
+    assert passed_on["detail-type"] == "Lambda Function Invocation Result - Failure"
+    assert passed_on["detail"]["requestContext"]["condition"] == "RetriesExhausted"
+    assert passed_on["detail"]["requestPayload"] == "bad"
+
+
+def test_every_acknowledged_event_on_a_bus_reaches_its_target_however_often_the_server_is_killed(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server()
+    url, arn = queue(server, "q")
+    events = server.client("events")
+    events.put_rule(Name="r", EventPattern='{"source": ["shop"]}')
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": arn, "InputPath": "$.detail"}])
+    acknowledged: list[str] = []
+    chance = random.Random(20261129)
+    for number in range(max(1, KILLS // 2)):
+        with ThreadPoolExecutor(CALLERS) as pool:
+            before = len(acknowledged)
+            callers = [
+                pool.submit(put_until_killed, server, f"{number}-{n}", acknowledged) for n in range(CALLERS)
+            ]
+            until(lambda before=before: len(acknowledged) > before + 20)
+            time.sleep(chance.uniform(0.0, 0.15))
+            server.kill()
+            for caller in callers:
+                caller.result(PATIENCE_S)
+        server.start()
+    sqs = server.client("sqs")
+    seen: set[str] = set()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while missing := set(acknowledged) - seen:
+        assert time.monotonic() < deadline_s, f"{len(missing)} of {len(acknowledged)} events never arrived"
+        seen.update(json.loads(message["Body"])["is"] for message in take(sqs, url))
+
+
+def put_until_killed(server: Server, prefix: str, acknowledged: list[str]) -> None:
+    """Put events over one connection, without a client's retries, until the server is gone."""
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AWSEvents.PutEvents"}
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)) as connection:
+        for number in itertools.count():
+            names = [f"{prefix}-{number}-{n}" for n in range(2)]
+            entries = [
+                {"Source": "shop", "DetailType": "t", "Detail": json.dumps({"is": name})} for name in names
+            ]
+            try:
+                connection.request("POST", "/", json.dumps({"Entries": entries}), headers)
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, HTTPException):
+                return
+            assert answer.status == 200, body
+            acknowledged += names
+
+
+def test_a_scheduled_rule_fires_as_time_is_advanced(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server("--clock", "virtual")
+    url, arn = queue(server, "q")
+    events, sqs = server.client("events"), server.client("sqs")
+    rule = events.put_rule(Name="hourly", ScheduleExpression="rate(1 hour)")["RuleArn"]
+    events.put_targets(Rule="hourly", Targets=[{"Id": "1", "Arn": arn}])
+    advance(server, 3 * 3600 + 60)
+    found = records(sqs, url, lambda found: len(found) == 3)
+    assert {(one["source"], one["detail-type"]) for one in found} == {("aws.events", "Scheduled Event")}
+    assert found[0]["resources"] == [rule]
+    times = sorted(datetime.fromisoformat(one["time"]).timestamp() for one in found)
+    assert [after - before for before, after in itertools.pairwise(times)] == [3600, 3600]
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from lambent.wire.route import Router
 
 # The services that Lambent serves or will serve first, and others whose models use what those do not: header
 # timestamps and greedy paths, JSON in headers, maps of headers, JSON payloads, maps in query strings.
-SERVED = ("lambda", "logs", "iam", "sts", "sqs", "sns")
+SERVED = ("lambda", "logs", "iam", "sts", "sqs", "sns", "events")
 WIDER = ("mediastore-data", "lex-runtime", "glacier", "apigateway", "xray")
 
 ENDPOINT = "http://127.0.0.1:4566"

@@ -31,6 +31,7 @@ from lambent.clock import Clock, SystemClock, VirtualClock
 from lambent.data_directory import DataDirectoryError, open_data_directory
 from lambent.delivery.asynchronous import Asynchronous
 from lambent.delivery.buckets import BucketTarget
+from lambent.delivery.log_groups import LogGroupTarget
 from lambent.delivery.signing import open_signing
 from lambent.domain.limits import EPHEMERAL_STORAGE_DEFAULT_MB
 from lambent.domain.pricing.price_list import AWS
@@ -46,6 +47,7 @@ from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.sandbox import SandboxError
 from lambent.sandbox.probe import choose
+from lambent.services.events import events_service
 from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.lambda_.filter_patterns import explain_filter
@@ -57,6 +59,7 @@ from lambent.settings import Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
 from lambent.start_block import Running, describe, start_block
+from lambent.store.event_buses import EventBuses
 from lambent.store.function_urls import find_url_owner
 from lambent.store.functions import Functions
 from lambent.store.identities import Identities
@@ -77,7 +80,7 @@ from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
 
-SERVICES = ("lambda", "logs", "iam", "sts", "sqs", "sns")
+SERVICES = ("lambda", "logs", "iam", "sts", "sqs", "sns", "events")
 _SWEEP_S = 3600.0
 
 
@@ -162,7 +165,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         stack.push_async_callback(node.close)
         memory.evict_from(lambda: map(evictable, node.idle_snapshots()))
         invoker = await stack.enter_async_context(build_invoker(settings, node, memory, clock, metrics.hear))
-        message_queues, topics = MessageQueues(documents), Topics(documents)
+        message_queues, topics, buses = MessageQueues(documents), Topics(documents), EventBuses(documents)
         endpoint_url = f"http://{host_in_url(settings.server.host)}:{port}"
         objects, signing = (
             s3_client(settings.s3, machine_clock),
@@ -173,7 +176,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             message_queues=message_queues,
             functions=functions,
             topics=topics,
+            buses=buses,
             buckets=BucketTarget(put=objects.put if objects else None, region=settings.server.region),
+            log_groups=LogGroupTarget(documents=documents, log_events=log_events, clock=clock),
             invoke=invoker.invoke,
             send=Outgoing(reaches_private=settings.server.sns_endpoints == "any").send,
             signing=signing,
@@ -183,6 +188,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             concurrency=settings.invoke.async_concurrency,
             retry_base_s=settings.invoke.async_retry_base_s,
             drain_timeout_s=settings.server.drain_timeout_s,
+            catches_up=settings.server.clock == "virtual",
             emit=metrics.hear,
         )
         stack.push_async_callback(events.close)
@@ -223,6 +229,9 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
         stack.push_async_callback(sqs.close)
         sns = sns_service(topics=topics, notifications=events.notifications, clock=clock)
+        event_bridge = events_service(
+            buses=buses, events=events.bus_events, schedules=events.schedules, clock=clock
+        )
         server = Running(
             endpoint_url=endpoint_url,
             settings=settings,
@@ -236,7 +245,11 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             build_authentication(settings, identities, data, machine_clock),
             Authorization(
                 identities=identities,
-                find_resource={"lambda": lambda_.resources.find, "sns": sns.find_resource},
+                find_resource={
+                    "events": event_bridge.find_resource,
+                    "lambda": lambda_.resources.find,
+                    "sns": sns.find_resource,
+                },
                 is_enforced=settings.server.auth == "iam",
             ),
         )
@@ -264,6 +277,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
                 "sqs": sqs.operations,
                 "sns": sns.operations,
+                "events": event_bridge.operations,
             },
             authentication=authentication,
             own_paths=OwnPaths(

@@ -1,8 +1,10 @@
 """WHERE AN ARN CAN BE SENT TO: one table for destinations, dead letters, and whatever delivers next.
 
 `Delivery` looks up in the ARN which service it belongs to and hands the parcel to that service's target, a
-file each. `outbox` keeps parcels until they are delivered, `notifications` what was published to topics until
-every subscriber has it. Knows no operation; why parcels are sent is not known here.
+file
+each. `outbox` keeps parcels until they are delivered, `notifications` what was published to topics until
+every subscriber has it, `bus_events` what was put on event buses until every target has it; `schedules` fires
+rules by the clock. Knows no operation; why parcels are sent is not known here.
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ class Undeliverable(Exception):
         message: why.
         is_final: whether trying again is of no use.
         is_missing: whether there is nothing of that name; somebody may be about to make it.
+        is_forbidden: whether a policy keeps it out, which is final.
     """
 
-    def __init__(self, message: str, *, is_final: bool = False, is_missing: bool = False) -> None:
+    def __init__(
+        self, message: str, *, is_final: bool = False, is_missing: bool = False, is_forbidden: bool = False
+    ) -> None:
         super().__init__(message)
-        self.is_final = is_final
+        self.is_final = is_final or is_forbidden
         self.is_missing = is_missing
+        self.is_forbidden = is_forbidden
 
 
 class Target(Protocol):

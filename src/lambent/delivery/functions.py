@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from lambent.arn import parse_arn
 from lambent.clock import Clock
 from lambent.delivery import Undeliverable
-from lambent.domain.function import LATEST, Function, FunctionKey
+from lambent.delivery.senders import check_sender
+from lambent.domain.function import LATEST, FunctionKey
 from lambent.domain.limits import ASYNC_PAYLOAD_MAX_BYTES
 from lambent.domain.parcel import Parcel
-from lambent.domain.policy import decide_for_service
 from lambent.domain.queued_event import QueuedEvent
 from lambent.store.functions import Functions
 
@@ -48,7 +48,14 @@ class FunctionTarget:
         function = await self._functions.get(key)
         if function is None:
             raise Undeliverable("there is no such function", is_missing=True)
-        _check_policy(function, match["qualifier"], parcel)
+        policy = function.policies.get(match["qualifier"] or LATEST)
+        check_sender(
+            parcel,
+            policy.text if policy else None,
+            action="lambda:InvokeFunction",
+            whose="the function's",
+            hint=" (see lambda add-permission)",
+        )
         if len(parcel.body) > ASYNC_PAYLOAD_MAX_BYTES:
             raise Undeliverable(f"{len(parcel.body)} bytes are too large for an event", is_final=True)
         event = QueuedEvent(
@@ -59,25 +66,3 @@ class FunctionTarget:
             accepted_s=self._clock.now_s(),
         )
         await self._accept(event, parcel.body)
-
-
-def _check_policy(function: Function, qualifier: str | None, parcel: Parcel) -> None:
-    """A service may invoke a function only if the function's resource-based policy lets it."""
-    sender = parcel.sender
-    if sender is None:
-        return
-    policy = function.policies.get(qualifier or LATEST)
-    decision = decide_for_service(
-        policy.text if policy else None,
-        service=sender.service,
-        action="lambda:InvokeFunction",
-        resource=parcel.arn,
-        source_arn=sender.source_arn,
-        source_account=sender.source_account,
-    )
-    if not decision.is_allowed:
-        raise Undeliverable(
-            f"the function's policy does not allow lambda:InvokeFunction to {sender.service} for "
-            f"{sender.source_arn} (see lambda add-permission)",
-            is_final=True,
-        )

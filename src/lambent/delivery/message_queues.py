@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from lambent.delivery import Undeliverable
-from lambent.domain.message_queue import MessageQueue
+from lambent.delivery.senders import check_sender
 from lambent.domain.parcel import Parcel
-from lambent.domain.policy import decide_for_service
 from lambent.domain.queue_message import ATTRIBUTES_MAX, Envelope, message_attribute
 from lambent.store.message_queues import MessageQueues, new_message
 from lambent.store.queues import Queues
@@ -29,7 +28,13 @@ class QueueTarget:
         queue = await self._message_queues.find(parcel.arn)
         if queue is None:
             raise Undeliverable("there is no such queue", is_missing=True)
-        self._check_policy(queue, parcel)
+        check_sender(
+            parcel,
+            queue.attributes.get("Policy"),
+            action="sqs:SendMessage",
+            whose="the queue's",
+            is_strict=self._is_strict,
+        )
         if queue.is_fifo and parcel.group_id is None:
             raise Undeliverable("a FIFO queue takes no message without a group", is_final=True)
         attributes = {name: message_attribute(kind, value) for name, kind, value in parcel.attributes}
@@ -46,21 +51,3 @@ class QueueTarget:
             attributes=attributes,
         )
         await self._queues.send(queue.messages, [new_message(queue, parcel.body, envelope, delay_ms=None)])
-
-    def _check_policy(self, queue: MessageQueue, parcel: Parcel) -> None:
-        sender = parcel.sender
-        if sender is None:
-            return
-        decision = decide_for_service(
-            queue.attributes.get("Policy"),
-            service=sender.service,
-            action="sqs:SendMessage",
-            resource=queue.arn,
-            source_arn=sender.source_arn,
-            source_account=sender.source_account,
-        )
-        if decision.outcome == "explicitDeny" or (self._is_strict and not decision.is_allowed):
-            raise Undeliverable(
-                f"the queue's policy does not allow sqs:SendMessage to {sender.service} for {sender.source_arn}",
-                is_final=True,
-            )

@@ -87,6 +87,7 @@ class Notifications:
             prefix="topics/",
             handle=self._copy,
             at_once_max=_COPIED_AT_ONCE_MAX,
+            is_fifo=_is_fifo,
             drain_timeout_s=drain_timeout_s,
         )
         self._sending = Takers(
@@ -94,6 +95,7 @@ class Notifications:
             prefix="subscriptions/",
             handle=self._deliver,
             at_once_max=_SENT_AT_ONCE_MAX,
+            is_fifo=_is_fifo,
             drain_timeout_s=drain_timeout_s,
         )
         self._next_s: dict[str, float] = {}
@@ -216,6 +218,11 @@ class Notifications:
         if dead_letters is not None and is_kept:
             body = await self._body(topic, subscription, notification)
             await self._tell([_parcel(dead_letters, body, subscription, notification)])
+
+
+def _is_fifo(queue: str) -> bool:
+    """The names of ordered queues have the name of their FIFO topic in them."""
+    return queue.split("/")[3].endswith(".fifo")
 
 
 def _kept(publication: Publication, *, is_fifo: bool, is_by_group: bool) -> NewMessage:

@@ -28,7 +28,14 @@ class Takers:
     """Owns the takers of all queues with a prefix. Use `start` and `close`."""
 
     def __init__(
-        self, *, queues: Queues, prefix: str, handle: Handle, at_once_max: int, drain_timeout_s: float = 0.0
+        self,
+        *,
+        queues: Queues,
+        prefix: str,
+        handle: Handle,
+        at_once_max: int,
+        is_fifo: Callable[[str], bool] = lambda queue: False,
+        drain_timeout_s: float = 0.0,
     ) -> None:
         """Make it; nothing is taken before `start`.
 
@@ -37,12 +44,14 @@ class Takers:
             prefix: of the names of the queues.
             handle: see there.
             at_once_max: how many messages of one queue are handled at a time.
+            is_fifo: whether a queue of this name is an ordered one.
             drain_timeout_s: how long closing waits for what is being handled.
         """
         self._queues = queues
         self._prefix = prefix
         self._handle = handle
         self._at_once_max = at_once_max
+        self._is_fifo = is_fifo
         self._drain_timeout_s = drain_timeout_s
         self._is_open = False
         self._takers: dict[str, _Taker] = {}
@@ -95,7 +104,7 @@ class Takers:
             del self._takers[queue]
 
     async def _take_some(self, queue: str, taker: _Taker) -> bool:
-        is_fifo = _is_fifo(queue)
+        is_fifo = self._is_fifo(queue)
         # Of an ordered group no two are handled side by side, and a receive may return several of one.
         room = await taker.claim(1 if is_fifo else self._at_once_max)
         messages: Sequence[Message] = ()
@@ -116,7 +125,7 @@ class Takers:
         """Wait until something may be taken; False when nothing is there and nothing came."""
         try:
             async with asyncio.timeout(_IDLE_S):
-                await self._queues.wait(queue, Take(limit=1, visibility_ms=0, is_fifo=_is_fifo(queue)))
+                await self._queues.wait(queue, Take(limit=1, visibility_ms=0, is_fifo=self._is_fifo(queue)))
         except TimeoutError:
             return (await self._queues.counts(queue)).total > 0
         return True
@@ -159,8 +168,3 @@ class _Taker:
             await self.room.acquire()
             claimed += 1
         return claimed
-
-
-def _is_fifo(queue: str) -> bool:
-    """The names of ordered queues have the name of their FIFO topic in them."""
-    return queue.split("/")[3].endswith(".fifo")

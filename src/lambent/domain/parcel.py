@@ -1,11 +1,12 @@
 """A parcel: something on its way to an ARN, an outcome to a destination, an event to a dead-letter queue, a message
-to a subscriber.
+to a subscriber, an event to a rule's target.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lambent.domain.bus_event import BusEvent
 from lambent.domain.function import FunctionKey
 
 
@@ -17,6 +18,8 @@ class Sender:
     """Its principal, for instance ``sns.amazonaws.com``."""
     source_arn: str
     source_account: str
+    role_arn: str | None = None
+    """A role of that account, as which it is sent; None: as the service itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +45,5 @@ class Parcel:
     """In a queue: the message group."""
     deduplication_id: str | None = None
     """In a FIFO queue."""
+    event: BusEvent | None = None
+    """On an event bus: what it becomes, with the body as its detail."""

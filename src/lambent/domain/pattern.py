@@ -26,8 +26,12 @@ _ABSENT = object()
 
 
 def matches(pattern: Mapping[str, Any], event: Any) -> bool:
-    """Whether an event is meant by a pattern."""
-    return explain(pattern, event) is None
+    """Whether an event is meant by a pattern, whose form has been checked."""
+    # Loops, not generators: a bus compares each event with hundreds of these.
+    for name, wanted in pattern.items():  # noqa: SIM110
+        if not _meets(name, wanted, event):
+            return False
+    return True
 
 
 def explain(pattern: Mapping[str, Any], event: Any, *, path: str = "") -> str | None:
@@ -39,55 +43,71 @@ def explain(pattern: Mapping[str, Any], event: Any, *, path: str = "") -> str | 
         path: where in the whole event this is.
     """
     for name, wanted in pattern.items():
-        if name == "$or" and isinstance(wanted, list):
-            reason = _explain_or(cast("list[Mapping[str, Any]]", wanted), event, path)
-        else:
-            place = f"{path}.{name}" if path else name
-            value = (
-                cast("Mapping[str, Any]", event).get(name, _ABSENT) if isinstance(event, dict) else _ABSENT
-            )
-            reason = _explain_field(wanted, value, place)
-        if reason is not None:
-            return reason
+        if _meets(name, wanted, event):
+            continue
+        if _is_choice(name, wanted):
+            return _why_none(cast("list[Mapping[str, Any]]", wanted), event, path)
+        return _why_not(wanted, _member(event, name), f"{path}.{name}" if path else name)
     return None
 
 
-def _explain_or(choices: Sequence[Mapping[str, Any]], event: Any, path: str) -> str | None:
-    reasons: list[str] = []
-    for choice in choices:
-        reason = explain(choice, event, path=path)
-        if reason is None:
-            return None
-        reasons.append(reason.rstrip("."))
-    return f"No alternative of $or holds: {'; '.join(reasons)}."
-
-
-def _explain_field(wanted: Any, value: Any, place: str) -> str | None:
+def _meets(name: str, wanted: Any, event: Any) -> bool:
+    """Whether an event meets one member of a pattern."""
+    if _is_choice(name, wanted):
+        return any(matches(choice, event) for choice in cast("list[Mapping[str, Any]]", wanted))
+    value = _member(event, name)
     if isinstance(wanted, dict):
-        return _explain_object(cast("Mapping[str, Any]", wanted), value, place)
-    alternatives = cast("list[Any]", wanted)
-    values: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if isinstance(value, list) and not values:
-        values = [_ABSENT]
-    if any(_holds(alternative, item) for alternative in alternatives for item in values):
-        return None
-    return f"{place} is {_shown(value)} and not {_shown(alternatives)}."
-
-
-def _explain_object(wanted: Mapping[str, Any], value: Any, place: str) -> str | None:
-    if isinstance(value, list):
-        # Of a list of objects one has to match.
-        reasons = [explain(wanted, item, path=place) for item in cast("list[Any]", value)]
-        return None if None in reasons else f"No element of {place} matches."
-    if value is _ABSENT and explain(wanted, {}, path=place) is None:
+        nested = cast("Mapping[str, Any]", wanted)
+        if isinstance(value, list):
+            # Of a list of objects one has to match.
+            return any(matches(nested, item) for item in cast("list[Any]", value))
         # A pattern may ask for absent members only, which nothing has as well.
-        return None
+        return matches(nested, {} if value is _ABSENT else value) if _has_members(value) else False
+    for item in _items(value):
+        for alternative in wanted:
+            if _holds(alternative, item):
+                return True
+    return False
+
+
+def _is_choice(name: str, wanted: Any) -> bool:
+    return name == "$or" and isinstance(wanted, list)
+
+
+def _member(event: Any, name: str) -> Any:
+    return cast("Mapping[str, Any]", event).get(name, _ABSENT) if isinstance(event, dict) else _ABSENT
+
+
+def _has_members(value: Any) -> bool:
+    return value is _ABSENT or isinstance(value, dict)
+
+
+def _items(value: Any) -> list[Any]:
+    """Return the values of which one has to be as an alternative has it; an empty list is absent."""
+    if isinstance(value, list):
+        return cast("list[Any]", value) or [_ABSENT]
+    return [value]
+
+
+def _why_none(choices: Sequence[Mapping[str, Any]], event: Any, path: str) -> str:
+    reasons = [explain(choice, event, path=path) or "" for choice in choices]
+    return f"No alternative of $or holds: {'; '.join(reason.rstrip('.') for reason in reasons)}."
+
+
+def _why_not(wanted: Any, value: Any, place: str) -> str | None:
+    if not isinstance(wanted, dict):
+        return f"{place} is {_shown(value)} and not {_shown(wanted)}."
+    if isinstance(value, list):
+        return f"No element of {place} matches."
     if not isinstance(value, dict):
         return f"{place} is {_shown(value)} and not an object."
-    return explain(wanted, value, path=place)
+    return explain(cast("Mapping[str, Any]", wanted), value, path=place)
 
 
 def _holds(alternative: Any, value: Any) -> bool:
+    if isinstance(value, dict):
+        # Only leaves are compared: what has members of its own is as absent (AWS page "Exists matching").
+        value = _ABSENT
     if isinstance(alternative, dict):
         ((kind, operand),) = cast("dict[str, Any]", alternative).items()
         if kind == "exists":

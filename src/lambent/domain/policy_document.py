@@ -113,6 +113,26 @@ def statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [found] if isinstance(found, dict) else list(found)
 
 
+def has_statement(document: Mapping[str, Any], sid: str) -> bool:
+    """Whether a policy has a statement of this id."""
+    return any(statement.get("Sid") == sid for statement in statements(document))
+
+
+def with_statement(document: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy with a statement at its end."""
+    return {**document, "Statement": [*statements(document), statement]}
+
+
+def without_statement(document: Mapping[str, Any], sid: str) -> dict[str, Any]:
+    """Return a policy without the statement of this id."""
+    return {**document, "Statement": [one for one in statements(document) if one.get("Sid") != sid]}
+
+
+def written(document: Mapping[str, Any]) -> str:
+    """Return a policy as it is kept."""
+    return json.dumps(document, separators=(",", ":"))
+
+
 def texts(value: Any) -> tuple[str, ...]:
     """Return the texts of an element that may be one text or a list of them."""
     return (value,) if isinstance(value, str) else tuple(value)

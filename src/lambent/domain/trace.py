@@ -85,6 +85,11 @@ def trace_of(header: str, *, at_s: float) -> Trace:
     )
 
 
+def without_lineage(header: str) -> str:
+    """Return a trace header without its lineage: the chain of functions is followed no further."""
+    return ";".join(field for field in header.split(";") if not field.strip().startswith("Lineage="))
+
+
 def most_travelled(headers: Iterable[str], function_arn: str) -> str:
     """Return the trace header that has gone through this function most often; empty when there is none.
 

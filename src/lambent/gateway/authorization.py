@@ -70,7 +70,7 @@ class Authorization:
         Args:
             identities: where the callers' policies are.
             find_resource: by service, knows the policies and tags of its resources: functions and layers,
-                topics.
+                topics, buses and rules.
             is_enforced: whether the callers' own policies count (`iam` authentication).
         """
         self._identities = identities
@@ -92,9 +92,10 @@ class Authorization:
             return None
         if not self._is_enforced:
             # Within the own account everything is allowed; what services hand on they judge themselves.
-            if needed[0].account == call.account:
+            own = needed[0].action
+            needed = [one for one in needed if one.action == own and one.account != call.account]
+            if not needed:
                 return None
-            needed = needed[:1]
         for requirement in needed:
             request, decision = await self.judge(asked, requirement)
             if not decision.is_allowed:
@@ -212,7 +213,7 @@ class Authorization:
 def _may_name_another_account(asked: Asked) -> bool:
     if asked.service == "lambda":
         return ":" in asked.parameters.get("FunctionName", ":")
-    return asked.service == "sns"
+    return asked.service in ("events", "sns")
 
 
 def _role_arn(session: Session | None) -> str | None:

@@ -37,7 +37,7 @@ def requirements(service: str, operation: str, call: Call, parameters: Parameter
     """Return what a call needs, the operation's own action first; nothing for what needs no permission.
 
     Args:
-        service: ``lambda``, ``logs``, ``iam``, ``sts``, ``sqs`` or ``sns``.
+        service: ``lambda``, ``logs``, ``iam``, ``sts``, ``sqs``, ``sns`` or ``events``.
         operation: its AWS name.
         call: who asks and where.
         parameters: by AWS member name, checked against the model.
@@ -50,6 +50,8 @@ def requirements(service: str, operation: str, call: Call, parameters: Parameter
         return _sqs(operation, call, parameters)
     if service == "sns":
         return _sns(operation, call, parameters)
+    if service == "events":
+        return _events(operation, call, parameters)
     resource_of = _logs_resource if service == "logs" else _iam_resource
     own = _requirement(f"{service}:{operation}", resource_of(operation, call, parameters), call, parameters)
     passed = [_pass_role(call, parameters)] if operation == "AddRoleToInstanceProfile" else []
@@ -143,6 +145,61 @@ def _sns(operation: str, call: Call, parameters: Parameters) -> list[Requirement
     if operation == "CreateTopic" and parameters.get("Tags"):
         found.append(_requirement("SNS:TagResource", resource, call, parameters))
     return found
+
+
+_OF_BUSES = frozenset({"CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus"})
+_OF_RULES = frozenset({"DeleteRule", "DescribeRule", "DisableRule", "EnableRule", "PutRule"})
+_OF_TARGETS = frozenset({"ListTargetsByRule", "PutTargets", "RemoveTargets"})
+_BUS_ARN = re.compile(r"(arn:[^:]*:events:[^:]*:[^:]*:)event-bus/(.+)")
+
+
+def _events(operation: str, call: Call, parameters: Parameters) -> list[Requirement]:
+    """Most actions are on a rule or a bus (Service Authorization Reference, "Amazon EventBridge")."""
+    if operation == "PutEvents":
+        return _put_events(call, parameters)
+    bus: str | None = parameters.get("EventBusName")
+    if operation in _OF_RULES | _OF_TARGETS:
+        resource = _rule_arn(call, bus, parameters.get("Name" if operation in _OF_RULES else "Rule", ""))
+    elif operation in _OF_BUSES or operation in ("PutPermission", "RemovePermission"):
+        resource = _bus_arn(call, parameters.get("Name") if operation in _OF_BUSES else bus)
+    else:
+        resource = str(parameters.get("ResourceARN", "*"))
+    own = _requirement(f"events:{operation}", resource, call, parameters)
+    targets: list[Parameters] = parameters.get("Targets") or []
+    if operation == "PutTargets":
+        arns = tuple(str(target["Arn"]) for target in targets)
+        own = replace(own, context={**own.context, "events:targetarn": arns})
+    found = [own]
+    if operation in ("CreateEventBus", "PutRule") and parameters.get("Tags"):
+        found.append(_requirement("events:TagResource", resource, call, parameters))
+    passed = (parameters.get("RoleArn"), *(target.get("RoleArn") for target in targets))
+    roles = dict.fromkeys(role for role in passed if role)
+    return found + [_pass_role(call, {"Role": role}, service="events.amazonaws.com") for role in roles]
+
+
+def _put_events(call: Call, parameters: Parameters) -> list[Requirement]:
+    """Each bus has to be open to what is put on it; buses of other accounts come first."""
+    found: dict[tuple[str, ...], Requirement] = {}
+    entries: list[Parameters] = parameters.get("Entries") or [{}]
+    for entry in entries:
+        resource = _bus_arn(call, entry.get("EventBusName"))
+        source, detail_type = entry.get("Source") or "", entry.get("DetailType") or ""
+        own = _requirement("events:PutEvents", resource, call, {})
+        told = {"events:source": (source,), "events:detail-type": (detail_type,)}
+        context = {**told, "events:eventbusinvocation": ("false",)}
+        found.setdefault((resource, source, detail_type), replace(own, context=context))
+    return sorted(found.values(), key=lambda one: one.account == call.account)
+
+
+def _bus_arn(call: Call, name: str | None) -> str:
+    return _arn_or_name(name or "default", f"arn:aws:events:{call.region}:{call.account}:event-bus/")
+
+
+def _rule_arn(call: Call, bus: str | None, name: str) -> str:
+    """Return the ARN of a rule, which names its bus unless that is the default one."""
+    match = _BUS_ARN.fullmatch(_bus_arn(call, bus))
+    place, bus_name = match.groups() if match else (f"arn:aws:events:{call.region}:{call.account}:", bus)
+    return f"{place}rule/{name}" if bus_name == "default" else f"{place}rule/{bus_name}/{name}"
 
 
 DEBUG_ACTION = "lambent:DebugFunction"

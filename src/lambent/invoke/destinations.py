@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from lambent.clock import iso_ms
+from lambent.domain.bus_event import BusEvent
+from lambent.domain.event_bus import bus_key
 from lambent.domain.event_invoke_config import EventInvokeConfig
 from lambent.domain.invocation import Outcome
 from lambent.domain.parcel import Parcel
@@ -68,6 +70,7 @@ def parcels(
                 about=about,
                 function=ended.event.key,
                 key=_object_key(ended, now_s),
+                event=_bus_event(ended, destination, now_s),
             )
         )
     if dead_letter_arn is not None and not ended.is_success:
@@ -85,10 +88,32 @@ def parcels(
     return told
 
 
+def _bus_event(ended: Ended, destination: str, now_s: float) -> BusEvent | None:
+    """Return the event that a record becomes on an event bus; delivering it again gives it the same id."""
+    if bus_key(destination) is None:
+        return None
+    outcome = "Success" if ended.is_success else "Failure"
+    return BusEvent(
+        id=str(_record_id(ended, now_s)),
+        source="lambda",
+        detail_type=f"Lambda Function Invocation Result - {outcome}",
+        account=ended.event.key.account,
+        region=ended.event.key.region,
+        time_s=now_s,
+        resources=(destination, ended.event.recorded_arn),
+        detail="",
+        received_ms=int(now_s * 1000),
+    )
+
+
+def _record_id(ended: Ended, now_s: float) -> uuid.UUID:
+    return uuid.uuid5(_RECORDS, f"{ended.event.request_id} {now_s}")
+
+
 def _object_key(ended: Ended, now_s: float) -> str:
     """Return the key of the object that a record becomes in a bucket; delivering it again replaces it."""
     moment = datetime.fromtimestamp(now_s, UTC)
-    unique = uuid.uuid5(_RECORDS, f"{ended.event.request_id} {now_s}")
+    unique = _record_id(ended, now_s)
     name = ended.event.key.name
     return f"aws/lambda/async/{name}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{unique}"
 

@@ -25,7 +25,13 @@ class World:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failures = 0
-        self.takers = Takers(queues=self.queues, prefix="kind/", handle=self.handle, at_once_max=3)
+        self.takers = Takers(
+            queues=self.queues,
+            prefix="kind/",
+            handle=self.handle,
+            at_once_max=3,
+            is_fifo=lambda queue: queue == ORDERED,
+        )
 
     async def handle(self, queue: str, message: Message) -> None:
         self.going_on += 1

@@ -267,3 +267,68 @@ def test_code_in_s3_is_for_those_who_may_read_it(
     operation: str, parameters: dict[str, Any], action: str
 ) -> None:
     assert (f"s3:{action}", "arn:aws:s3:::b/k") in needed("lambda", operation, **parameters)
+
+
+EVENTS = f"arn:aws:events:eu-west-1:{CALL.account}"
+FOREIGN_BUS = f"arn:aws:events:eu-west-1:{OTHER}:event-bus/b"
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "resource"),
+    [
+        ("PutRule", {"Name": "r"}, f"{EVENTS}:rule/r"),
+        ("DescribeRule", {"Name": "r", "EventBusName": "default"}, f"{EVENTS}:rule/r"),
+        ("EnableRule", {"Name": "r", "EventBusName": "b"}, f"{EVENTS}:rule/b/r"),
+        (
+            "DeleteRule",
+            {"Name": "r", "EventBusName": FOREIGN_BUS},
+            f"arn:aws:events:eu-west-1:{OTHER}:rule/b/r",
+        ),
+        ("ListTargetsByRule", {"Rule": "r"}, f"{EVENTS}:rule/r"),
+        ("RemoveTargets", {"Rule": "r", "Ids": ["1"], "EventBusName": "b"}, f"{EVENTS}:rule/b/r"),
+        ("CreateEventBus", {"Name": "b"}, f"{EVENTS}:event-bus/b"),
+        ("DescribeEventBus", {}, f"{EVENTS}:event-bus/default"),
+        ("DescribeEventBus", {"Name": FOREIGN_BUS}, FOREIGN_BUS),
+        ("PutPermission", {"EventBusName": "b"}, f"{EVENTS}:event-bus/b"),
+        ("RemovePermission", {}, f"{EVENTS}:event-bus/default"),
+        ("TagResource", {"ResourceARN": f"{EVENTS}:rule/r", "Tags": []}, f"{EVENTS}:rule/r"),
+        ("ListRules", {}, "*"),
+        ("ListEventBuses", {}, "*"),
+        ("TestEventPattern", {}, "*"),
+    ],
+)
+def test_operations_of_event_bridge_are_about_buses_and_rules(
+    operation: str, parameters: dict[str, Any], resource: str
+) -> None:
+    assert needed("events", operation, **parameters) == [(f"events:{operation}", resource)]
+
+
+def test_each_bus_has_to_be_open_to_what_is_put_on_it_those_of_others_first() -> None:
+    entries = [
+        {"Source": "s", "DetailType": "t"},
+        {"Source": "s", "DetailType": "t", "EventBusName": "default"},
+        {"Source": "s", "DetailType": "u", "EventBusName": FOREIGN_BUS},
+        {"EventBusName": "b"},
+    ]
+    found = requirements("events", "PutEvents", CALL, {"Entries": entries})
+    assert [(one.resource, one.account) for one in found] == [
+        (FOREIGN_BUS, OTHER),
+        (f"{EVENTS}:event-bus/default", CALL.account),
+        (f"{EVENTS}:event-bus/b", CALL.account),
+    ]
+    assert found[0].context["events:source"] == ("s",)
+    assert found[0].context["events:detail-type"] == ("u",)
+
+
+def test_targets_need_their_roles_passed() -> None:
+    role = f"{IAM}role/r"
+    targets = [{"Id": "1", "Arn": "a", "RoleArn": role}, {"Id": "2", "Arn": "b", "RoleArn": role}]
+    own, passed = requirements("events", "PutTargets", CALL, {"Rule": "r", "Targets": targets})
+    assert own.context["events:targetarn"] == ("a", "b")
+    assert (passed.action, passed.resource) == ("iam:PassRole", role)
+    assert passed.context == {"iam:passedtoservice": ("events.amazonaws.com",)}
+    tags = [{"Key": "k", "Value": "v"}]
+    assert needed("events", "PutRule", Name="r", Tags=tags) == [
+        ("events:PutRule", f"{EVENTS}:rule/r"),
+        ("events:TagResource", f"{EVENTS}:rule/r"),
+    ]

@@ -116,3 +116,29 @@ def test_a_record_has_a_name_for_a_bucket_that_stays_the_same() -> None:
         rf"aws/lambda/async/{KEY.name}/2026/01/02/2026-01-02T03\.04\.05-[0-9a-f-]{{36}}", first.key
     )
     assert first.key == again.key
+
+
+def test_a_record_becomes_an_event_on_a_bus_that_stays_the_same() -> None:
+    bus = "arn:aws:events:us-east-1:000000000000:event-bus/b"
+
+    def parcel(condition: str, error: str | None = None) -> Parcel:
+        (made,) = parcels(
+            Ended(event=QueuedEvent(request_id="r", key=KEY, accepted_s=0.0), condition=condition),
+            b"{}",
+            outcome=outcome(b"{}", error),
+            executed_version="1",
+            config=EventInvokeConfig(on_success=bus, on_failure=bus, last_modified_s=0),
+            dead_letter_arn=None,
+            now_s=5.0,
+        )
+        return made
+
+    event = parcel("Success").event
+    assert event is not None
+    assert event.detail_type == "Lambda Function Invocation Result - Success"
+    assert (event.source, event.account, event.region) == ("lambda", KEY.account, KEY.region)
+    assert event.resources == (bus, f"{KEY.arn}:$LATEST")
+    assert parcel("Success").event == event
+    failed = parcel("RetriesExhausted", "Unhandled").event
+    assert failed is not None
+    assert failed.detail_type == "Lambda Function Invocation Result - Failure"

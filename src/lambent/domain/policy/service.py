@@ -1,7 +1,9 @@
-"""A resource's policy, asked about an AWS service that acts on behalf of another resource. Pure."""
+"""A resource's policy, asked about an AWS service that acts on behalf of another resource or as a role. Pure."""
 
 from __future__ import annotations
 
+from lambent.arn import parse_arn
+from lambent.domain.policy.condition import Context
 from lambent.domain.policy.decision import Decision, Policies, Request, decide
 from lambent.domain.policy.principal import Requester
 from lambent.domain.policy.statement import Policy, parse_policy
@@ -40,6 +42,39 @@ def decide_for_service(
         context={key: (value,) for key, value in sources.items() if value is not None},
     )
     return decide(request, Policies(resource=_parsed(policy)))
+
+
+def decide_for_account(
+    policy: str | None,
+    *,
+    account: str,
+    role_arn: str | None = None,
+    action: str,
+    resource: str,
+    context: Context,
+) -> Decision:
+    """Return whether a resource's policy lets an account use it, or keeps it from its own.
+
+    Whether the role itself may is not asked: its owner has given it to whoever sends as it.
+
+    Args:
+        policy: the policy as JSON; one that cannot be read lets nobody in.
+        account: who asks.
+        role_arn: as which of its roles; None: the account itself.
+        action: for instance ``events:PutEvents``.
+        resource: the ARN.
+        context: what conditions can ask about beyond who asks.
+    """
+    arn = role_arn or f"arn:aws:iam::{account}:root"
+    parsed = parse_arn(resource)
+    request = Request(
+        requester=Requester(account=account, arn=arn, role_arn=role_arn),
+        action=action,
+        resource=resource,
+        resource_account=parsed.account if parsed else "",
+        context={**context, "aws:principalarn": (arn,), "aws:principalaccount": (account,)},
+    )
+    return decide(request, Policies(identity=None, resource=_parsed(policy)))
 
 
 def _parsed(policy: str | None) -> tuple[Policy, ...]:

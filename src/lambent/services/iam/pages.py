@@ -1,16 +1,11 @@
-"""Pages of a list, with IAM's ``Marker``, ``MaxItems`` and ``IsTruncated``.
-
-A marker carries the key of the last item shown, so that a list may change between two pages without an item
-being shown twice or left out.
-"""
+"""Pages of a list, with IAM's ``Marker``, ``MaxItems`` and ``IsTruncated``."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from lambent.domain.page_token import key_of_token, token_after
 from lambent.services.iam.errors import ValidationError
 
 MAX_ITEMS_DEFAULT = 100
@@ -39,15 +34,12 @@ def paged(
     shown = ordered[:size]
     if len(ordered) <= size:
         return shown, {"IsTruncated": False}
-    marker = base64.urlsafe_b64encode(b"1:" + key(shown[-1]).encode()).decode()
+    marker = token_after(key(shown[-1]))
     return shown, {"IsTruncated": True, "Marker": marker}
 
 
 def _decode(marker: str) -> str:
-    try:
-        decoded = base64.b64decode(marker, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise ValidationError("Invalid Marker.") from error
-    if not decoded.startswith("1:"):
+    key = key_of_token(marker)
+    if key is None:
         raise ValidationError("Invalid Marker.")
-    return decoded[2:]
+    return key

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 
 from lambent.arn import Arn, parse_arn
 from lambent.domain.call import Call
+from lambent.domain.page_token import key_of_token
 from lambent.domain.subscription import Subscription, split_subscription_arn, subscription_key
 from lambent.domain.topic import Topic
 from lambent.errors import AuthorizationErrorException, ResourceNotFoundException
@@ -133,23 +132,13 @@ def _not_yours(call: Call, arn: str) -> AuthorizationErrorException:
     )
 
 
-def token_after(key: str) -> str:
-    """Return the NextToken of a page that ended with this key."""
-    return base64.urlsafe_b64encode(b"1:" + key.encode()).decode()
-
-
-def key_of_token(token: str | None) -> str:
+def key_after(token: str | None) -> str:
     """Return the key with which the page before ended; empty for the first page.
 
     Raises:
         InvalidParameterException: the token is none of ours.
     """
-    if not token:
-        return ""
-    try:
-        decoded = base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise invalid("NextToken") from error
-    if not decoded.startswith("1:"):
+    key = key_of_token(token) if token else ""
+    if key is None:
         raise invalid("NextToken")
-    return decoded[2:]
+    return key

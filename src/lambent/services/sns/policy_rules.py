@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from lambent.domain.delivery_policy import DELAY_MAX_S, RETRIES_MAX, retry_policy
+from lambent.domain.pattern_form import Dialect, PatternError, check_alternatives, is_choice
 from lambent.errors import InvalidParameterException
 
 _KEYS_MAX = 5
 _COMBINATIONS_MAX = 150
 _FILTER_MAX_BYTES = 262_144
 _DEPTH_MAX = 32
-_TEXT_OPERATORS = frozenset({"prefix", "suffix", "equals-ignore-case"})
-_LOWER = frozenset({">", ">="})
-_UPPER = frozenset({"<", "<="})
+_DIALECT = Dialect(
+    texts=frozenset({"prefix", "suffix", "equals-ignore-case"}), exceptions=frozenset({"prefix"})
+)
 _BACKOFFS = frozenset({"linear", "arithmetic", "geometric", "exponential"})
 _CONTENT_TYPES = frozenset(
     {
@@ -73,7 +73,7 @@ class FilterRules:
             raise self._fail("Filter policy is too complex")
         combinations = before
         for name, wanted in policy.items():
-            if name == "$or" and _is_choice(wanted):
+            if name == "$or" and is_choice(wanted):
                 combinations = sum(self._object(one, depth=depth, before=combinations) for one in wanted)
             elif isinstance(wanted, dict):
                 if not self._is_nested:
@@ -82,113 +82,16 @@ class FilterRules:
                     )
                 nested = cast("Mapping[str, Any]", wanted)
                 combinations = self._object(nested, depth=depth + 1, before=combinations)
-            elif isinstance(wanted, list):
-                alternatives = cast("list[Any]", wanted)
-                if not alternatives:
-                    raise self._fail("Empty arrays are not allowed")
-                for alternative in alternatives:
-                    self._alternative(alternative)
-                combinations *= len(alternatives) * depth
             else:
-                raise self._fail(f'"{name}" must be an object or an array')
+                try:
+                    check_alternatives(name, wanted, _DIALECT)
+                except PatternError as error:
+                    raise self._fail(error.reason) from error
+                combinations *= len(cast("list[Any]", wanted)) * depth
         return combinations
-
-    def _alternative(self, value: Any) -> None:
-        if isinstance(value, list):
-            raise self._fail("Match value must be String, number, true, false, or null")
-        if not isinstance(value, dict):
-            return
-        matcher = cast("dict[str, Any]", value)
-        if len(matcher) != 1:
-            raise self._fail("Only one key allowed in match expression")
-        ((operator, operand),) = matcher.items()
-        if operator in _TEXT_OPERATORS:
-            self._text(operator, operand)
-        elif operator == "anything-but":
-            self._exception(operand)
-        elif operator == "exists":
-            if not isinstance(operand, bool):
-                raise self._fail("exists match pattern must be either true or false.")
-        elif operator == "numeric":
-            self._numeric(operand)
-        elif operator == "cidr":
-            self._cidr(operand)
-        else:
-            raise self._fail(f"Unrecognized match type {operator}")
-
-    def _text(self, operator: str, operand: Any) -> None:
-        if not isinstance(operand, str):
-            raise self._fail(f"{operator} match pattern must be a string")
-
-    def _exception(self, operand: Any) -> None:
-        if isinstance(operand, dict):
-            for operator, text in cast("dict[str, Any]", operand).items():
-                if operator != "prefix":
-                    raise self._fail(f"Unsupported anything-but pattern: {operator}")
-                self._text(operator, text)
-            if not operand:
-                raise self._fail("Only one key allowed in match expression")
-            return
-        values = cast("list[Any]", operand) if isinstance(operand, list) else [operand]
-        if not values:
-            raise self._fail("Empty arrays are not allowed")
-        for value in values:
-            if isinstance(value, dict | list):
-                raise self._fail("Match value must be String, number, true, false, or null")
-
-    def _numeric(self, operand: Any) -> None:
-        terms: Sequence[Any] = cast("list[Any]", operand) if isinstance(operand, list) else []
-        if not terms:
-            raise self._fail("Invalid member in numeric match: ]")
-        first = terms[0]
-        if not isinstance(first, str):
-            raise self._fail(f"Invalid member in numeric match: {first}")
-        if first not in _LOWER | _UPPER | {"="}:
-            raise self._fail(f"Unrecognized numeric range operator: {first}")
-        low = self._number(terms, 1, first)
-        if len(terms) == 2:
-            return
-        if first not in _LOWER:
-            raise self._fail("Too many elements in numeric expression")
-        second = terms[2]
-        if not isinstance(second, str):
-            raise self._fail(f"Bad value in numeric range: {second}")
-        if second not in _UPPER:
-            raise self._fail(f"Bad numeric range operator: {second}")
-        if self._number(terms, 3, second) <= low:
-            raise self._fail("Bottom must be less than top")
-        if len(terms) > 4:
-            raise self._fail("Too many terms in numeric range expression")
-
-    def _number(self, terms: Sequence[Any], at: int, operator: str) -> float:
-        value = terms[at] if at < len(terms) else None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._fail(f"Value of {'equals' if operator == '=' else operator} must be numeric")
-        return value
-
-    def _cidr(self, operand: Any) -> None:
-        if not isinstance(operand, str):
-            raise self._fail("prefix match pattern must be a string")
-        address, slash, bits = operand.partition("/")
-        if not slash or "/" in bits:
-            raise self._fail("Malformed CIDR, one '/' required")
-        if not bits.isascii() or not bits.isdigit():
-            raise self._fail("Malformed CIDR, mask bits must be an integer")
-        try:
-            ipaddress.ip_network(operand, strict=False)
-        except ValueError as error:
-            raise self._fail(f"Nonstandard IP address: {address}") from error
 
     def _fail(self, reason: str) -> InvalidParameterException:
         return self._fail_with(f"FilterPolicy: {reason}")
-
-
-def _is_choice(wanted: Any) -> bool:
-    """Whether the value of ``$or`` is one of alternatives; else it is a key like any other."""
-    if not isinstance(wanted, list):
-        return False
-    choices = cast("list[Any]", wanted)
-    return len(choices) > 1 and all(isinstance(choice, dict) for choice in choices)
 
 
 def check_subscription_delivery(text: str, fail: Fail) -> None:

@@ -12,6 +12,7 @@ from lambent.clock import Clock
 from lambent.delivery.notifications import Notifications
 from lambent.domain.call import Call
 from lambent.domain.delivery_policy import shown_subscription_policy
+from lambent.domain.page_token import token_after
 from lambent.domain.publication import Kind, Notification, Publication
 from lambent.domain.subscription import TOKEN_VALID_S, Subscription, subscription_key
 from lambent.domain.topic import Topic
@@ -22,8 +23,7 @@ from lambent.services.sns.lookup import (
     PAGE_MAX,
     Lookup,
     check_subscription_arn,
-    key_of_token,
-    token_after,
+    key_after,
 )
 from lambent.services.sns.subscription_rules import AttributeRules, check_endpoint
 
@@ -216,7 +216,7 @@ class SubscriptionOperations:
         Raises:
             InvalidParameterException: the token is none of ours.
         """
-        after = key_of_token(parameters.get("NextToken"))
+        after = key_after(parameters.get("NextToken"))
         found: list[Subscription] = []
         while len(found) <= PAGE_MAX and (page := await self._lookup.topics.page(after=after, limit=_SCAN)):
             found += [one for one in page if _is_of(one, call)]
@@ -231,7 +231,7 @@ class SubscriptionOperations:
             InvalidParameterException: the token is none of ours.
         """
         topic = await self._lookup.topic(call, parameters["TopicArn"])
-        after = key_of_token(parameters.get("NextToken"))
+        after = key_after(parameters.get("NextToken"))
         known = await self._lookup.topics.subscriptions(topic.key)
         return _page(
             sorted(

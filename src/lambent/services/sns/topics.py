@@ -11,11 +11,13 @@ from typing import Any
 from lambent.delivery.notifications import Notifications
 from lambent.domain.call import Call
 from lambent.domain.delivery_policy import shown_topic_policy
+from lambent.domain.page_token import token_after
+from lambent.domain.policy_document import has_statement, with_statement, without_statement, written
 from lambent.domain.subscription import Subscription
 from lambent.domain.topic import MESSAGE_MAX_BYTES, Topic
 from lambent.services import Members
 from lambent.services.sns.errors import invalid
-from lambent.services.sns.lookup import PAGE_MAX, Lookup, check_topic_arn, key_of_token, token_after
+from lambent.services.sns.lookup import PAGE_MAX, Lookup, check_topic_arn, key_after
 from lambent.services.sns.topic_rules import (
     SETTABLE,
     check_data_protection,
@@ -143,7 +145,7 @@ class TopicOperations:
         Raises:
             InvalidParameterException: the token is none of ours.
         """
-        after = key_of_token(parameters.get("NextToken"))
+        after = key_after(parameters.get("NextToken"))
         found = await self._lookup.topics.list(call.account, call.region, after=after, limit=PAGE_MAX + 1)
         result: dict[str, Any] = {"Topics": [{"TopicArn": topic.arn} for topic in found[:PAGE_MAX]]}
         if len(found) > PAGE_MAX:
@@ -258,7 +260,10 @@ class PermissionOperations:
             NotFoundException: there is no such topic.
         """
         topic = await self._lookup.topic(call, parameters["TopicArn"])
-        await self._lookup.change(topic, lambda now: _without_statement(now, parameters["Label"]))
+        await self._lookup.change(
+            topic,
+            lambda now: _without_statement(now, parameters["Label"]),
+        )
         return {}
 
 
@@ -288,24 +293,16 @@ def _one_or_all(values: list[str]) -> str | list[str]:
     return values[0] if len(values) == 1 else values
 
 
-def _statements(policy: Mapping[str, Any]) -> list[Any]:
-    statements: Any = policy.get("Statement", [])
-    return [statements] if isinstance(statements, dict) else list(statements)
-
-
 def _with_statement(topic: Topic, statement: Mapping[str, Any]) -> Topic:
-    policy: dict[str, Any] = json.loads(topic.policy)
-    statements = _statements(policy)
-    if any(other.get("Sid") == statement["Sid"] for other in statements):
+    policy = json.loads(topic.policy)
+    if has_statement(policy, statement["Sid"]):
         raise invalid("Statement already exists")
-    return _with_policy(topic, {**policy, "Statement": [*statements, statement]})
+    return _with_policy(topic, with_statement(policy, statement))
 
 
 def _without_statement(topic: Topic, label: str) -> Topic:
-    policy: dict[str, Any] = json.loads(topic.policy)
-    kept = [other for other in _statements(policy) if other.get("Sid") != label]
-    return _with_policy(topic, {**policy, "Statement": kept})
+    return _with_policy(topic, without_statement(json.loads(topic.policy), label))
 
 
 def _with_policy(topic: Topic, policy: Mapping[str, Any]) -> Topic:
-    return _with_attribute(topic, "Policy", json.dumps(policy, separators=(",", ":")))
+    return _with_attribute(topic, "Policy", written(policy))

@@ -11,6 +11,7 @@ from typing import Any
 from lambent.domain.call import Call
 from lambent.domain.limits import TAGS_MAX
 from lambent.domain.message_queue import MessageQueue
+from lambent.domain.policy_document import has_statement, with_statement, without_statement, written
 from lambent.errors import InvalidParameterValueException
 from lambent.services import Members
 from lambent.services.sqs.errors import missing
@@ -150,30 +151,22 @@ def _policy(queue: MessageQueue) -> dict[str, Any]:
     return {"Version": "2008-10-17", "Id": f"{queue.arn}/SQSDefaultPolicy", "Statement": []}
 
 
-def _statements(policy: dict[str, Any]) -> list[Any]:
-    statements: Any = policy.get("Statement", [])
-    return [statements] if isinstance(statements, dict) else list(statements)
-
-
 def _with_statement(queue: MessageQueue, statement: dict[str, Any]) -> MessageQueue:
     policy = _policy(queue)
-    statements = _statements(policy)
-    if any(other.get("Sid") == statement["Sid"] for other in statements):
+    if has_statement(policy, statement["Sid"]):
         raise bad_value(statement["Sid"], "Label", "Already exists.")
-    return _with_policy(queue, {**policy, "Statement": [*statements, statement]})
+    return _with_policy(queue, with_statement(policy, statement))
 
 
 def _without_statement(queue: MessageQueue, label: str) -> MessageQueue:
     policy = _policy(queue)
-    statements = _statements(policy)
-    kept = [other for other in statements if other.get("Sid") != label]
-    if len(kept) == len(statements):
+    if not has_statement(policy, label):
         raise bad_value(label, "Label", "can't find label on existing policy.")
-    return _with_policy(queue, {**policy, "Statement": kept})
+    return _with_policy(queue, without_statement(policy, label))
 
 
 def _with_policy(queue: MessageQueue, policy: dict[str, Any]) -> MessageQueue:
     attributes = {name: value for name, value in queue.attributes.items() if name != "Policy"}
     if policy["Statement"]:
-        attributes["Policy"] = json.dumps(policy, separators=(",", ":"))
+        attributes["Policy"] = written(policy)
     return replace(queue, attributes=attributes)
