@@ -31,6 +31,7 @@ from lambent.store.messages import (
     Postponement,
     Receipt,
     Sent,
+    Standing,
     Take,
     Taken,
 )
@@ -341,6 +342,15 @@ class MemoryMessages:
             if found is not None:
                 self._queues[queue].remove(found)
         return deleted
+
+    async def standings(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Standing]:
+        return [self._standing(queue, receipt, now_ms) for receipt in receipts]
+
+    def _standing(self, queue: str, receipt: Receipt, now_ms: int) -> Standing:
+        if all(queued.sequence != receipt.sequence for queued in self._of(queue)):
+            return "gone"
+        found = self._find(queue, receipt)
+        return "valid" if found is not None and found.visible_ms > now_ms else "expired"
 
     async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:
         done: list[bool] = []

@@ -220,7 +220,13 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)
-        sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
+        sqs = sqs_service(
+            documents=documents,
+            message_queues=message_queues,
+            queues=queues,
+            clock=clock,
+            cooldown_s=settings.server.sqs_cooldown_s,
+        )
         stack.push_async_callback(sqs.close)
         sns = sns_service(topics=topics, notifications=events.notifications, clock=clock)
         server = Running(

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 DEDUPLICATION_MS = 300_000
 """How long a deduplication id is remembered (AWS page "Exactly-once processing in Amazon SQS")."""
+
+
+Standing = Literal["valid", "expired", "gone"]
+"""Of a receipt: its message is in flight by it; is no more, and there; is there no more."""
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -138,6 +142,10 @@ class Messages(Protocol):
 
     async def delete(self, queue: str, receipts: Sequence[Receipt]) -> list[bool]:
         """Forget messages; False where the receipt is not that of the message's last receive."""
+        ...
+
+    async def standings(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Standing]:
+        """Return what receipts are worth now, in order."""
         ...
 
     async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:

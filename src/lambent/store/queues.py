@@ -20,6 +20,7 @@ from lambent.store.messages import (
     Postponement,
     Receipt,
     Sent,
+    Standing,
     Take,
     Taken,
 )
@@ -125,6 +126,10 @@ class Queues:
         # Of an ordered group the next message may be received now.
         self._ring(queue, len(receipts))
         return deleted
+
+    async def standings(self, queue: str, receipts: Sequence[Receipt]) -> list[Standing]:
+        """Return what receipts are worth now, in order."""
+        return await self._messages.standings(queue, receipts, now_ms=self.now_ms)
 
     async def postpone(self, queue: str, postponements: Sequence[Postponement]) -> list[bool]:
         """Change when messages in flight are visible; False where one is not in flight any more."""

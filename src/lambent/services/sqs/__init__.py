@@ -36,7 +36,12 @@ class SqsService:
 
 
 def sqs_service(
-    *, documents: Documents, message_queues: MessageQueues, queues: Queues, clock: Clock
+    *,
+    documents: Documents,
+    message_queues: MessageQueues,
+    queues: Queues,
+    clock: Clock,
+    cooldown_s: float = 0.0,
 ) -> SqsService:
     """Build the service.
 
@@ -45,12 +50,13 @@ def sqs_service(
         message_queues: where queues are kept.
         queues: the queue engine, where messages are.
         clock: the time.
+        cooldown_s: for how long a queue cannot be purged again, and the name of a deleted one not be had.
     """
     lookup = Lookup(message_queues, clock)
     tasks = MoveTasks(message_queues=message_queues, queues=queues, documents=documents, clock=clock)
     return SqsService(
         operations=operations_of(
-            QueueOperations(lookup=lookup, queues=queues, clock=clock),
+            QueueOperations(lookup=lookup, queues=queues, clock=clock, cooldown_s=cooldown_s),
             MessageOperations(lookup=lookup, queues=queues),
             BatchOperations(lookup=lookup, queues=queues),
             TagOperations(lookup=lookup),

@@ -13,7 +13,7 @@ from lambent.domain.limits import TAGS_MAX
 from lambent.domain.message_queue import MessageQueue
 from lambent.errors import InvalidParameterValueException
 from lambent.services import Members
-from lambent.services.sqs.errors import missing
+from lambent.services.sqs.errors import OverLimit, missing
 from lambent.services.sqs.lookup import Lookup
 from lambent.services.sqs.message_rules import bad_value
 
@@ -32,6 +32,23 @@ _ACTIONS = frozenset(
         "PurgeQueue",
     }
 )
+_OWNERS_ACTIONS = frozenset(
+    {
+        "AddPermission",
+        "CancelMessageMoveTask",
+        "CreateQueue",
+        "DeleteQueue",
+        "ListMessageMoveTasks",
+        "ListQueueTags",
+        "ListQueues",
+        "RemovePermission",
+        "SetQueueAttributes",
+        "StartMessageMoveTask",
+        "TagQueue",
+        "UntagQueue",
+    }
+)
+_ACTIONS_MAX = 7
 
 
 class TagOperations:
@@ -59,9 +76,12 @@ class TagOperations:
 
         Raises:
             QueueDoesNotExist: there is no such queue.
+            InvalidParameterValueException: none are named.
         """
         queue = await self._lookup.queue(call, parameters)
         removed: list[str] = parameters.get("TagKeys") or []
+        if not removed:
+            raise InvalidParameterValueException("Tag keys must be between 1 and 128 characters in length.")
         await self._lookup.change(
             queue, lambda now: _tagged(now, {k: v for k, v in now.tags.items() if k not in removed})
         )
@@ -95,6 +115,7 @@ class PermissionOperations:
         Raises:
             QueueDoesNotExist: there is no such queue.
             InvalidParameterValueException: label, accounts or actions cannot be, or the label exists.
+            OverLimit: there are too many actions.
         """
         queue = await self._lookup.queue(call, parameters)
         label = _label(parameters)
@@ -102,13 +123,9 @@ class PermissionOperations:
         actions: list[str] = parameters.get("Actions") or []
         if not accounts or not all(_ACCOUNT.fullmatch(account) for account in accounts):
             raise bad_value(accounts, "PrincipalId", "Unable to verify.")
-        if not actions or not set(actions) <= _ACTIONS:
-            wrong = next((action for action in actions if action not in _ACTIONS), "")
-            raise bad_value(
-                f"SQS:{wrong}",
-                "ActionName",
-                "Please refer to the appropriate WSDL for a list of valid actions.",
-            )
+        if not actions:
+            raise missing("Actions")
+        _check_actions(actions)
         statement = {
             "Sid": label,
             "Effect": "Allow",
@@ -130,6 +147,18 @@ class PermissionOperations:
         label = _label(parameters)
         await self._lookup.change(queue, lambda now: _without_statement(now, label))
         return {}
+
+
+def _check_actions(actions: list[str]) -> None:
+    for action in actions:
+        if action in _ACTIONS:
+            continue
+        reason = "Please refer to the appropriate WSDL for a list of valid actions."
+        if action in _OWNERS_ACTIONS:
+            reason = "Only the queue owner is allowed to invoke this action."
+        raise bad_value(f"SQS:{action}", "ActionName", reason)
+    if len(actions) > _ACTIONS_MAX:
+        raise OverLimit(f"{len(actions)} Actions were found, maximum allowed is {_ACTIONS_MAX}.")
 
 
 def _label(parameters: Members) -> str:

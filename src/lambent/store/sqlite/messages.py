@@ -22,6 +22,7 @@ from lambent.store.messages import (
     Postponement,
     Receipt,
     Sent,
+    Standing,
     Take,
     Taken,
 )
@@ -92,6 +93,13 @@ class SqliteMessages:
             return deleted
 
         return await self._database.write_lightly(change, is_soft=True)
+
+    async def standings(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Standing]:
+        def ask(connection: sqlite3.Connection) -> list[Standing]:
+            number = _find(connection, queue)
+            return [_standing(connection, number, receipt, now_ms) for receipt in receipts]
+
+        return self._database.read(ask)
 
     async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:
         def change(connection: sqlite3.Connection) -> list[bool]:
@@ -355,6 +363,16 @@ def _delete_one(connection: sqlite3.Connection, number: int, receipt: Receipt) -
     if row[0] is not None:
         message_groups.settle(connection, number, row[0])
     return True
+
+
+def _standing(connection: sqlite3.Connection, number: int, receipt: Receipt, now_ms: int) -> Standing:
+    row = connection.execute(
+        "SELECT receipt, visible_ms FROM messages WHERE sequence = ? AND queue = ?",
+        (receipt.sequence, number),
+    ).fetchone()
+    if row is None:
+        return "gone"
+    return "valid" if row[0] == receipt.token and row[1] > now_ms else "expired"
 
 
 def _postpone_one(connection: sqlite3.Connection, number: int, one: Postponement, now_ms: int) -> bool:
