@@ -31,9 +31,9 @@ from lambent.store.messages import (
     Postponement,
     Receipt,
     Sent,
-    Standing,
     Take,
     Taken,
+    Validity,
 )
 
 
@@ -343,10 +343,10 @@ class MemoryMessages:
                 self._queues[queue].remove(found)
         return deleted
 
-    async def standings(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Standing]:
-        return [self._standing(queue, receipt, now_ms) for receipt in receipts]
+    async def validities(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Validity]:
+        return [self._validity(queue, receipt, now_ms) for receipt in receipts]
 
-    def _standing(self, queue: str, receipt: Receipt, now_ms: int) -> Standing:
+    def _validity(self, queue: str, receipt: Receipt, now_ms: int) -> Validity:
         if all(queued.sequence != receipt.sequence for queued in self._of(queue)):
             return "gone"
         found = self._find(queue, receipt)

@@ -59,9 +59,9 @@ class Bench:
         (done,) = self.run(self.messages.postpone("q", [one], now_ms=self.now_ms))
         return done
 
-    def standing(self, receipt: Receipt, queue: str = "q") -> str:
-        (standing,) = self.run(self.messages.standings(queue, [receipt], now_ms=self.now_ms))
-        return standing
+    def validity(self, receipt: Receipt, queue: str = "q") -> str:
+        (validity,) = self.run(self.messages.validities(queue, [receipt], now_ms=self.now_ms))
+        return validity
 
     def counts(self, queue: str = "q") -> tuple[int, int, int]:
         counts: Counts = self.run(self.messages.counts(queue, now_ms=self.now_ms))
@@ -145,13 +145,13 @@ def test_a_receipt_is_valid_while_its_message_is_in_flight_and_then_expired_unti
 ) -> None:
     bench.send("a")
     (first,) = bench.receive(visibility_ms=1000)
-    assert (bench.standing(first.receipt), bench.standing(first.receipt, queue="other")) == ("valid", "gone")
+    assert (bench.validity(first.receipt), bench.validity(first.receipt, queue="other")) == ("valid", "gone")
     bench.now_ms += 1000
-    assert bench.standing(first.receipt) == "expired"
+    assert bench.validity(first.receipt) == "expired"
     (second,) = bench.receive()
-    assert (bench.standing(first.receipt), bench.standing(second.receipt)) == ("expired", "valid")
+    assert (bench.validity(first.receipt), bench.validity(second.receipt)) == ("expired", "valid")
     bench.delete(second.receipt)
-    assert (bench.standing(first.receipt), bench.standing(second.receipt)) == ("gone", "gone")
+    assert (bench.validity(first.receipt), bench.validity(second.receipt)) == ("gone", "gone")
 
 
 def test_without_a_visibility_timeout_a_message_is_received_once_at_a_time(bench: Bench) -> None:

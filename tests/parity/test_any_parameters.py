@@ -108,7 +108,9 @@ class Door:
             signing=nobody,
             clock=clock,
         )
-        return sns_service(topics=topics, notifications=notifications, clock=clock).operations
+        return sns_service(
+            topics=topics, documents=self.store, notifications=notifications, clock=clock
+        ).operations
 
     async def ask(self, request: HttpRequest) -> tuple[int, bytes]:
         """Send a request, and return status and body of the answer once all work has come to rest."""

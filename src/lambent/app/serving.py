@@ -228,7 +228,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             cooldown_s=settings.server.sqs_cooldown_s,
         )
         stack.push_async_callback(sqs.close)
-        sns = sns_service(topics=topics, notifications=events.notifications, clock=clock)
+        sns = sns_service(topics=topics, documents=documents, notifications=events.notifications, clock=clock)
         server = Running(
             endpoint_url=endpoint_url,
             settings=settings,

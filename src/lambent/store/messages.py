@@ -17,7 +17,7 @@ DEDUPLICATION_MS = 300_000
 """How long a deduplication id is remembered (AWS page "Exactly-once processing in Amazon SQS")."""
 
 
-Standing = Literal["valid", "expired", "gone"]
+Validity = Literal["valid", "expired", "gone"]
 """Of a receipt: its message is in flight by it; is no more, and there; is there no more."""
 
 
@@ -144,7 +144,7 @@ class Messages(Protocol):
         """Forget messages; False where the receipt is not that of the message's last receive."""
         ...
 
-    async def standings(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Standing]:
+    async def validities(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Validity]:
         """Return what receipts are worth now, in order."""
         ...
 

@@ -20,9 +20,9 @@ from lambent.store.messages import (
     Postponement,
     Receipt,
     Sent,
-    Standing,
     Take,
     Taken,
+    Validity,
 )
 
 
@@ -127,9 +127,9 @@ class Queues:
         self._ring(queue, len(receipts))
         return deleted
 
-    async def standings(self, queue: str, receipts: Sequence[Receipt]) -> list[Standing]:
+    async def validities(self, queue: str, receipts: Sequence[Receipt]) -> list[Validity]:
         """Return what receipts are worth now, in order."""
-        return await self._messages.standings(queue, receipts, now_ms=self.now_ms)
+        return await self._messages.validities(queue, receipts, now_ms=self.now_ms)
 
     async def postpone(self, queue: str, postponements: Sequence[Postponement]) -> list[bool]:
         """Change when messages in flight are visible; False where one is not in flight any more."""

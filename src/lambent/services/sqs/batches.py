@@ -80,9 +80,9 @@ class BatchOperations:
         results = _Results(parameters, "DeleteMessageBatchRequestEntry")
         receipts = results.each(receipt_of)
         if queue.is_fifo:
-            standings = await self._queues.standings(queue.messages, list(receipts.values()))
-            for entry_id, standing in zip(list(receipts), standings, strict=True):
-                if standing == "expired":
+            validities = await self._queues.validities(queue.messages, list(receipts.values()))
+            for entry_id, validity in zip(list(receipts), validities, strict=True):
+                if validity == "expired":
                     del receipts[entry_id]
                     results.fail(entry_id, ReceiptHandleIsInvalid("The receipt handle has expired"))
         if receipts:

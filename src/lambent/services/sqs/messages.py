@@ -137,7 +137,7 @@ class MessageOperations:
         """
         queue = await self._lookup.queue(call, parameters)
         receipt = receipt_of(parameters)
-        if queue.is_fifo and await self._queues.standings(queue.messages, [receipt]) == ["expired"]:
+        if queue.is_fifo and await self._queues.validities(queue.messages, [receipt]) == ["expired"]:
             raise bad_value(parameters["ReceiptHandle"], "ReceiptHandle", "The receipt handle has expired.")
         await self._queues.delete(queue.messages, [receipt])
         return {}
@@ -179,7 +179,7 @@ async def is_passed_over(queues: Queues, queue: MessageQueue, postponement: Post
     """Whether a change that could not be made is no error: AWS lets standard queues' expired handles pass."""
     if queue.is_fifo:
         return False
-    return await queues.standings(queue.messages, [postponement.receipt]) != ["gone"]
+    return await queues.validities(queue.messages, [postponement.receipt]) != ["gone"]
 
 
 def not_in_flight(entry: Members) -> InvalidParameterValueException:

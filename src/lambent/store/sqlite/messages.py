@@ -22,9 +22,9 @@ from lambent.store.messages import (
     Postponement,
     Receipt,
     Sent,
-    Standing,
     Take,
     Taken,
+    Validity,
 )
 from lambent.store.sqlite import message_groups
 from lambent.store.sqlite.light_writes import LightDatabase
@@ -94,10 +94,10 @@ class SqliteMessages:
 
         return await self._database.write_lightly(change, is_soft=True)
 
-    async def standings(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Standing]:
-        def ask(connection: sqlite3.Connection) -> list[Standing]:
+    async def validities(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Validity]:
+        def ask(connection: sqlite3.Connection) -> list[Validity]:
             number = _find(connection, queue)
-            return [_standing(connection, number, receipt, now_ms) for receipt in receipts]
+            return [_validity(connection, number, receipt, now_ms) for receipt in receipts]
 
         return self._database.read(ask)
 
@@ -365,7 +365,7 @@ def _delete_one(connection: sqlite3.Connection, number: int, receipt: Receipt) -
     return True
 
 
-def _standing(connection: sqlite3.Connection, number: int, receipt: Receipt, now_ms: int) -> Standing:
+def _validity(connection: sqlite3.Connection, number: int, receipt: Receipt, now_ms: int) -> Validity:
     row = connection.execute(
         "SELECT receipt, visible_ms FROM messages WHERE sequence = ? AND queue = ?",
         (receipt.sequence, number),
