@@ -330,6 +330,7 @@ class MemoryMessages:
             group=queued.new.group,
             sent_ms=queued.sent_ms,
             first_received_ms=queued.first_received_ms,
+            received_ms=now_ms,
             receive_count=queued.receive_count,
             source=queued.source,
         )

@@ -655,6 +655,8 @@ def test_a_message_may_be_as_large_as_its_topic_takes(sns: Any, sqs: Any, topic:
 def test_protocols_may_have_messages_of_their_own(sns: Any, sqs: Any, topic: str, name: str) -> None:
     url, arn = new_queue(sqs, name)
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    sns.publish(TopicArn=topic, Message="{}", MessageStructure="string")
+    assert texts(sqs, url) == ["{}"]
     both = json.dumps({"default": "all", "sqs": "queues", "http": 1})
     sns.publish(TopicArn=topic, Message=both, MessageStructure="json")
     assert texts(sqs, url) == ["queues"]

@@ -317,6 +317,23 @@ def test_a_handle_that_has_expired_changes_nothing_and_one_whose_message_is_gone
     assert (failed["Code"], failed["Message"]) == ("InvalidParameterValue", reason)
 
 
+def test_no_message_is_in_flight_for_more_than_twelve_hours(new_server: Callable[..., Server]) -> None:
+    server = new_server("--clock", "virtual")
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    send(sqs, url, "m")
+    (message,) = receive(sqs, url, VisibilityTimeout=120)
+    change = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
+    sqs.change_message_visibility(**change, VisibilityTimeout=43_200)
+    urlopen(Request(f"{server.endpoint}/_lambent/clock", b'{"advance_s": 60}', method="POST")).close()
+    assert refusal(sqs.change_message_visibility, **change, VisibilityTimeout=43_200) == (
+        "InvalidParameterValue",
+        "Value 43200 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is "
+        "beyond the limit [43200 seconds]",
+    )
+    sqs.change_message_visibility(**change, VisibilityTimeout=43_000)
+
+
 def test_an_expired_handle_deletes_from_a_standard_queue_and_not_from_a_fifo_queue(
     sqs: Any, make: Callable[..., str]
 ) -> None:

@@ -60,6 +60,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group: str | None
     sent_ms: int
     first_received_ms: int
+    received_ms: int
+    """When this receive was."""
     receive_count: int
     """This receive included."""
     source: str | None

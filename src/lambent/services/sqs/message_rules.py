@@ -18,7 +18,7 @@ from lambent.domain.queue_message import (
 from lambent.errors import InvalidParameterValueException
 from lambent.services import Members
 from lambent.services.sqs.errors import InvalidMessageContents, ReceiptHandleIsInvalid, missing
-from lambent.store.message_queues import parse_receipt_handle, receipt_handle, system_attributes
+from lambent.store.message_queues import Handle, parse_receipt_handle, receipt_handle, system_attributes
 from lambent.store.messages import Message, Receipt
 
 DELAY_MAX_S = 900
@@ -201,20 +201,39 @@ def check_visibility(visibility_s: int) -> None:
         )
 
 
+def check_total_visibility(visibility_s: int, *, received_ms: int, now_ms: int) -> None:
+    """Refuse to keep a message in flight for longer than twelve hours since it was received.
+
+    Raises:
+        InvalidParameterValueException: it would be.
+    """
+    if (now_ms - received_ms) // 1000 + visibility_s > VISIBILITY_MAX_S:
+        raise bad_value(
+            visibility_s,
+            "VisibilityTimeout",
+            f"Total VisibilityTimeout for the message is beyond the limit [{VISIBILITY_MAX_S} seconds]",
+        )
+
+
 def receipt_of(parameters: Members) -> Receipt:
-    """Return the receipt of a ReceiptHandle parameter.
+    """Return the receipt of a ReceiptHandle parameter. Raises as `handle_of` does."""
+    return handle_of(parameters).receipt
+
+
+def handle_of(parameters: Members) -> Handle:
+    """Return what a ReceiptHandle parameter says.
 
     Raises:
         MissingRequiredParameterException: it is missing.
         ReceiptHandleIsInvalid: it is none of ours.
     """
-    handle: str = parameters.get("ReceiptHandle") or ""
-    if not handle:
+    text: str = parameters.get("ReceiptHandle") or ""
+    if not text:
         raise missing("ReceiptHandle")
-    receipt = parse_receipt_handle(handle)
-    if receipt is None:
-        raise ReceiptHandleIsInvalid(f'The input receipt handle "{handle}" is not a valid receipt handle.')
-    return receipt
+    handle = parse_receipt_handle(text)
+    if handle is None:
+        raise ReceiptHandleIsInvalid(f'The input receipt handle "{text}" is not a valid receipt handle.')
+    return handle
 
 
 def shown(message: Message, queue: MessageQueue, parameters: Members) -> dict[str, Any]:
@@ -222,7 +241,7 @@ def shown(message: Message, queue: MessageQueue, parameters: Members) -> dict[st
     envelope = Envelope.decode(message.attributes)
     result: dict[str, Any] = {
         "MessageId": message.message_id,
-        "ReceiptHandle": receipt_handle(message.receipt),
+        "ReceiptHandle": receipt_handle(message),
         "MD5OfBody": md5_of_body(message.body),
         "Body": message.body.decode(),
     }

@@ -15,9 +15,11 @@ from lambent.services.sqs.message_rules import (
     attributes_of,
     bad_value,
     body_of,
+    check_total_visibility,
     check_visibility,
     delay_ms_of,
     fifo_ids_of,
+    handle_of,
     receipt_of,
     shown,
     size_of,
@@ -167,12 +169,14 @@ def postponement_of(entry: Members, now_ms: int) -> Postponement:
     Raises:
         ServiceError: it cannot be; the sentence is AWS's.
     """
-    receipt = receipt_of(entry)
+    handle = handle_of(entry)
     visibility_s: int | None = entry.get("VisibilityTimeout")
     if visibility_s is None:
         raise missing("VisibilityTimeout")
     check_visibility(visibility_s)
-    return Postponement(receipt=receipt, visible_ms=now_ms + visibility_s * 1000)
+    if visibility_s:
+        check_total_visibility(visibility_s, received_ms=handle.received_ms, now_ms=now_ms)
+    return Postponement(receipt=handle.receipt, visible_ms=now_ms + visibility_s * 1000)
 
 
 async def is_passed_over(queues: Queues, queue: MessageQueue, postponement: Postponement) -> bool:

@@ -270,6 +270,7 @@ class _Receive:
             group=row[4],
             sent_ms=row[5],
             first_received_ms=first_received_ms,
+            received_ms=self._now_ms,
             receive_count=row[7] + 1,
             source=row[8],
         )
