@@ -154,8 +154,8 @@ NOTES: Mapping[tuple[str, str], str] = {
     (
         "sqs",
         "AddPermission",
-    ): "kept in the queue's policy, which opens nothing to other accounts yet; services are "
-    "let in by it with `auth = iam`, and kept out by it always",
+    ): "evaluated for callers of other accounts, and with `auth = iam` for all; services are let in by the queue's "
+    "policy with `auth = iam`, and kept out by it always",
     ("sqs", "CreateQueue"): "a deleted name can be used again at once, unless `sqs_cooldown_s` is set",
     ("sqs", "PurgeQueue"): "as often as one likes, unless `sqs_cooldown_s` is set",
     ("sqs", "ReceiveMessage"): "`ReceiveRequestAttemptId` has no effect; no limit on messages in flight",

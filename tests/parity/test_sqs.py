@@ -155,6 +155,12 @@ def test_redrive_policies_are_shown_as_aws_writes_them(sqs: Any, make: Callable[
         ("a", {"Policy": "no json"}, "InvalidAttributeValue", "Invalid value for the parameter Policy."),
         (
             "a",
+            {"Policy": '{"Statement": [{"Effect": "Perhaps"}]}'},
+            "InvalidAttributeValue",
+            "Invalid value for the parameter Policy.",
+        ),
+        (
+            "a",
             {"FifoQueue": "true"},
             "InvalidParameterValue",
             "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end "
@@ -218,11 +224,36 @@ def test_a_name_with_other_attributes_is_taken(sqs: Any, make: Callable[..., str
     )
 
 
-def test_another_accounts_queue_is_out_of_reach(lambent: Server, make: Callable[..., str]) -> None:
-    stranger = lambent.client("sqs", account="999999999999")
-    with pytest.raises(ClientError) as caught:
-        stranger.send_message(QueueUrl=make(), MessageBody="x")
-    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+def test_another_accounts_queue_is_out_of_reach_until_its_policy_opens_it(
+    lambent: Server, sqs: Any, make: Callable[..., str], name: str
+) -> None:
+    url, other = make(), "999999999999"
+    stranger = lambent.client("sqs", account=other)
+
+    def refused(ask: Callable[..., Any], **parameters: Any) -> tuple[str, str]:
+        with pytest.raises(ClientError) as caught:
+            ask(**parameters)
+        error = caught.value.response["Error"]
+        return error["Code"], error["Message"]
+
+    assert refused(stranger.send_message, QueueUrl=url, MessageBody="x") == (
+        "AccessDenied",
+        f"User: arn:aws:iam::{other}:root is not authorized to perform: sqs:sendmessage on resource: {arn(url)} "
+        "because no resource-based policy allows the sqs:sendmessage action",
+    )
+    lookup = {"QueueName": name, "QueueOwnerAWSAccountId": ACCOUNT}
+    assert refused(stranger.get_queue_url, **lookup) == (
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "The specified queue does not exist or you do not have access to it.",
+    )
+    sqs.add_permission(QueueUrl=url, Label="l", AWSAccountIds=[other], Actions=["*"])
+    assert stranger.get_queue_url(**lookup)["QueueUrl"] == url
+    stranger.send_message(QueueUrl=url, MessageBody="x")
+    assert bodies(stranger, url) == ["x"]
+    for ask in (stranger.delete_queue, stranger.list_queue_tags):
+        assert refused(ask, QueueUrl=url)[0] == "AccessDenied"
+    sqs.remove_permission(QueueUrl=url, Label="l")
+    assert refused(stranger.receive_message, QueueUrl=url)[0] == "AccessDenied"
 
 
 # Messages ----------------------------------------------------------------------------------------------------

@@ -242,7 +242,11 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             build_authentication(settings, identities, data, machine_clock),
             Authorization(
                 identities=identities,
-                find_resource={"lambda": lambda_.resources.find, "sns": sns.find_resource},
+                find_resource={
+                    "lambda": lambda_.resources.find,
+                    "sns": sns.find_resource,
+                    "sqs": sqs.find_resource,
+                },
                 is_enforced=settings.server.auth == "iam",
             ),
         )

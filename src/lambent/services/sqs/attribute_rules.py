@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from lambent.domain.message_queue import MessageQueue
-from lambent.errors import InvalidParameterValueException
+from lambent.domain.policy_document import check_resource_policy
+from lambent.errors import InvalidParameterValueException, MalformedPolicyDocumentException
 from lambent.services.sqs.errors import InvalidAttributeName, InvalidAttributeValue, missing
 
 DEFAULTS: Mapping[str, str] = {
@@ -95,7 +96,7 @@ def _checked(name: str, value: str, *, is_fifo: bool) -> str:
     elif name in _REDRIVES:
         return _redrive(name, value) if value else value
     elif name == "Policy":
-        if value == "" or _object(value) is not None:
+        if value == "" or _is_policy(value):
             return value
     else:
         raise InvalidAttributeName(f"Unknown Attribute {name}.")
@@ -108,6 +109,19 @@ def _object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+
+
+def _is_policy(text: str) -> bool:
+    """Whether a text is a policy, which may have no statement."""
+    content = _object(text)
+    if content is None:
+        return False
+    try:
+        if content.get("Statement") != []:
+            check_resource_policy(text)
+    except (MalformedPolicyDocumentException, RecursionError):
+        return False
+    return True
 
 
 def bad_redrive(text: str, reason: str, *, name: str = "RedrivePolicy") -> InvalidParameterValueException:

@@ -103,7 +103,7 @@ class QueueOperations:
         Raises:
             QueueDoesNotExist: there is none.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         await self._lookup.message_queues.delete(queue)
         await self._queues.clear(queue.messages)
         self._queues.dismiss(queue.messages)
@@ -199,7 +199,7 @@ class QueueOperations:
             QueueDoesNotExist: there is none.
             InvalidAttributeName, InvalidAttributeValue: an attribute cannot be.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         attributes = checked(parameters.get("Attributes") or {}, is_fifo=queue.is_fifo)
         await self._check_redrive(queue, attributes)
         await self._lookup.change(

@@ -64,7 +64,7 @@ class TagOperations:
             QueueDoesNotExist: there is no such queue.
             InvalidParameterValueException: there would be more than 50.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         added: Mapping[str, str] = parameters.get("Tags") or {}
         if not added:
             raise missing("Tags")
@@ -78,7 +78,7 @@ class TagOperations:
             QueueDoesNotExist: there is no such queue.
             InvalidParameterValueException: none are named.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         removed: list[str] = parameters.get("TagKeys") or []
         if not removed:
             raise InvalidParameterValueException("Tag keys must be between 1 and 128 characters in length.")
@@ -93,7 +93,7 @@ class TagOperations:
         Raises:
             QueueDoesNotExist: there is no such queue.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         return {"Tags": dict(queue.tags)} if queue.tags else {}
 
 
@@ -117,7 +117,7 @@ class PermissionOperations:
             InvalidParameterValueException: label, accounts or actions cannot be, or the label exists.
             OverLimit: there are too many actions.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         label = _label(parameters)
         accounts: list[str] = parameters.get("AWSAccountIds") or []
         actions: list[str] = parameters.get("Actions") or []
@@ -143,7 +143,7 @@ class PermissionOperations:
             QueueDoesNotExist: there is no such queue.
             InvalidParameterValueException: there is no statement of this label.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         label = _label(parameters)
         await self._lookup.change(queue, lambda now: _without_statement(now, label))
         return {}

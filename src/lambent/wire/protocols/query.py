@@ -99,7 +99,7 @@ class Query:
         parts = [
             f"<ErrorResponse{self._namespace}><Error><Type>{'Sender' if status < 500 else 'Receiver'}</Type>",
             f"<Code>{xml_text(code)}</Code>",
-            f"<Message>{xml_text(self._former_texts.get(name, error.message))}</Message>{self._detail}",
+            f"<Message>{xml_text(self._former_texts.get(error.message, error.message))}</Message>{self._detail}",
         ]
         if shape is not None:
             self._write_members(error, shape, parts)
