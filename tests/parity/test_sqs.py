@@ -286,6 +286,15 @@ def counts(sqs: Any, url: str) -> tuple[int, int, int]:
     return visible, in_flight, delayed
 
 
+def test_characters_that_xml_cannot_hold_are_replaced(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    (sent,) = send(sqs, url, "a\x00b")
+    assert sent["MD5OfMessageBody"] == hashlib.md5(b"a\x00b").hexdigest()
+    (message,) = receive(sqs, url)
+    assert message["Body"] == "a\ufffdb"
+    assert message["MD5OfBody"] == hashlib.md5("a\ufffdb".encode()).hexdigest()
+
+
 def test_only_the_attributes_asked_for_are_shown_by_name_and_by_prefix(
     sqs: Any, make: Callable[..., str]
 ) -> None:

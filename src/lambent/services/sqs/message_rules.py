@@ -37,17 +37,22 @@ def bad_value(value: object, parameter: str, reason: str) -> InvalidParameterVal
 
 
 def body_of(entry: Members) -> bytes:
-    """Return the body of a message that is to be sent.
+    """Return the body of a message that is to be sent, as it is kept.
+
+    What XML cannot hold is replaced, as long as there is something else, too (API page SendMessage).
 
     Raises:
         MissingRequiredParameterException: it is missing or empty.
-        InvalidMessageContents: it has characters that XML cannot hold.
+        InvalidMessageContents: it has nothing but characters that XML cannot hold.
     """
     body: str | None = entry.get("MessageBody")
     if not body:
         raise missing("MessageBody")
-    _check_characters(body)
-    return body.encode()
+    if not _UNWRITABLE.search(body):
+        return body.encode()
+    if not _UNWRITABLE.sub("", body):
+        _check_characters(body)
+    return _UNWRITABLE.sub("\ufffd", body).encode()
 
 
 def _check_characters(text: str) -> None:

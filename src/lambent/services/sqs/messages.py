@@ -62,7 +62,8 @@ class Outgoing:
         )
         self.message: NewMessage = new_message(queue, body, envelope, delay_ms=delay_ms_of(entry, queue))
         self._told: dict[str, Any] = {
-            "MD5OfMessageBody": md5_of_body(body),
+            # Of what was sent: clients compare it with that.
+            "MD5OfMessageBody": md5_of_body(entry["MessageBody"].encode(errors="replace")),
             "MD5OfMessageAttributes": md5_of_attributes(attributes),
             "MD5OfMessageSystemAttributes": md5_of_attributes(system),
         }
