@@ -376,6 +376,9 @@ class MemoryMessages:
         for key in [key for key in self._deduplications if key[0] == queue]:
             del self._deduplications[key]
 
+    async def sources(self, queue: str) -> set[str]:
+        return {queued.source for queued in self._of(queue) if queued.source is not None}
+
     async def move(self, queue: str, destination: str | None, *, limit: int, now_ms: int) -> dict[str, int]:
         movable = [
             m for m in self._of(queue) if m.visible_ms <= now_ms and (destination or m.source is not None)

@@ -316,7 +316,9 @@ def test_dead_letters_can_be_moved_back_and_start_anew(bench: Bench) -> None:
     bench.send("sent here itself", queue="dead")
     bench.receive(visibility_ms=0, dead_letters=dead_letters)
     bench.receive(dead_letters=dead_letters)
+    assert bench.run(bench.messages.sources("dead")) == {"q"}
     assert bench.run(bench.messages.move("dead", None, limit=10, now_ms=bench.now_ms)) == {"q": 1}
+    assert bench.run(bench.messages.sources("dead")) == set()
     (message,) = bench.receive(dead_letters=dead_letters)
     assert (message.body, message.receive_count, message.source) == (b"a", 1, None)
     assert bench.counts("dead") == (1, 0, 0)

@@ -640,6 +640,23 @@ def test_a_slow_move_can_be_cancelled_and_only_one_runs_at_a_time(sqs: Any, make
     assert task["Status"] == "CANCELLED"
 
 
+def test_dead_letters_stay_when_the_queue_that_they_came_from_is_gone(
+    sqs: Any, make: Callable[..., str]
+) -> None:
+    dead = make("-dead")
+    gone, other = (make(suffix, RedrivePolicy=redrive(arn(dead))) for suffix in ("-gone", "-other"))
+    for url in (gone, other):
+        send(sqs, url, url)
+        assert bodies(sqs, url, VisibilityTimeout=0) == [url]
+        assert bodies(sqs, url) == []
+    sqs.delete_queue(QueueUrl=gone)
+    sqs.start_message_move_task(SourceArn=arn(dead))
+    (task,) = until(lambda: sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"],
+                    lambda tasks: tasks[0]["Status"] != "RUNNING")  # fmt: skip
+    assert (task["Status"], task["FailureReason"]) == ("FAILED", "AWS.SimpleQueueService.NonExistentQueue")
+    assert sorted(bodies(sqs, dead)) == sorted([gone, other])
+
+
 def test_a_redrive_policy_needs_a_queue_that_is_there_of_the_same_type_and_willing(
     sqs: Any, make: Callable[..., str]
 ) -> None:

@@ -162,6 +162,10 @@ class Messages(Protocol):
         """Forget every message of a queue, also those in flight, and what was deduplicated."""
         ...
 
+    async def sources(self, queue: str) -> set[str]:
+        """Return the queues of which messages of a queue are dead letters."""
+        ...
+
     async def move(self, queue: str, destination: str | None, *, limit: int, now_ms: int) -> dict[str, int]:
         """Move visible messages to another queue as if they had never been received.
 

@@ -152,6 +152,10 @@ class Queues:
             bell.is_over = True
             bell.ring_all()
 
+    async def sources(self, queue: str) -> set[str]:
+        """Return the queues of which messages of a queue are dead letters."""
+        return await self._messages.sources(queue)
+
     async def move(self, queue: str, destination: str | None, *, limit: int) -> int:
         """Move visible messages, to where they came from when no destination is given; returns how many."""
         moved = await self._messages.move(queue, destination, limit=limit, now_ms=self.now_ms)

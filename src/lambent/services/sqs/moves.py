@@ -112,6 +112,8 @@ class MoveTasks:
 
     async def _run(self, task: MoveTask) -> None:
         try:
+            if task.destination_arn is None:
+                await self._check_origins(task)
             while moved := await self._move_some(task):
                 task = replace(task, moved=task.moved + moved)
                 await self._keep(task)
@@ -124,6 +126,12 @@ class MoveTasks:
         except Exception as error:
             _log.exception("The move task of %s failed.", task.source_arn)
             await self._keep(replace(task, status="FAILED", failure_reason=type(error).__name__))
+
+    async def _check_origins(self, task: MoveTask) -> None:
+        """Raise before messages would go to a queue that has been deleted."""
+        for origin in await self._queues.sources(f"sqs/{task.source}"):
+            if await self._message_queues.get_with_revision(origin.removeprefix("sqs/")) is None:
+                raise no_queue()
 
     async def _move_some(self, task: MoveTask) -> int:
         destination = None

@@ -148,6 +148,16 @@ class SqliteMessages:
         while await self._database.write(slice_of, is_soft=True):
             pass
 
+    async def sources(self, queue: str) -> set[str]:
+        def ask(connection: sqlite3.Connection) -> set[str]:
+            rows = connection.execute(
+                "SELECT DISTINCT source FROM messages WHERE queue = ? AND source IS NOT NULL",
+                (_find(connection, queue),),
+            )
+            return {row[0] for row in rows}
+
+        return await self._database.read_long(ask)
+
     async def move(self, queue: str, destination: str | None, *, limit: int, now_ms: int) -> dict[str, int]:
         def change(connection: sqlite3.Connection) -> dict[str, int]:
             return _move(connection, queue, destination, limit, now_ms)
