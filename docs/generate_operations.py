@@ -42,6 +42,8 @@ TITLES: Mapping[str, str] = {
 _NO_EXECUTION = "there are no durable executions yet: whatever is named does not exist"
 _NO_INSTANCES = "kept and shown; 0 deactivates the version; environments here have no such bounds"
 
+_NOBODY_OPTS_OUT = "nobody answers a text message, so nobody opts out"
+
 NOTES: Mapping[tuple[str, str], str] = {
     (
         "lambda",
@@ -149,23 +151,38 @@ NOTES: Mapping[tuple[str, str], str] = {
     ): "`ArchivePolicy` answers `NotImplemented`; `KmsMasterKeyId`, `TracingConfig` and the roles "
     "of delivery status logs are kept and shown",
     ("sns", "ConfirmSubscription"): "without a signature, too, as the link in the message is",
-    ("sns", "Publish"): "to topics; `PhoneNumber` and mobile applications answer `NotImplemented`",
+    ("sns", "CheckIfPhoneNumberIsOptedOut"): _NOBODY_OPTS_OUT,
+    (
+        "sns",
+        "CreatePlatformApplication",
+    ): "kept; whether the credentials are good is not asked; making one again renews them",
+    ("sns", "CreateSMSSandboxPhoneNumber"): "the password is in the server's log",
+    ("sns", "GetSMSSandboxAccountStatus"): "never in the sandbox",
+    ("sns", "ListOriginationNumbers"): "always empty",
+    ("sns", "ListPhoneNumbersOptedOut"): _NOBODY_OPTS_OUT,
+    ("sns", "OptInPhoneNumber"): _NOBODY_OPTS_OUT,
+    (
+        "sns",
+        "Publish",
+    ): "what is for a `PhoneNumber` or a mobile device is written to the server's log and not sent",
+    ("sns", "SetSMSAttributes"): "kept and shown",
     ("sns", "PutDataProtectionPolicy"): "kept and shown; not applied to messages",
     ("sns", "SetSubscriptionAttributes"): "`ReplayPolicy` answers `NotImplemented`",
     ("sns", "SetTopicAttributes"): "as `CreateTopic`",
     (
         "sns",
         "Subscribe",
-    ): "`sqs`, `lambda`, `http`, `https`; other protocols answer `NotImplemented`; a function's "
-    "policy has to let SNS in, with `auth = iam` a queue's, too; whether the endpoint exists is not asked",
+    ): "`sqs`, `lambda`, `http` and `https` are sent to; what AWS sends by the other protocols is written to the "
+    "server's log, with the link that confirms a mailbox; a function's policy has to let SNS in, with `auth = iam` a "
+    "queue's, too; whether the endpoint exists is asked of mobile devices only",
     ("sns", "Unsubscribe"): "without a signature, too, as the link in messages is",
     (
         "sqs",
         "AddPermission",
-    ): "kept in the queue's policy, which opens nothing to other accounts yet; services are "
-    "let in by it with `auth = iam`, and kept out by it always",
-    ("sqs", "CreateQueue"): "a deleted name can be used again at once",
-    ("sqs", "PurgeQueue"): "as often as one likes",
+    ): "evaluated for callers of other accounts, and with `auth = iam` for all; services are let in by the queue's "
+    "policy with `auth = iam`, and kept out by it always",
+    ("sqs", "CreateQueue"): "a deleted name can be used again at once, unless `sqs_cooldown_s` is set",
+    ("sqs", "PurgeQueue"): "as often as one likes, unless `sqs_cooldown_s` is set",
     ("sqs", "ReceiveMessage"): "`ReceiveRequestAttemptId` has no effect; no limit on messages in flight",
     ("sts", "AssumeRole"): "the caller's own policies are evaluated with `auth = iam` only",
 }
@@ -218,7 +235,9 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
             queues=Queues(MemoryMessages(), clock),
             clock=clock,
         ).operations,
-        "sns": sns_service(topics=Topics(store), notifications=_NOBODY, clock=clock).operations,
+        "sns": sns_service(
+            topics=Topics(store), documents=store, notifications=_NOBODY, clock=clock
+        ).operations,
         "events": events_service(
             buses=EventBuses(store), events=_NOBODY, schedules=_NOBODY, clock=clock
         ).operations,

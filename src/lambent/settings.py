@@ -96,6 +96,13 @@ class ServerSettings:
         "subscribe can have the server send requests there; `public` is neither.",
         choices=("any", "public"),
     )
+    sqs_cooldown_s: float = _setting(
+        0.0,
+        "How many seconds SQS refuses to purge a queue that was purged (`PurgeQueueInProgress`), and to make one with "
+        "the name of a queue that was deleted (`QueueDeletedRecently`). AWS has 60; 0: it refuses neither, so that "
+        "tests need not wait.",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

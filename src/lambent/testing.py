@@ -33,6 +33,7 @@ from lambent.store.messages import (
     Sent,
     Take,
     Taken,
+    Validity,
 )
 
 
@@ -329,6 +330,7 @@ class MemoryMessages:
             group=queued.new.group,
             sent_ms=queued.sent_ms,
             first_received_ms=queued.first_received_ms,
+            received_ms=now_ms,
             receive_count=queued.receive_count,
             source=queued.source,
         )
@@ -341,6 +343,15 @@ class MemoryMessages:
             if found is not None:
                 self._queues[queue].remove(found)
         return deleted
+
+    async def validities(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Validity]:
+        return [self._validity(queue, receipt, now_ms) for receipt in receipts]
+
+    def _validity(self, queue: str, receipt: Receipt, now_ms: int) -> Validity:
+        if all(queued.sequence != receipt.sequence for queued in self._of(queue)):
+            return "gone"
+        found = self._find(queue, receipt)
+        return "valid" if found is not None and found.visible_ms > now_ms else "expired"
 
     async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:
         done: list[bool] = []
@@ -364,6 +375,9 @@ class MemoryMessages:
         self._queues.pop(queue, None)
         for key in [key for key in self._deduplications if key[0] == queue]:
             del self._deduplications[key]
+
+    async def sources(self, queue: str) -> set[str]:
+        return {queued.source for queued in self._of(queue) if queued.source is not None}
 
     async def move(self, queue: str, destination: str | None, *, limit: int, now_ms: int) -> dict[str, int]:
         movable = [

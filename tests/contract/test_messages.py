@@ -59,6 +59,10 @@ class Bench:
         (done,) = self.run(self.messages.postpone("q", [one], now_ms=self.now_ms))
         return done
 
+    def validity(self, receipt: Receipt, queue: str = "q") -> str:
+        (validity,) = self.run(self.messages.validities(queue, [receipt], now_ms=self.now_ms))
+        return validity
+
     def counts(self, queue: str = "q") -> tuple[int, int, int]:
         counts: Counts = self.run(self.messages.counts(queue, now_ms=self.now_ms))
         return counts.visible, counts.in_flight, counts.delayed
@@ -134,6 +138,20 @@ def test_a_receipt_is_good_in_its_own_queue_only(bench: Bench) -> None:
     (message,) = bench.receive()
     assert bench.delete(message.receipt, queue="other") == [False]
     assert bench.counts() == (0, 1, 0)
+
+
+def test_a_receipt_is_valid_while_its_message_is_in_flight_and_then_expired_until_it_is_gone(
+    bench: Bench,
+) -> None:
+    bench.send("a")
+    (first,) = bench.receive(visibility_ms=1000)
+    assert (bench.validity(first.receipt), bench.validity(first.receipt, queue="other")) == ("valid", "gone")
+    bench.now_ms += 1000
+    assert bench.validity(first.receipt) == "expired"
+    (second,) = bench.receive()
+    assert (bench.validity(first.receipt), bench.validity(second.receipt)) == ("expired", "valid")
+    bench.delete(second.receipt)
+    assert (bench.validity(first.receipt), bench.validity(second.receipt)) == ("gone", "gone")
 
 
 def test_without_a_visibility_timeout_a_message_is_received_once_at_a_time(bench: Bench) -> None:
@@ -298,7 +316,9 @@ def test_dead_letters_can_be_moved_back_and_start_anew(bench: Bench) -> None:
     bench.send("sent here itself", queue="dead")
     bench.receive(visibility_ms=0, dead_letters=dead_letters)
     bench.receive(dead_letters=dead_letters)
+    assert bench.run(bench.messages.sources("dead")) == {"q"}
     assert bench.run(bench.messages.move("dead", None, limit=10, now_ms=bench.now_ms)) == {"q": 1}
+    assert bench.run(bench.messages.sources("dead")) == set()
     (message,) = bench.receive(dead_letters=dead_letters)
     assert (message.body, message.receive_count, message.source) == (b"a", 1, None)
     assert bench.counts("dead") == (1, 0, 0)

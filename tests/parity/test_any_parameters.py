@@ -113,7 +113,9 @@ class Door:
             signing=nobody,
             clock=clock,
         )
-        return sns_service(topics=topics, notifications=notifications, clock=clock).operations
+        return sns_service(
+            topics=topics, documents=self.store, notifications=notifications, clock=clock
+        ).operations
 
     def _events(self, clock: ManualClock) -> Any:
         """EventBridge over events that are kept and go nowhere."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import re
 import subprocess
 import sysconfig
 import threading
@@ -236,6 +237,12 @@ BAD_NAME = (
             "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter",
         ),
         (
+            "publish",
+            {"TargetArn": "x", "Message": "x"},
+            "InvalidParameter",
+            "Invalid parameter: TargetArn Reason: An ARN must have at least 6 elements, not 1",
+        ),
+        (
             "confirm_subscription",
             {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:none", "Token": "x"},
             "NotFound",
@@ -252,11 +259,6 @@ def test_what_cannot_be_is_refused_in_aws_s_words(
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("publish", {"PhoneNumber": "+15550100", "Message": "x"}),
-        ("publish", {"TargetArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:endpoint/GCM/a/b", "Message": "x"}),
-        ("create_platform_application", {"Name": "a", "Platform": "GCM", "Attributes": {"a": "b"}}),
-        ("list_phone_numbers_opted_out", {}),
-        ("get_sms_attributes", {}),
         (
             "create_topic",
             {"Name": "t.fifo", "Attributes": {"FifoTopic": "true", "ArchivePolicy": '{"a": 1}'}},
@@ -422,6 +424,16 @@ def test_attributes_of_a_subscription_decide_what_it_gets_and_how(
             {
                 "Protocol": "sqs",
                 "Endpoint": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q",
+                "Attributes": {"RedrivePolicy": '{"maxReceiveCount": 3}'},
+            },
+            "Invalid parameter: Attributes Reason: RedrivePolicy: invalid JSON. Attribute maxReceiveCount is unknown.",
+        ),
+        ({"Protocol": "email", "Endpoint": "nobody"}, "Invalid parameter: Email address"),
+        ({"Protocol": "sms", "Endpoint": "x-xxx"}, "Invalid SMS endpoint: x-xxx"),
+        (
+            {
+                "Protocol": "sqs",
+                "Endpoint": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q",
                 "Attributes": {"FilterPolicy": '{"a": 1}'},
             },
             'Invalid parameter: Attributes Reason: FilterPolicy: "a" must be an object or an array',
@@ -434,9 +446,151 @@ def test_who_cannot_subscribe_is_told_why(
     assert refusal(sns.subscribe, TopicArn=topic, **parameters)[:2] == ("InvalidParameter", message)
 
 
-def test_mail_is_not_pretended(sns: Any, topic: str) -> None:
-    asked = {"TopicArn": topic, "Protocol": "email", "Endpoint": "a@example.com"}
-    assert refusal(sns.subscribe, **asked)[::2] == ("NotImplemented", 501)
+def test_mail_is_not_sent_and_the_link_that_confirms_a_mailbox_is_in_the_log(
+    lambent: Server, sns: Any, topic: str
+) -> None:
+    mailbox = f"{topic.rpartition(':')[2]}@example.com"
+    asked = {"TopicArn": topic, "Protocol": "email", "Endpoint": mailbox}
+    assert sns.subscribe(**asked)["SubscriptionArn"] == "pending confirmation"
+    (listed,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert (listed["SubscriptionArn"], listed["Endpoint"]) == ("PendingConfirmation", mailbox)
+    line = told(lambent, mailbox)
+    assert line.startswith("WARNING") and "Not sent, as Lambent sends no mail" in line
+    link = re.search(r"http://\S+&Token=\w+", line)
+    assert link is not None
+    urlopen(link[0]).close()
+    (listed,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert listed["SubscriptionArn"].startswith(f"{topic}:")
+    sns.publish(TopicArn=topic, Message="good news")
+    assert told(lambent, f"{mailbox}: 'good news'")
+
+
+def told(lambent: Server, text: str) -> str:
+    """Return the line of the server's log that has a text in it, once it is there."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (lines := [line for line in lambent.error_text().splitlines() if text in line]):
+        assert time.monotonic() < deadline_s, text
+        time.sleep(0.02)
+    return lines[-1]
+
+
+def test_text_messages_are_taken_and_told_in_the_log(lambent: Server, sns: Any, topic: str) -> None:
+    number = "+15555550100"
+    arn = sns.subscribe(TopicArn=topic, Protocol="sms", Endpoint=number)["SubscriptionArn"]
+    assert (
+        sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]["PendingConfirmation"] == "false"
+    )
+    body = topic.rpartition(":")[2]
+    assert sns.publish(TopicArn=topic, Message=f"all {body}")["MessageId"]
+    sent = sns.publish(PhoneNumber=number, Message=f"one {body}")["MessageId"]
+    assert "Lambent sends no text messages" in told(lambent, f"{number}: 'all {body}'")
+    assert f"message {sent} to" in told(lambent, f"{number}: 'one {body}'")
+    assert refusal(sns.publish, PhoneNumber="12ab", Message="x")[1] == (
+        "Invalid parameter: PhoneNumber Reason: 12ab is not valid to publish to"
+    )
+
+
+def test_settings_of_text_messages_are_kept(lambent: Server) -> None:
+    sns = lambent.client("sns", account="777777777777")
+    assert sns.get_sms_attributes()["attributes"] == {"MonthlySpendLimit": "1"}
+    sns.set_sms_attributes(attributes={"DefaultSMSType": "Transactional", "DefaultSenderID": "me"})
+    assert sns.get_sms_attributes(attributes=["DefaultSMSType"])["attributes"] == {
+        "DefaultSMSType": "Transactional"
+    }
+    assert refusal(sns.set_sms_attributes, attributes={"Nothing": "x"})[0] == "InvalidParameter"
+    assert refusal(sns.set_sms_attributes, attributes={"DefaultSMSType": "x"})[0] == "InvalidParameter"
+    number = "+15555550101"
+    assert sns.check_if_phone_number_is_opted_out(phoneNumber=number)["isOptedOut"] is False
+    assert sns.list_phone_numbers_opted_out()["phoneNumbers"] == []
+    sns.opt_in_phone_number(phoneNumber=number)
+    assert sns.get_sms_sandbox_account_status()["IsInSandbox"] is False
+    assert sns.list_origination_numbers()["PhoneNumbers"] == []
+
+
+def test_a_number_of_the_sandbox_is_verified_by_the_password_in_the_log(lambent: Server) -> None:
+    sns, number = lambent.client("sns", account="777777777777"), "+15555550102"
+    sns.create_sms_sandbox_phone_number(PhoneNumber=number)
+    (shown,) = sns.list_sms_sandbox_phone_numbers()["PhoneNumbers"]
+    assert shown == {"PhoneNumber": number, "Status": "Pending"}
+    password = told(lambent, f"{number}: 'Your verification code is")[-7:-1]
+    wrong = str((int(password) + 1) % 1_000_000).zfill(6)
+    code, *_ = refusal(sns.verify_sms_sandbox_phone_number, PhoneNumber=number, OneTimePassword=wrong)
+    assert code == "VerificationException"
+    sns.verify_sms_sandbox_phone_number(PhoneNumber=number, OneTimePassword=password)
+    assert sns.list_sms_sandbox_phone_numbers()["PhoneNumbers"][0]["Status"] == "Verified"
+    sns.delete_sms_sandbox_phone_number(PhoneNumber=number)
+    assert sns.list_sms_sandbox_phone_numbers()["PhoneNumbers"] == []
+    code, *_ = refusal(sns.delete_sms_sandbox_phone_number, PhoneNumber=number)
+    assert code == "ResourceNotFound"
+
+
+def test_a_mobile_device_is_registered_subscribed_and_published_to(
+    lambent: Server, sns: Any, topic: str, name: str
+) -> None:
+    asked = {"Name": name, "Platform": "GCM", "Attributes": {"PlatformCredential": "key"}}
+    application = sns.create_platform_application(**asked)["PlatformApplicationArn"]
+    assert application == f"arn:aws:sns:{REGION}:{ACCOUNT}:app/GCM/{name}"
+    sns.set_platform_application_attributes(
+        PlatformApplicationArn=application, Attributes={"SuccessFeedbackSampleRate": "50"}
+    )
+    shown = {"Enabled": "true", "SuccessFeedbackSampleRate": "50"}
+    of_it: dict[str, Any] = {"PlatformApplicationArn": application}
+    assert sns.get_platform_application_attributes(**of_it)["Attributes"] == shown
+    pages = sns.get_paginator("list_platform_applications").paginate()
+    listed = [one for page in pages for one in page["PlatformApplications"]]
+    assert {**of_it, "Attributes": shown} in listed
+
+    device = sns.create_platform_endpoint(**of_it, Token="t", CustomUserData="u")["EndpointArn"]
+    assert device.startswith(f"arn:aws:sns:{REGION}:{ACCOUNT}:endpoint/GCM/{name}/")
+    assert sns.create_platform_endpoint(**of_it, Token="t")["EndpointArn"] == device
+    assert refusal(sns.create_platform_endpoint, **of_it, Token="t", CustomUserData="v")[:2] == (
+        "InvalidParameter",
+        f"Invalid parameter: Token Reason: Endpoint {device} already exists with the same Token, but different "
+        "attributes.",
+    )
+    attributes = {"Enabled": "true", "Token": "t", "CustomUserData": "u"}
+    assert sns.get_endpoint_attributes(EndpointArn=device)["Attributes"] == attributes
+    assert sns.list_endpoints_by_platform_application(**of_it)["Endpoints"] == [
+        {"EndpointArn": device, "Attributes": attributes}
+    ]
+    subscribe = {"TopicArn": topic, "Protocol": "application", "Endpoint": device}
+    assert sns.subscribe(**subscribe)["SubscriptionArn"].startswith(f"{topic}:")
+    sns.publish(TopicArn=topic, Message="to all")
+    assert told(lambent, f"{device}: 'to all'")
+    both = json.dumps({"default": "d", "GCM": "g"})
+    sns.publish(TargetArn=device, Message=both, MessageStructure="json")
+    assert told(lambent, f"{device}: 'g'")
+    sns.set_endpoint_attributes(EndpointArn=device, Attributes={"Enabled": "false"})
+    assert refusal(sns.publish, TargetArn=device, Message="x")[0] == "EndpointDisabled"
+    for _ in range(2):
+        sns.delete_endpoint(EndpointArn=device)
+    assert refusal(sns.get_endpoint_attributes, EndpointArn=device) == (
+        "NotFound",
+        "Endpoint does not exist",
+        404,
+    )
+    assert refusal(sns.publish, TargetArn=device, Message="x")[1] == (
+        "Invalid parameter: TargetArn Reason: No endpoint found for the target arn specified"
+    )
+    assert refusal(sns.subscribe, **subscribe)[1] == (
+        f"Invalid parameter: Endpoint Reason: Endpoint does not exist for endpoint {device}"
+    )
+    for _ in range(2):
+        sns.delete_platform_application(**of_it)
+    assert refusal(sns.get_platform_application_attributes, **of_it)[1] == (
+        "PlatformApplication does not exist"
+    )
+
+
+def test_a_delivery_stream_subscribes_with_a_role(sns: Any, topic: str) -> None:
+    stream = f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/s"
+    role = f"arn:aws:iam::{ACCOUNT}:role/r"
+    asked = {"TopicArn": topic, "Protocol": "firehose", "Endpoint": stream}
+    assert refusal(sns.subscribe, **asked)[0] == "InvalidParameter"
+    wanted = {"SubscriptionRoleArn": role, "RawMessageDelivery": "true"}
+    arn = sns.subscribe(**asked, Attributes=wanted)["SubscriptionArn"]
+    shown = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    assert {name: shown[name] for name in wanted} == wanted
 
 
 @pytest.mark.parametrize(
@@ -501,6 +655,8 @@ def test_a_message_may_be_as_large_as_its_topic_takes(sns: Any, sqs: Any, topic:
 def test_protocols_may_have_messages_of_their_own(sns: Any, sqs: Any, topic: str, name: str) -> None:
     url, arn = new_queue(sqs, name)
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    sns.publish(TopicArn=topic, Message="{}", MessageStructure="string")
+    assert texts(sqs, url) == ["{}"]
     both = json.dumps({"default": "all", "sqs": "queues", "http": 1})
     sns.publish(TopicArn=topic, Message=both, MessageStructure="json")
     assert texts(sqs, url) == ["queues"]

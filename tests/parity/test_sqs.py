@@ -105,6 +105,31 @@ def test_attributes_have_defaults_and_can_be_changed(sqs: Any, make: Callable[..
     assert "Attributes" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
 
 
+def test_a_key_and_encryption_by_sqs_take_turns(sqs: Any, make: Callable[..., str]) -> None:
+    url = make(KmsMasterKeyId="alias/mine")
+    names = ["KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled"]
+
+    def shown() -> dict[str, str]:
+        return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+
+    assert list(map(shown().get, names)) == ["alias/mine", "300", "false"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"SqsManagedSseEnabled": "true"})
+    assert shown() == {"SqsManagedSseEnabled": "true"}
+    both = {"KmsMasterKeyId": "alias/mine", "SqsManagedSseEnabled": "true"}
+    code, message = refusal(sqs.set_queue_attributes, QueueUrl=url, Attributes=both)
+    assert code == "InvalidAttributeValue"
+    assert message.startswith("You can use one type of server-side encryption (SSE) at one time.")
+
+
+def test_redrive_policies_are_shown_as_aws_writes_them(sqs: Any, make: Callable[..., str]) -> None:
+    dead = make("-dead", RedriveAllowPolicy='{ "redrivePermission" : "allowAll" }')
+    url = make(RedrivePolicy=json.dumps({"maxReceiveCount": "3", "deadLetterTargetArn": arn(dead)}, indent=1))
+    shown = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    assert shown["RedrivePolicy"] == f'{{"deadLetterTargetArn":"{arn(dead)}","maxReceiveCount":3}}'
+    shown = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["RedriveAllowPolicy"])["Attributes"]
+    assert shown["RedriveAllowPolicy"] == '{"redrivePermission":"allowAll"}'
+
+
 @pytest.mark.parametrize(
     ("queue_name", "attributes", "code", "message"),
     [
@@ -130,6 +155,12 @@ def test_attributes_have_defaults_and_can_be_changed(sqs: Any, make: Callable[..
         ("a", {"Policy": "no json"}, "InvalidAttributeValue", "Invalid value for the parameter Policy."),
         (
             "a",
+            {"Policy": '{"Statement": [{"Effect": "Perhaps"}]}'},
+            "InvalidAttributeValue",
+            "Invalid value for the parameter Policy.",
+        ),
+        (
+            "a",
             {"FifoQueue": "true"},
             "InvalidParameterValue",
             "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end "
@@ -141,6 +172,40 @@ def test_attributes_have_defaults_and_can_be_changed(sqs: Any, make: Callable[..
             "InvalidParameterValue",
             'Value {"maxReceiveCount": 3} for parameter RedrivePolicy is invalid. Reason: Redrive policy does not '
             "contain mandatory attribute: deadLetterTargetArn.",
+        ),
+        (
+            "a",
+            {"RedrivePolicy": "{}"},
+            "InvalidParameterValue",
+            "Value {} for parameter RedrivePolicy is invalid. Reason: Redrive policy does not contain mandatory "
+            "attribute: maxReceiveCount.",
+        ),
+        (
+            "a",
+            {"RedrivePolicy": '{"maxReceiveCount":1,"deadLetterTargetArn":"x","a":1}'},
+            "InvalidParameterValue",
+            'Value {"maxReceiveCount":1,"deadLetterTargetArn":"x","a":1} for parameter RedrivePolicy is invalid. '
+            "Reason: Only following attributes are supported: [deadLetterTargetArn, maxReceiveCount].",
+        ),
+        (
+            "a",
+            {"RedriveAllowPolicy": "no json"},
+            "InvalidParameterValue",
+            "Value no json for parameter RedriveAllowPolicy is invalid. Reason: Amazon SQS can't create the redrive "
+            "allow policy, as it’s in an unsupported format.",
+        ),
+        (
+            "a",
+            {"RedriveAllowPolicy": '{"redrivePermission":"some"}'},
+            "InvalidParameterValue",
+            'Value {"redrivePermission":"some"} for parameter RedriveAllowPolicy is invalid. Reason: Amazon SQS can\'t '
+            "create the redrive allow policy. Choose one of following permissions: allowAll, byQueue, denyAll.",
+        ),
+        (
+            "a.fifo",
+            {"FifoQueue": "true", "FifoThroughputLimit": "perMessageGroupId"},
+            "InvalidAttributeValue",
+            "Invalid value for the parameter FifoThroughputLimit.",
         ),
     ],
 )  # fmt: skip
@@ -159,11 +224,36 @@ def test_a_name_with_other_attributes_is_taken(sqs: Any, make: Callable[..., str
     )
 
 
-def test_another_accounts_queue_is_out_of_reach(lambent: Server, make: Callable[..., str]) -> None:
-    stranger = lambent.client("sqs", account="999999999999")
-    with pytest.raises(ClientError) as caught:
-        stranger.send_message(QueueUrl=make(), MessageBody="x")
-    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+def test_another_accounts_queue_is_out_of_reach_until_its_policy_opens_it(
+    lambent: Server, sqs: Any, make: Callable[..., str], name: str
+) -> None:
+    url, other = make(), "999999999999"
+    stranger = lambent.client("sqs", account=other)
+
+    def refused(ask: Callable[..., Any], **parameters: Any) -> tuple[str, str]:
+        with pytest.raises(ClientError) as caught:
+            ask(**parameters)
+        error = caught.value.response["Error"]
+        return error["Code"], error["Message"]
+
+    assert refused(stranger.send_message, QueueUrl=url, MessageBody="x") == (
+        "AccessDenied",
+        f"User: arn:aws:iam::{other}:root is not authorized to perform: sqs:sendmessage on resource: {arn(url)} "
+        "because no resource-based policy allows the sqs:sendmessage action",
+    )
+    lookup = {"QueueName": name, "QueueOwnerAWSAccountId": ACCOUNT}
+    assert refused(stranger.get_queue_url, **lookup) == (
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "The specified queue does not exist or you do not have access to it.",
+    )
+    sqs.add_permission(QueueUrl=url, Label="l", AWSAccountIds=[other], Actions=["*"])
+    assert stranger.get_queue_url(**lookup)["QueueUrl"] == url
+    stranger.send_message(QueueUrl=url, MessageBody="x")
+    assert bodies(stranger, url) == ["x"]
+    for ask in (stranger.delete_queue, stranger.list_queue_tags):
+        assert refused(ask, QueueUrl=url)[0] == "AccessDenied"
+    sqs.remove_permission(QueueUrl=url, Label="l")
+    assert refused(stranger.receive_message, QueueUrl=url)[0] == "AccessDenied"
 
 
 # Messages ----------------------------------------------------------------------------------------------------
@@ -196,6 +286,15 @@ def counts(sqs: Any, url: str) -> tuple[int, int, int]:
     return visible, in_flight, delayed
 
 
+def test_characters_that_xml_cannot_hold_are_replaced(sqs: Any, make: Callable[..., str]) -> None:
+    url = make()
+    (sent,) = send(sqs, url, "a\x00b")
+    assert sent["MD5OfMessageBody"] == hashlib.md5(b"a\x00b").hexdigest()
+    (message,) = receive(sqs, url)
+    assert message["Body"] == "a\ufffdb"
+    assert message["MD5OfBody"] == hashlib.md5("a\ufffdb".encode()).hexdigest()
+
+
 def test_only_the_attributes_asked_for_are_shown_by_name_and_by_prefix(
     sqs: Any, make: Callable[..., str]
 ) -> None:
@@ -213,13 +312,16 @@ def test_only_the_attributes_asked_for_are_shown_by_name_and_by_prefix(
 def test_a_trace_travels_with_the_message(sqs: Any, make: Callable[..., str]) -> None:
     url = make()
     trace = "Root=1-5bdb40ca-556d8b0c50dc66f0511bf520;Parent=0123456789abcdef;Sampled=0"
-    send(
-        sqs,
-        url,
-        "m",
-        MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": trace}},
-    )
+    attribute = {"DataType": "String", "StringValue": trace}
+    (sent,) = send(sqs, url, "m", MessageSystemAttributes={"AWSTraceHeader": attribute})
+    assert sent["MD5OfMessageSystemAttributes"] == digest("AWSTraceHeader", "String", trace)
     assert receive(sqs, url)[0]["Attributes"]["AWSTraceHeader"] == trace
+
+
+def digest(name: str, data_type: str, value: str) -> str:
+    """The digest of one attribute, as AWS's page about message metadata has it."""
+    parts = [len(part).to_bytes(4, "big") + part.encode() for part in (name, data_type, value)]
+    return hashlib.md5(parts[0] + parts[1] + b"\1" + parts[2]).hexdigest()
 
 
 def test_visibility_is_changed_and_delay_is_kept(sqs: Any, make: Callable[..., str]) -> None:
@@ -231,13 +333,68 @@ def test_visibility_is_changed_and_delay_is_kept(sqs: Any, make: Callable[..., s
     handle = message["ReceiptHandle"]
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
     assert bodies(sqs, url) == ["now"]
-    code, message = refusal(
-        sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=5
-    )
+
+
+def test_a_handle_that_has_expired_changes_nothing_and_one_whose_message_is_gone_is_refused(
+    sqs: Any, make: Callable[..., str]
+) -> None:
+    url = make()
+    send(sqs, url, "m")
+    (message,) = receive(sqs, url, VisibilityTimeout=0)
+    change = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 5}
+    sqs.change_message_visibility(**change)
+    (message,) = receive(sqs, url)
+    for _ in range(2):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    code, text = refusal(sqs.change_message_visibility, **change)
     assert code == "InvalidParameterValue"
-    assert message.endswith(
-        "Reason: Message does not exist or is not available for visibility timeout change."
+    reason = "Message does not exist or is not available for visibility timeout change"
+    assert (
+        text == f"Value {change['ReceiptHandle']} for parameter ReceiptHandle is invalid. Reason: {reason}."
     )
+    entry = {"Id": "a", "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 5}
+    (failed,) = sqs.change_message_visibility_batch(QueueUrl=url, Entries=[entry])["Failed"]
+    assert (failed["Code"], failed["Message"]) == ("InvalidParameterValue", reason)
+
+
+def test_no_message_is_in_flight_for_more_than_twelve_hours(new_server: Callable[..., Server]) -> None:
+    server = new_server("--clock", "virtual")
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    send(sqs, url, "m")
+    (message,) = receive(sqs, url, VisibilityTimeout=120)
+    change = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
+    sqs.change_message_visibility(**change, VisibilityTimeout=43_200)
+    urlopen(Request(f"{server.endpoint}/_lambent/clock", b'{"advance_s": 60}', method="POST")).close()
+    assert refusal(sqs.change_message_visibility, **change, VisibilityTimeout=43_200) == (
+        "InvalidParameterValue",
+        "Value 43200 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is "
+        "beyond the limit [43200 seconds]",
+    )
+    sqs.change_message_visibility(**change, VisibilityTimeout=43_000)
+
+
+def test_an_expired_handle_deletes_from_a_standard_queue_and_not_from_a_fifo_queue(
+    sqs: Any, make: Callable[..., str]
+) -> None:
+    url, fifo = make(), make(".fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    send(sqs, url, "m")
+    (message,) = receive(sqs, url, VisibilityTimeout=0)
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert counts(sqs, url) == (0, 0, 0)
+    send(sqs, fifo, "m", MessageGroupId="g")
+    (message,) = receive(sqs, fifo, VisibilityTimeout=0)
+    handle = message["ReceiptHandle"]
+    code, text = refusal(sqs.delete_message, QueueUrl=fifo, ReceiptHandle=handle)
+    assert code == "InvalidParameterValue"
+    assert (
+        text
+        == f"Value {handle} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired."
+    )
+    entries = [{"Id": "a", "ReceiptHandle": handle}]
+    (failed,) = sqs.delete_message_batch(QueueUrl=fifo, Entries=entries)["Failed"]
+    assert (failed["Code"], failed["Message"]) == ("ReceiptHandleIsInvalid", "The receipt handle has expired")
+    assert counts(sqs, fifo) == (1, 0, 0)
 
 
 def test_a_long_poll_returns_as_soon_as_there_is_a_message(sqs: Any, make: Callable[..., str]) -> None:
@@ -276,6 +433,35 @@ def test_a_long_poll_returns_as_soon_as_there_is_a_message(sqs: Any, make: Calla
             "InvalidParameterValue",
             "Can't cast the value of message (user) attribute 'n' to a number.",
         ),
+        (
+            {"MessageBody": "x", "MessageAttributes": {"n": {"DataType": "String", "StringValue": ""}}},
+            "InvalidParameterValue",
+            "Message (user) attribute 'n' must contain a non-empty value of type 'String'.",
+        ),
+        (
+            {"MessageBody": "x", "MessageAttributes": {"n": {"DataType": "Text", "StringValue": "x"}}},
+            "InvalidParameterValue",
+            "The type of message (user) attribute 'n' is invalid. You must use only the following supported type "
+            "prefixes: Binary, Number, String.",
+        ),
+        (
+            {"MessageBody": "x", "MessageAttributes": {"n": {"StringValue": "x"}}},
+            "InvalidParameterValue",
+            "The message (user) attribute 'n' must contain a non-empty attribute type.",
+        ),
+        (
+            {"MessageBody": "x", "MessageAttributes": {"n": {"DataType": "String", "StringValue": "\x01"}}},
+            "InvalidMessageContents",
+            "Invalid characters found.",
+        ),
+        (
+            {
+                "MessageBody": "x",
+                "MessageSystemAttributes": {"AWSTraceHeader": {"DataType": "Number", "StringValue": "1"}},
+            },
+            "InvalidParameterValue",
+            "The type of message (system) attribute 'AWSTraceHeader' is invalid.",
+        ),
     ],
 )  # fmt: skip
 def test_a_message_that_cannot_be_is_refused(
@@ -312,11 +498,23 @@ def test_of_a_batch_each_entry_succeeds_or_fails_by_itself(sqs: Any, make: Calla
         {"Id": "1", "MessageBody": "a"},
         {"Id": "2", "MessageBody": ""},
         {"Id": "3", "MessageBody": "c"},
+        {"Id": "4", "MessageBody": "d", "DelaySeconds": 901},
     ]
     answer = sqs.send_message_batch(QueueUrl=url, Entries=entries)
     assert [entry["Id"] for entry in answer["Successful"]] == ["1", "3"]
-    assert [(e["Id"], e["Code"], e["SenderFault"]) for e in answer["Failed"]] == [
-        ("2", "MissingParameter", True)
+    assert answer["Failed"] == [
+        {
+            "Id": "2",
+            "SenderFault": True,
+            "Code": "MissingParameter",
+            "Message": "The request must contain the parameter MessageBody.",
+        },
+        {
+            "Id": "4",
+            "SenderFault": True,
+            "Code": "InvalidParameterValue",
+            "Message": "DelaySeconds must be >= 0 and <= 900",
+        },
     ]
     messages = receive(sqs, url)
     handles = {message["Body"]: message["ReceiptHandle"] for message in messages}
@@ -348,6 +546,10 @@ def test_a_malformed_batch_is_refused_as_a_whole(sqs: Any, make: Callable[..., s
         ([{"Id": str(n), "MessageBody": "x" * 600_000} for n in range(2)], "BatchRequestTooLong"),
     ):
         assert refusal(sqs.send_message_batch, QueueUrl=url, Entries=given)[0] == prefix + code
+    assert refusal(sqs.send_message_batch, QueueUrl=url, Entries=[{"Id": "a", "MessageBody": "x"}, {}]) == (
+        "MissingParameter",
+        "The request must contain the parameter SendMessageBatchRequestEntry.2.Id.",
+    )
     assert counts(sqs, url) == (0, 0, 0)
 
 
@@ -426,8 +628,9 @@ def test_a_slow_move_can_be_cancelled_and_only_one_runs_at_a_time(sqs: Any, make
     send(sqs, dead, "1", "2", "3")
     options = {"SourceArn": arn(dead), "DestinationArn": arn(other), "MaxNumberOfMessagesPerSecond": 1}
     handle = sqs.start_message_move_task(**options)["TaskHandle"]
-    code, _ = refusal(sqs.start_message_move_task, **options)
-    assert code == "AWS.SimpleQueueService.UnsupportedOperation"
+    code, message = refusal(sqs.start_message_move_task, **options)
+    assert message.startswith("There is already a task running. Only one active task is allowed")
+    assert code == "InvalidParameterValue"
     assert bodies(sqs, other, WaitTimeSeconds=10) == ["1"]
     # The message is there a moment before the task says so.
     until(lambda: sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"],
@@ -435,6 +638,23 @@ def test_a_slow_move_can_be_cancelled_and_only_one_runs_at_a_time(sqs: Any, make
     assert sqs.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"] >= 1
     (task,) = sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"]
     assert task["Status"] == "CANCELLED"
+
+
+def test_dead_letters_stay_when_the_queue_that_they_came_from_is_gone(
+    sqs: Any, make: Callable[..., str]
+) -> None:
+    dead = make("-dead")
+    gone, other = (make(suffix, RedrivePolicy=redrive(arn(dead))) for suffix in ("-gone", "-other"))
+    for url in (gone, other):
+        send(sqs, url, url)
+        assert bodies(sqs, url, VisibilityTimeout=0) == [url]
+        assert bodies(sqs, url) == []
+    sqs.delete_queue(QueueUrl=gone)
+    sqs.start_message_move_task(SourceArn=arn(dead))
+    (task,) = until(lambda: sqs.list_message_move_tasks(SourceArn=arn(dead))["Results"],
+                    lambda tasks: tasks[0]["Status"] != "RUNNING")  # fmt: skip
+    assert (task["Status"], task["FailureReason"]) == ("FAILED", "AWS.SimpleQueueService.NonExistentQueue")
+    assert sorted(bodies(sqs, dead)) == sorted([gone, other])
 
 
 def test_a_redrive_policy_needs_a_queue_that_is_there_of_the_same_type_and_willing(
@@ -452,6 +672,16 @@ def test_a_redrive_policy_needs_a_queue_that_is_there_of_the_same_type_and_willi
         assert (code, message.partition("Reason: ")[2]) == ("InvalidParameterValue", reason)
     code, message = refusal(sqs.start_message_move_task, SourceArn=arn(url))
     assert message == "Source queue must be configured as a Dead Letter Queue."
+    code, message = refusal(sqs.list_message_move_tasks, SourceArn="queue")
+    assert message == (
+        "You must use this format to specify the SourceArn: "
+        "arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
+    )
+    code, message = refusal(sqs.list_queues, MaxResults=0)
+    assert (code, message.partition("Reason: ")[2]) == (
+        "InvalidParameterValue",
+        "Must be between 1 and 1000, if provided.",
+    )
 
 
 # The rest ----------------------------------------------------------------------------------------------------
@@ -462,6 +692,28 @@ def test_a_purged_queue_is_empty(sqs: Any, make: Callable[..., str]) -> None:
     send(sqs, url, "1", "2")
     sqs.purge_queue(QueueUrl=url)
     assert (receive(sqs, url), counts(sqs, url)) == ([], (0, 0, 0))
+
+
+def test_a_minute_passes_between_purges_and_before_a_name_can_be_had_again_where_that_is_asked_for(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server("--sqs-cooldown-s", "60", "--clock", "virtual")
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    sqs.purge_queue(QueueUrl=url)
+    assert refusal(sqs.purge_queue, QueueUrl=url) == (
+        "AWS.SimpleQueueService.PurgeQueueInProgress",
+        "Only one PurgeQueue operation on q is allowed every 60 seconds.",
+    )
+    sqs.delete_queue(QueueUrl=url)
+    assert refusal(sqs.create_queue, QueueName="q") == (
+        "AWS.SimpleQueueService.QueueDeletedRecently",
+        "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+    )
+    advance = Request(f"{server.endpoint}/_lambent/clock", b'{"advance_s": 61}', method="POST")
+    urlopen(advance).close()
+    assert sqs.create_queue(QueueName="q")["QueueUrl"] == url
+    sqs.purge_queue(QueueUrl=url)
 
 
 def test_tags_and_permissions(sqs: Any, name: str) -> None:
@@ -482,7 +734,17 @@ def test_tags_and_permissions(sqs: Any, name: str) -> None:
             "Resource": arn(url),
         }
     ]
+    permission = {"QueueUrl": url, "Label": "m", "AWSAccountIds": ["111111111111"]}
+    assert refusal(sqs.add_permission, **permission, Actions=["SetQueueAttributes"]) == (
+        "InvalidParameterValue",
+        "Value SQS:SetQueueAttributes for parameter ActionName is invalid. Reason: Only the queue owner is allowed to "
+        "invoke this action.",
+    )
     sqs.remove_permission(QueueUrl=url, Label="l")
+    assert refusal(sqs.untag_queue, QueueUrl=url, TagKeys=[]) == (
+        "InvalidParameterValue",
+        "Tag keys must be between 1 and 128 characters in length.",
+    )
     assert "Attributes" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
 
 

@@ -13,6 +13,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from lambent.errors import InvalidAction
 from lambent.services.sqs.errors import QueueDoesNotExist
 from lambent.wire.former import query_model
 from lambent.wire.http import HttpRequest
@@ -123,3 +124,29 @@ def test_errors_have_their_former_codes() -> None:
     response = serialize_error(api(), None, error, REQUEST_ID)
     assert response.status == 400
     assert b"<Code>AWS.SimpleQueueService.NonExistentQueue</Code>" in response.body
+    text = b"<Message>The specified queue does not exist for this wsdl version.</Message><Detail/></Error>"
+    assert text in response.body
+
+
+def test_what_has_one_element_needs_no_number() -> None:
+    form = {
+        "Action": "SetQueueAttributes",
+        "Version": "2012-11-05",
+        "Attribute.Name": "DelaySeconds",
+        "Attribute.Value": "45",
+    }
+    request = msgspec.structs.replace(form_of("SetQueueAttributes", {}), body=urlencode(form).encode())
+    assert parse(router().route(request), request) == {"Attributes": {"DelaySeconds": "45"}}
+    form = {"Action": "GetQueueAttributes", "AttributeName": "All"}
+    request = msgspec.structs.replace(request, body=urlencode(form).encode())
+    assert parse(router().route(request), request) == {"AttributeNames": ["All"]}
+
+
+def test_an_action_that_there_is_not_is_refused_in_the_protocol_of_the_form() -> None:
+    request = form_of("ListQueues", {})
+    request = msgspec.structs.replace(request, body=b"Action=Nothing&Version=2012-11-05")
+    with pytest.raises(InvalidAction) as caught:
+        router().route(request)
+    assert caught.value.message == "The action Nothing is not valid for this endpoint."
+    spoken = router().api_of(request)
+    assert spoken is not None and spoken.protocol == "query"

@@ -226,9 +226,15 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)
-        sqs = sqs_service(documents=documents, message_queues=message_queues, queues=queues, clock=clock)
+        sqs = sqs_service(
+            documents=documents,
+            message_queues=message_queues,
+            queues=queues,
+            clock=clock,
+            cooldown_s=settings.server.sqs_cooldown_s,
+        )
         stack.push_async_callback(sqs.close)
-        sns = sns_service(topics=topics, notifications=events.notifications, clock=clock)
+        sns = sns_service(topics=topics, documents=documents, notifications=events.notifications, clock=clock)
         event_bridge = events_service(
             buses=buses, events=events.bus_events, schedules=events.schedules, clock=clock
         )
@@ -249,6 +255,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                     "events": event_bridge.find_resource,
                     "lambda": lambda_.resources.find,
                     "sns": sns.find_resource,
+                    "sqs": sqs.find_resource,
                 },
                 is_enforced=settings.server.auth == "iam",
             ),

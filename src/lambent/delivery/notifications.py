@@ -32,6 +32,7 @@ from lambent.domain.publication import (
     members_of,
     sequence_number,
     string_to_sign,
+    subscribe_url,
 )
 from lambent.domain.subscription import Subscription
 from lambent.domain.topic import Topic
@@ -42,6 +43,15 @@ from lambent.store.topics import Topics
 _log = logging.getLogger(__name__)
 
 _SERVICE = "sns.amazonaws.com"
+_UNSENT = {
+    "application": "mobile push",
+    "email": "mail",
+    "email-json": "mail",
+    "firehose": "records to Firehose",
+    "sms": "text messages",
+}
+"""What AWS sends by other protocols."""
+_SHOWN_MAX = 1_000
 _COPIED_AT_ONCE_MAX = 10
 _SENT_AT_ONCE_MAX = 5
 """Messages of one subscription."""
@@ -123,6 +133,13 @@ class Notifications:
             await self._queues.clear(subscription.notifications)
             self._next_s.pop(subscription.id, None)
 
+    def report_unsent(self, protocol: str, endpoint: str, about: str, text: str) -> None:
+        """Write to the log what AWS would send by a protocol by which nothing is sent here."""
+        shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+        _log.warning(
+            "Not sent, as Lambent sends no %s: %s to %s: %r", _UNSENT[protocol], about, endpoint, shown
+        )
+
     async def start(self) -> None:
         """Begin to deliver, first what an earlier server left."""
         await self._sending.start()
@@ -168,6 +185,12 @@ class Notifications:
         await self._queues.delete(queue, [message.receipt])
 
     async def _deliver_to(self, topic: Topic, subscription: Subscription, notification: Notification) -> None:
+        if subscription.protocol in _UNSENT:
+            text = notification.publication.text_for(subscription.protocol)
+            if notification.token:
+                text = f"{text} {subscribe_url(notification.publication, notification.token)}"
+            self.report_unsent(subscription.protocol, subscription.endpoint, _about(notification), text)
+            return
         body = await self._body(topic, subscription, notification)
         if not subscription.is_http:
             await self._delivery.deliver(_parcel(subscription.endpoint, body, subscription, notification))

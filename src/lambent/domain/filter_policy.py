@@ -29,7 +29,8 @@ def is_meant(policy: str, scope: str, *, text: str, attributes: Mapping[str, Mes
     if not wanted:
         return True
     if scope == "MessageAttributes":
-        return pattern.matches(wanted, _event_of(attributes))
+        # Without any attributes not even {"exists": false} holds (page "Key matching in Amazon SNS").
+        return bool(attributes) and pattern.matches(wanted, _event_of(attributes))
     body = _decoded(text)
     try:
         return isinstance(body, dict) and pattern.matches(wanted, body)

@@ -93,7 +93,7 @@ def members_of(notification: Notification, subscription: Subscription) -> dict[s
         members["Subject"] = publication.subject
     members["Message"] = publication.text_for(subscription.protocol)
     if notification.token:
-        members["SubscribeURL"] = _subscribe_url(publication, notification.token)
+        members["SubscribeURL"] = subscribe_url(publication, notification.token)
     members["Timestamp"] = iso_ms(publication.published_ms / 1000)
     return members
 
@@ -155,7 +155,8 @@ def shown_attributes(attributes: Mapping[str, MessageAttribute]) -> dict[str, di
     return {name: {"Type": one.data_type, "Value": one.as_text} for name, one in attributes.items()}
 
 
-def _subscribe_url(publication: Publication, token: str) -> str:
+def subscribe_url(publication: Publication, token: str) -> str:
+    """Return the link by which a subscription is confirmed."""
     topic = quote(publication.topic_arn, safe=":")
     return f"{publication.endpoint_url}/?Action=ConfirmSubscription&TopicArn={topic}&Token={token}"
 

@@ -23,9 +23,9 @@ class Subscription:
     id: str
     """A UUID, the last part of its ARN."""
     protocol: str
-    """``http``, ``https``, ``sqs`` or ``lambda``."""
+    """``http``, ``https``, ``sqs``, ``lambda``, or one by which nothing is sent here: ``email``, ``sms``, …"""
     endpoint: str
-    """An address or an ARN."""
+    """An address, an ARN, a mailbox or a telephone number."""
     owner: str
     """The account that subscribed."""
     principal: str

@@ -32,6 +32,7 @@ from lambent.domain.resource_policy import GuardedResource
 from lambent.domain.session import Session
 from lambent.errors import AccessDenied, AccessDeniedException, AuthorizationErrorException, ServiceError
 from lambent.gateway.requirements import Requirement, requirements
+from lambent.services.sqs.errors import QueueDoesNotExist
 from lambent.store.identities import HeldPolicy, Identities
 
 _REFUSALS: Mapping[str, type[ServiceError]] = {
@@ -70,7 +71,7 @@ class Authorization:
         Args:
             identities: where the callers' policies are.
             find_resource: by service, knows the policies and tags of its resources: functions and layers,
-                topics, buses and rules.
+                topics, queues, buses and rules.
             is_enforced: whether the callers' own policies count (`iam` authentication).
         """
         self._identities = identities
@@ -99,8 +100,7 @@ class Authorization:
         for requirement in needed:
             request, decision = await self.judge(asked, requirement)
             if not decision.is_allowed:
-                kind = _REFUSALS.get(asked.service, AccessDeniedException)
-                raise kind(refusal(request, decision))
+                raise _refused(asked, requirement, refusal(request, decision))
         return needed[0].account if needed[0].account != call.account else None
 
     async def require(self, asked: Asked, requirement: Requirement) -> None:
@@ -210,9 +210,21 @@ class Authorization:
         return _parsed(own + managed)
 
 
+def _refused(asked: Asked, requirement: Requirement, text: str) -> ServiceError:
+    if asked.service != "sqs":
+        return _REFUSALS.get(asked.service, AccessDeniedException)(text)
+    if asked.operation == "GetQueueUrl":
+        return QueueDoesNotExist("The specified queue does not exist or you do not have access to it.")
+    return AccessDeniedException(text.replace(requirement.action, requirement.action.lower()))
+
+
 def _may_name_another_account(asked: Asked) -> bool:
     if asked.service == "lambda":
         return ":" in asked.parameters.get("FunctionName", ":")
+    if asked.service == "sqs":
+        if (url := asked.parameters.get("QueueUrl")) is not None:
+            return f"/{asked.call.account}/" not in url
+        return "QueueOwnerAWSAccountId" in asked.parameters
     return asked.service in ("events", "sns")
 
 

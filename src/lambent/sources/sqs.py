@@ -59,7 +59,7 @@ def record_of(message: Message, queue: MessageQueue) -> Record:
     body = message.body.decode()
     event: dict[str, Any] = {
         "messageId": message.message_id,
-        "receiptHandle": receipt_handle(message.receipt),
+        "receiptHandle": receipt_handle(message),
         "body": body,
         "attributes": system_attributes(message, envelope, is_fifo=queue.is_fifo),
         "messageAttributes": {name: _attribute(value) for name, value in envelope.attributes.items()},

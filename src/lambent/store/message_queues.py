@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import uuid
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +20,8 @@ KIND = "message-queue"
 _REMEMBERED_MAX = 10_000
 _SEQUENCE_BASE = 18_800_000_000_000_000_000
 """Sequence numbers have twenty digits."""
-_HANDLE = b"LQ1"
+_HANDLE = b"LQ2"
+_NUMBER_BYTES = 8
 
 
 class MessageQueues:
@@ -138,22 +140,36 @@ def sequence_number(sequence: int) -> str:
     return str(_SEQUENCE_BASE + sequence)
 
 
-def receipt_handle(receipt: Receipt) -> str:
-    """Return a receipt as a receipt handle."""
-    numbers = receipt.sequence.to_bytes(8, "big") + receipt.token.to_bytes(8, "big")
+class Handle(NamedTuple):
+    """What a receipt handle says."""
+
+    receipt: Receipt
+    received_ms: int
+    """When the message was received by it, in milliseconds since the epoch."""
+
+
+def receipt_handle(message: Message) -> str:
+    """Return what a receiver calls a message that it has received."""
+    parts = (message.receipt.sequence, message.receipt.token, message.received_ms)
+    numbers = b"".join(part.to_bytes(_NUMBER_BYTES, "big") for part in parts)
     return base64.b64encode(_HANDLE + numbers + _check(numbers)).decode()
 
 
-def parse_receipt_handle(handle: str) -> Receipt | None:
-    """Return the receipt of a receipt handle; None when it is none of ours."""
+def parse_receipt_handle(handle: str) -> Handle | None:
+    """Return what a receipt handle says; None when it is none of ours."""
     try:
         content = base64.b64decode(handle, validate=True)
     except (binascii.Error, ValueError):
         return None
-    numbers = content[3:19]
-    if content[:3] != _HANDLE or len(numbers) != 16 or content[19:] != _check(numbers):
+    kind, rest = content[: len(_HANDLE)], content[len(_HANDLE) :]
+    numbers, check = rest[: 3 * _NUMBER_BYTES], rest[3 * _NUMBER_BYTES :]
+    if kind != _HANDLE or len(numbers) != 3 * _NUMBER_BYTES or check != _check(numbers):
         return None
-    return Receipt(int.from_bytes(numbers[:8], "big"), int.from_bytes(numbers[8:], "big"))
+    sequence, token, received_ms = (
+        int.from_bytes(numbers[at : at + _NUMBER_BYTES], "big")
+        for at in range(0, len(numbers), _NUMBER_BYTES)
+    )
+    return Handle(Receipt(sequence, token), received_ms)
 
 
 def _check(numbers: bytes) -> bytes:

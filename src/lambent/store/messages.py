@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 DEDUPLICATION_MS = 300_000
 """How long a deduplication id is remembered (AWS page "Exactly-once processing in Amazon SQS")."""
+
+
+Validity = Literal["valid", "expired", "gone"]
+"""Of a receipt: its message is in flight by it; is no more, and there; is there no more."""
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -56,6 +60,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group: str | None
     sent_ms: int
     first_received_ms: int
+    received_ms: int
+    """When this receive was."""
     receive_count: int
     """This receive included."""
     source: str | None
@@ -140,6 +146,10 @@ class Messages(Protocol):
         """Forget messages; False where the receipt is not that of the message's last receive."""
         ...
 
+    async def validities(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Validity]:
+        """Return what receipts are worth now, in order."""
+        ...
+
     async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:
         """Change when messages in flight are visible; False where one is not in flight by this receipt."""
         ...
@@ -150,6 +160,10 @@ class Messages(Protocol):
 
     async def clear(self, queue: str) -> None:
         """Forget every message of a queue, also those in flight, and what was deduplicated."""
+        ...
+
+    async def sources(self, queue: str) -> set[str]:
+        """Return the queues of which messages of a queue are dead letters."""
         ...
 
     async def move(self, queue: str, destination: str | None, *, limit: int, now_ms: int) -> dict[str, int]:

@@ -22,6 +22,7 @@ from lambent.store.messages import (
     Sent,
     Take,
     Taken,
+    Validity,
 )
 
 
@@ -126,6 +127,10 @@ class Queues:
         self._ring(queue, len(receipts))
         return deleted
 
+    async def validities(self, queue: str, receipts: Sequence[Receipt]) -> list[Validity]:
+        """Return what receipts are worth now, in order."""
+        return await self._messages.validities(queue, receipts, now_ms=self.now_ms)
+
     async def postpone(self, queue: str, postponements: Sequence[Postponement]) -> list[bool]:
         """Change when messages in flight are visible; False where one is not in flight any more."""
         done = await self._messages.postpone(queue, postponements, now_ms=self.now_ms)
@@ -146,6 +151,10 @@ class Queues:
         if (bell := self._bells.pop(queue, None)) is not None:
             bell.is_over = True
             bell.ring_all()
+
+    async def sources(self, queue: str) -> set[str]:
+        """Return the queues of which messages of a queue are dead letters."""
+        return await self._messages.sources(queue)
 
     async def move(self, queue: str, destination: str | None, *, limit: int) -> int:
         """Move visible messages, to where they came from when no destination is given; returns how many."""

@@ -26,6 +26,8 @@ class Deviations:
         checks_itself: whether the service checks all parameters by itself, with texts of its own.
         former_codes: the codes of errors in the query protocol, where they are not what the model says; of a
             service that once spoke it, told in ``x-amzn-query-error`` too.
+        former_texts: the messages of errors in the query protocol, where they are others, by those of today.
+        unknown_action: the message about an action that there is not; None: that of most services.
     """
 
     error: type[ServiceError] = ValidationException
@@ -36,6 +38,8 @@ class Deviations:
     earlier: frozenset[tuple[str, str]] = frozenset()
     checks_itself: bool = False
     former_codes: Mapping[str, str] = field(default_factory=dict[str, str])
+    former_texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    unknown_action: str | None = None
 
 
 DEVIATIONS: Mapping[str, Deviations] = {
@@ -67,7 +71,12 @@ DEVIATIONS: Mapping[str, Deviations] = {
     ),
     "sqs": Deviations(
         checks_itself=True,
+        former_texts={
+            "The specified queue does not exist.": "The specified queue does not exist for this wsdl version."
+        },
+        unknown_action="The action {action} is not valid for this endpoint.",
         former_codes={
+            "AccessDeniedException": "AccessDenied",
             "InvalidParameterValueException": "InvalidParameterValue",
             "MissingRequiredParameterException": "MissingParameter",
             "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",

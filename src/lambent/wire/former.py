@@ -14,6 +14,9 @@ NAMESPACES: Mapping[str, str] = {"sqs": "http://queue.amazonaws.com/doc/2012-11-
 NAMED_BY_PATH: Mapping[str, str] = {"sqs": "QueueUrl"}
 """What is named by the path that a form is sent to, unless the form itself says it: a queue's URL is its address."""
 
+DETAILS: Mapping[str, str] = {"sqs": "<Detail/>"}
+"""What errors have behind their message."""
+
 _ELEMENTS: Mapping[str, Mapping[str, str]] = {
     "sqs": {
         "AWSAccountIdList": "AWSAccountId",

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from lambent.errors import InvalidAction, UnknownOperationException
+from lambent.wire.deviations import DEVIATIONS, Deviations
 from lambent.wire.http import HttpRequest
 from lambent.wire.model import Api, Operation
 from lambent.wire.paths import PathTable
@@ -64,7 +65,7 @@ class Router:
         Errors about a request that found no route are written in that API's protocol.
         """
         if (scope := credential_scope(request)) is not None and (apis := self._by_signing_name.get(scope[2])):
-            return apis[0]
+            return _spoken(apis, request)
         if prefix := request.headers.get("x-amz-target", "").partition(".")[0]:
             return self._by_target_prefix.get(prefix)
         if "Action" in (form := _form(request)):
@@ -106,6 +107,13 @@ def _path_table(api: Api) -> PathTable[Operation]:
     )
 
 
+def _spoken(apis: Sequence[Api], request: HttpRequest) -> Api:
+    """Return the API of a service whose protocol a request speaks, as well as one can tell."""
+    if len(apis) > 1 and "x-amz-target" not in request.headers and "Action" in _form(request):
+        return next((api for api in apis if _is_query(api)), apis[0])
+    return apis[0]
+
+
 def _is_query(api: Api) -> bool:
     return api.protocol == "query"
 
@@ -114,6 +122,9 @@ def _route_action(apis: list[Api], action: str, version: str | None) -> Route:
     for api in apis:
         if _is_query(api) and (version is None or version == api.api_version) and action in api.operations:
             return Route(operation=api.operations[action], path_params={})
+    told = DEVIATIONS.get(apis[0].service, Deviations()).unknown_action
+    if told is not None:
+        raise InvalidAction(told.format(action=_short(action)))
     wanted = version if version is not None else "NO_VERSION_SPECIFIED"
     raise InvalidAction(f"Could not find operation {_short(action)} for version {_short(wanted)}")
 

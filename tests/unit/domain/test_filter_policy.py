@@ -85,3 +85,9 @@ def test_a_body_that_is_no_json_object_is_meant_by_no_policy(body: str) -> None:
 @pytest.mark.parametrize("policy", ["", "{}"])
 def test_without_a_policy_everything_is_meant(policy: str) -> None:
     assert is_meant(policy, "MessageBody", text="plain", attributes={})
+
+
+def test_a_message_without_attributes_is_meant_by_no_policy_about_attributes() -> None:
+    policy = '{"missing": [{"exists": false}]}'
+    assert is_meant("", "MessageAttributes", text="x", attributes={})
+    assert not is_meant(policy, "MessageAttributes", text="x", attributes={})

@@ -17,6 +17,10 @@ class EmptyBatchRequestException(ServiceError):
     """A batch has no entries."""
 
 
+class EndpointDisabledException(ServiceError):
+    """A mobile device is sent nothing."""
+
+
 class InvalidBatchEntryIdException(ServiceError):
     """The id of an entry of a batch has other characters than it may."""
 
@@ -33,6 +37,10 @@ class TagLimitExceededException(ServiceError):
 
 class TooManyEntriesInBatchRequestException(ServiceError):
     """A batch has more than ten entries."""
+
+
+class VerificationException(ServiceError):
+    """The one-time password is another."""
 
 
 def invalid(what: str, reason: str | None = None) -> InvalidParameterException:

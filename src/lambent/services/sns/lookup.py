@@ -94,7 +94,7 @@ def check_topic_arn(call: Call, arn: str, *, member: str = "TopicArn") -> Arn:
         InvalidParameterException: it is none, or one of another region.
         AuthorizationErrorException: it is another account's, which has not opened it.
     """
-    _check_length(arn, member)
+    check_arn_length(arn, member)
     parsed = parse_arn(arn)
     if (
         parsed is None
@@ -115,12 +115,31 @@ def check_subscription_arn(arn: str) -> None:
     Raises:
         InvalidParameterException: it is none.
     """
-    _check_length(arn, "SubscriptionArn")
+    check_arn_length(arn, "SubscriptionArn")
     if split_subscription_arn(arn) is None:
         raise invalid("SubscriptionId")
 
 
-def _check_length(arn: str, member: str) -> None:
+def check_owner(call: Call, arn: str) -> None:
+    """Refuse what belongs to another account, or lies in another region.
+
+    Raises:
+        InvalidParameterException: it is no ARN, or one of another region.
+        AuthorizationErrorException: it is another account's.
+    """
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.region != call.region:
+        raise invalid("Arn")
+    if parsed.account != call.account:
+        raise _not_yours(call, arn)
+
+
+def check_arn_length(arn: str, member: str) -> None:
+    """Refuse what is too short to be an ARN.
+
+    Raises:
+        InvalidParameterException: it is.
+    """
     count = len(arn.split(":"))
     if count < 6:
         raise invalid(member, f"An ARN must have at least 6 elements, not {count}")

@@ -53,13 +53,12 @@ def by_protocol_of(entry: Members, text: str) -> dict[str, str]:
     """Return what subscribers of each protocol are sent; empty when all get the same.
 
     Raises:
-        InvalidParameterException: the structure is unknown, or the message is not of it.
+        InvalidParameterException: the message is not of that structure.
     """
     structure: str | None = entry.get("MessageStructure")
-    if structure is None:
-        return {}
     if structure != "json":
-        raise invalid("MessageStructure")
+        # AWS passes over other values, which examples of its SDKs have (``string``).
+        return {}
     try:
         pairs: Any = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:

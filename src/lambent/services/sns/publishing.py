@@ -10,19 +10,21 @@ from typing import Any
 from lambent.clock import Clock
 from lambent.delivery.notifications import Notifications
 from lambent.domain.call import Call
+from lambent.domain.platform_application import endpoint_key
 from lambent.domain.publication import Publication, sequence_number
+from lambent.domain.text_message import TEXT_MAX, is_telephone_number
 from lambent.domain.topic import Topic
-from lambent.errors import NotImplemented_
 from lambent.services import Members
 from lambent.services.sns.errors import (
     BatchEntryIdsNotDistinctException,
     BatchRequestTooLongException,
     EmptyBatchRequestException,
+    EndpointDisabledException,
     InvalidBatchEntryIdException,
     TooManyEntriesInBatchRequestException,
     invalid,
 )
-from lambent.services.sns.lookup import Lookup
+from lambent.services.sns.lookup import Lookup, check_owner
 from lambent.services.sns.message_rules import (
     attributes_of,
     by_protocol_of,
@@ -32,6 +34,7 @@ from lambent.services.sns.message_rules import (
     text_of,
 )
 from lambent.store.messages import Sent
+from lambent.store.platform_applications import PlatformApplications
 
 _ENTRIES_MAX = 10
 _ENTRY_ID_MAX = 80
@@ -42,20 +45,38 @@ _TRACE_HEADER = "x-amzn-trace-id"
 class PublishOperations:
     """The operations that publish."""
 
-    def __init__(self, *, lookup: Lookup, notifications: Notifications, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        lookup: Lookup,
+        applications: PlatformApplications,
+        notifications: Notifications,
+        clock: Clock,
+    ) -> None:
         self._lookup = lookup
+        self._applications = applications
         self._notifications = notifications
         self._clock = clock
 
     async def publish(self, call: Call, parameters: Members) -> Members:
         """Keep a message durably; it is on its way to every subscriber then (API page Publish).
 
+        What is for one telephone or one mobile device goes to the log.
+
         Raises:
             NotFoundException: there is no such topic.
             InvalidParameterException, InvalidParameterValueException: the message cannot be published.
-            NotImplemented_: it would go to a telephone or a mobile application.
+            EndpointDisabledException: the mobile device is sent nothing.
         """
-        topic = await self._lookup.topic(call, _target(parameters))
+        if parameters.get("PhoneNumber"):
+            return self._text_message(parameters)
+        member = "TopicArn" if parameters.get("TopicArn") else "TargetArn"
+        arn: str = parameters.get(member) or ""
+        if not arn:
+            raise invalid("TopicArn or TargetArn", "no value for required parameter")
+        if ":endpoint/" in arn:
+            return await self._push(call, arn, parameters)
+        topic = await self._lookup.topic(call, arn, member=member)
         publication, size_bytes = self._publication(call, topic, parameters)
         if size_bytes > topic.message_max_bytes:
             raise invalid("Message too long")
@@ -85,6 +106,35 @@ class PublishOperations:
         ]
         return {"Successful": successful, "Failed": []}
 
+    def _text_message(self, parameters: Members) -> Members:
+        number: str = parameters["PhoneNumber"]
+        if not is_telephone_number(number):
+            raise invalid("PhoneNumber", f"{number} is not valid to publish to")
+        text = text_of(parameters)
+        attributes_of(parameters)
+        if len(text) > TEXT_MAX:
+            raise invalid("Message too long")
+        return self._unsent("sms", number, text)
+
+    async def _push(self, call: Call, arn: str, parameters: Members) -> Members:
+        key = endpoint_key(arn)
+        check_owner(call, arn)
+        endpoint = await self._applications.endpoint(key) if key else None
+        if endpoint is None:
+            raise invalid("TargetArn", "No endpoint found for the target arn specified")
+        text = text_of(parameters)
+        attributes_of(parameters)
+        texts = by_protocol_of(parameters, text)
+        if not endpoint.is_enabled:
+            raise EndpointDisabledException("Endpoint is disabled")
+        platform = endpoint.key.split("/")[2]
+        return self._unsent("application", arn, texts.get(platform, texts.get("default", text)))
+
+    def _unsent(self, protocol: str, endpoint: str, text: str) -> Members:
+        message_id = str(uuid.uuid4())
+        self._notifications.report_unsent(protocol, endpoint, f"message {message_id}", text)
+        return {"MessageId": message_id}
+
     def _publication(self, call: Call, topic: Topic, entry: Members) -> tuple[Publication, int]:
         """Return a message that can be published, and its size in bytes.
 
@@ -108,17 +158,6 @@ class PublishOperations:
             endpoint_url=call.endpoint_url,
         )
         return publication, size_of(text, attributes)
-
-
-def _target(parameters: Members) -> str:
-    if parameters.get("PhoneNumber"):
-        raise NotImplemented_("Lambent does not send text messages.")
-    arn: str | None = parameters.get("TopicArn") or parameters.get("TargetArn")
-    if not arn:
-        raise invalid("TopicArn or TargetArn", "no value for required parameter")
-    if ":endpoint/" in arn:
-        raise NotImplemented_("Lambent does not send messages to mobile applications.")
-    return arn
 
 
 def _told(topic: Topic, sent: Sent) -> dict[str, Any]:

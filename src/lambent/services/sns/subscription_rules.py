@@ -10,15 +10,27 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from lambent.arn import Arn, parse_arn
+from lambent.domain.platform_application import endpoint_key
+from lambent.domain.text_message import is_telephone_number
 from lambent.domain.topic import MESSAGE_MAX_BYTES, Topic
 from lambent.errors import InvalidParameterException, NotImplemented_
 from lambent.services.sns.errors import invalid
 from lambent.services.sns.policy_rules import Fail, FilterRules, check_subscription_delivery
 
-PROTOCOLS_UNSERVED = frozenset({"email", "email-json", "sms", "application", "firehose"})
-_RAW_PROTOCOLS = frozenset({"sqs", "http", "https"})
+CONFIRMED_AT_ONCE = frozenset({"application", "firehose", "sms"})
+"""Protocols whose endpoints nobody has to confirm."""
+_RAW_PROTOCOLS = frozenset({"firehose", "http", "https", "sqs"})
+_MAILBOX = re.compile(r"[^@\s]+@[^@\s]+")
+_STREAM = re.compile(r"deliverystream/[a-zA-Z0-9_.-]{1,64}")
 _FUNCTION = re.compile(r"function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?")
 _QUEUE = re.compile(r"[A-Za-z0-9_-]{1,80}(\.fifo)?")
+_ARNS = {
+    "firehose": (_STREAM, "Firehose endpoint ARN"),
+    "lambda": (_FUNCTION, "Lambda endpoint ARN"),
+    "sqs": (_QUEUE, "SQS endpoint ARN"),
+}
+"""Protocols whose endpoints have ARNs of the service of the same name: their form, and what they are called."""
+_OTHERS = frozenset({"application", "email", "email-json", "sms"})
 _URL_MAX = 2_048
 NAMES = frozenset(
     {
@@ -38,18 +50,15 @@ def check_endpoint(topic: Topic, protocol: str, endpoint: str) -> str | None:
 
     Raises:
         InvalidParameterException: it is none of this protocol, or not for such a topic.
-        NotImplemented_: AWS would deliver to it, and we do not.
     """
-    if protocol in PROTOCOLS_UNSERVED:
-        raise NotImplemented_(f"Lambent does not deliver messages of topics by the protocol {protocol} yet.")
+    owner = None
     if protocol in ("http", "https"):
         _check_url(protocol, endpoint)
         _check_large(topic)
-        owner = None
-    elif protocol == "sqs":
-        owner = _arn(endpoint, "sqs", _QUEUE, "SQS endpoint ARN").account
-    elif protocol == "lambda":
-        owner = _arn(endpoint, "lambda", _FUNCTION, "Lambda endpoint ARN").account
+    elif protocol in _ARNS:
+        owner = _arn(endpoint, protocol, *_ARNS[protocol]).account
+    elif protocol in _OTHERS:
+        _check_other(protocol, endpoint)
     else:
         raise invalid(f"Amazon SNS does not support this protocol string: {protocol}")
     if topic.is_fifo and protocol != "sqs":
@@ -59,6 +68,15 @@ def check_endpoint(topic: Topic, protocol: str, endpoint: str) -> str | None:
             "Invalid parameter: Endpoint", "FIFO SQS Queues can not be subscribed to standard SNS topics"
         )
     return owner
+
+
+def _check_other(protocol: str, endpoint: str) -> None:
+    if protocol == "application" and endpoint_key(endpoint) is None:
+        raise invalid("Application endpoint ARN")
+    if protocol == "sms" and not is_telephone_number(endpoint):
+        raise InvalidParameterException(f"Invalid SMS endpoint: {endpoint}")
+    if protocol.startswith("email") and not _MAILBOX.fullmatch(endpoint):
+        raise invalid("Email address")
 
 
 def _check_url(protocol: str, endpoint: str) -> None:
@@ -116,6 +134,10 @@ class AttributeRules:
                 raise self.fail("AttributeName")
             after[name] = "" if value is None else self._checked(name, value)
         after = {name: value for name, value in after.items() if value != ""}
+        if self.protocol == "firehose" and "SubscriptionRoleArn" not in after:
+            raise self.fail(
+                "SubscriptionRoleArn: it is required for subscriptions of Firehose delivery streams"
+            )
         if ("FilterPolicy" in given or "FilterPolicyScope" in given) and "FilterPolicy" in after:
             scope = after.get("FilterPolicyScope", "MessageAttributes")
             FilterRules(self.fail, scope).check(after["FilterPolicy"])
@@ -141,12 +163,18 @@ class AttributeRules:
                     raise NotImplemented_("Lambent does not archive messages of topics yet, nor replay them.")
                 return ""
             case "SubscriptionRoleArn":
-                raise self.fail(
-                    "SubscriptionRoleArn: only subscriptions of Firehose delivery streams have it"
-                )
+                _check_role(self.protocol, value, self.fail)
             case _:
                 pass
         return value
+
+
+def _check_role(protocol: str, value: str, fail: Fail) -> None:
+    if protocol != "firehose":
+        raise fail("SubscriptionRoleArn: only subscriptions of Firehose delivery streams have it")
+    arn = parse_arn(value)
+    if value and (arn is None or arn.service != "iam" or not arn.resource.startswith("role/")):
+        raise fail("SubscriptionRoleArn: it is no ARN of a role")
 
 
 def _raw(protocol: str, value: str, fail: Fail) -> str:
@@ -166,6 +194,9 @@ def _check_redrive(topic: Topic, endpoint: str, text: str, fail: Fail) -> None:
         policy = None
     if not isinstance(policy, dict):
         raise fail("RedrivePolicy: failed to parse JSON.")
+    for name in cast("dict[str, Any]", policy):
+        if name != "deadLetterTargetArn":
+            raise fail(f"RedrivePolicy: invalid JSON. Attribute {name} is unknown.")
     target: Any = cast("dict[str, Any]", policy).get("deadLetterTargetArn")
     arn = parse_arn(target) if isinstance(target, str) else None
     if arn is None or arn.service != "sqs":

@@ -13,6 +13,7 @@ from lambent.delivery.notifications import Notifications
 from lambent.domain.call import Call
 from lambent.domain.delivery_policy import shown_subscription_policy
 from lambent.domain.page_token import token_after
+from lambent.domain.platform_application import endpoint_key
 from lambent.domain.publication import Kind, Notification, Publication
 from lambent.domain.subscription import TOKEN_VALID_S, Subscription, subscription_key
 from lambent.domain.topic import Topic
@@ -25,7 +26,8 @@ from lambent.services.sns.lookup import (
     check_subscription_arn,
     key_after,
 )
-from lambent.services.sns.subscription_rules import AttributeRules, check_endpoint
+from lambent.services.sns.subscription_rules import CONFIRMED_AT_ONCE, AttributeRules, check_endpoint
+from lambent.store.platform_applications import PlatformApplications
 
 _TOKEN_BYTES = 144
 _PENDING = "pending confirmation"
@@ -43,27 +45,37 @@ _FAREWELL = (
 class SubscriptionOperations:
     """The operations on subscriptions."""
 
-    def __init__(self, *, lookup: Lookup, notifications: Notifications, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        lookup: Lookup,
+        applications: PlatformApplications,
+        notifications: Notifications,
+        clock: Clock,
+    ) -> None:
         self._lookup = lookup
+        self._applications = applications
         self._notifications = notifications
         self._clock = clock
 
     async def subscribe(self, call: Call, parameters: Members) -> Members:
         """Subscribe an endpoint; one that is subscribed already stays so (API page Subscribe).
 
-        Addresses, and what is another account's than the caller's, have to confirm it first.
+        Addresses, mailboxes, and what is another account's than the caller's, have to confirm it first.
 
         Raises:
             NotFoundException: there is no such topic.
             InvalidParameterException: endpoint or attributes cannot be, or the subscription has others.
-            NotImplemented_: nothing is delivered by this protocol.
         """
         topic = await self._lookup.topic(call, parameters["TopicArn"])
         protocol: str = parameters["Protocol"]
         endpoint: str = parameters.get("Endpoint") or ""
         owner = check_endpoint(topic, protocol, endpoint)
         given: Mapping[str, str] = parameters.get("Attributes") or {}
-        wanted = self._new(call, topic, protocol, endpoint, given, is_pending=owner != call.account)
+        if protocol == "application":
+            await self._check_device(endpoint)
+        is_pending = protocol not in CONFIRMED_AT_ONCE and owner != call.account
+        wanted = self._new(call, topic, protocol, endpoint, given, is_pending=is_pending)
         kept = await self._lookup.topics.subscribe(wanted)
         if kept is not wanted:
             _check_same(kept, wanted.attributes, given)
@@ -74,6 +86,11 @@ class SubscriptionOperations:
             await self._send(call, kept, "SubscriptionConfirmation", _INVITATION.format(topic=topic.arn))
         is_shown = kept.state == "confirmed" or parameters.get("ReturnSubscriptionArn")
         return {"SubscriptionArn": kept.arn if is_shown else _PENDING}
+
+    async def _check_device(self, arn: str) -> None:
+        key = endpoint_key(arn)
+        if key is None or await self._applications.endpoint(key) is None:
+            raise invalid("Endpoint", f"Endpoint does not exist for endpoint {arn}")
 
     def _new(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -133,13 +134,22 @@ def check_policy(text: str) -> None:
 
 
 def check_data_protection(text: str) -> None:
-    """Refuse a text that is too long to be a data protection policy.
+    """Refuse a text that is no data protection policy, or too long.
 
     Raises:
         InvalidParameterException: it is.
     """
+    if text and not _is_object(text):
+        raise invalid("DataProtectionPolicy", "failed to parse JSON")
     if len(text) > _DATA_PROTECTION_MAX:
         raise invalid("DataProtectionPolicy", f"must be at most {_DATA_PROTECTION_MAX} characters long")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def tags_of(given: Sequence[Mapping[str, str]]) -> dict[str, str]:

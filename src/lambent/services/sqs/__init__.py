@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lambent.clock import Clock
+from lambent.domain.resource_policy import GuardedResource
 from lambent.services import OperationMethod, operations_of
 from lambent.services.sqs.batches import BatchOperations
 from lambent.services.sqs.lookup import Lookup
@@ -29,6 +30,8 @@ class SqsService:
     """The service and the background work behind it."""
 
     operations: dict[str, OperationMethod]
+    find_resource: Callable[[str], Awaitable[GuardedResource | None]]
+    """Returns what decisions about access have to know of the queue with an ARN."""
     resume: Callable[[], Awaitable[None]]
     """Takes up what a server before this one left."""
     close: Callable[[], Awaitable[None]]
@@ -36,7 +39,12 @@ class SqsService:
 
 
 def sqs_service(
-    *, documents: Documents, message_queues: MessageQueues, queues: Queues, clock: Clock
+    *,
+    documents: Documents,
+    message_queues: MessageQueues,
+    queues: Queues,
+    clock: Clock,
+    cooldown_s: float = 0.0,
 ) -> SqsService:
     """Build the service.
 
@@ -45,18 +53,27 @@ def sqs_service(
         message_queues: where queues are kept.
         queues: the queue engine, where messages are.
         clock: the time.
+        cooldown_s: for how long a queue cannot be purged again, and the name of a deleted one not be had.
     """
     lookup = Lookup(message_queues, clock)
     tasks = MoveTasks(message_queues=message_queues, queues=queues, documents=documents, clock=clock)
+
+    async def find_resource(arn: str) -> GuardedResource | None:
+        queue = await message_queues.find(arn)
+        if queue is None:
+            return None
+        return GuardedResource(policy=queue.attributes.get("Policy"), tags=queue.tags)
+
     return SqsService(
         operations=operations_of(
-            QueueOperations(lookup=lookup, queues=queues, clock=clock),
+            QueueOperations(lookup=lookup, queues=queues, clock=clock, cooldown_s=cooldown_s),
             MessageOperations(lookup=lookup, queues=queues),
             BatchOperations(lookup=lookup, queues=queues),
             TagOperations(lookup=lookup),
             PermissionOperations(lookup=lookup),
             MoveOperations(lookup=lookup, queues=queues, tasks=tasks),
         ),
+        find_resource=find_resource,
         resume=tasks.resume,
         close=tasks.close,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import Any, cast
 
 from lambent.domain.message_queue import MessageQueue
-from lambent.errors import InvalidParameterValueException
+from lambent.domain.policy_document import check_resource_policy
+from lambent.errors import InvalidParameterValueException, MalformedPolicyDocumentException
 from lambent.services.sqs.errors import InvalidAttributeName, InvalidAttributeValue, missing
 
 DEFAULTS: Mapping[str, str] = {
@@ -40,7 +42,9 @@ _CHOICES: Mapping[str, frozenset[str]] = {
     "FifoThroughputLimit": frozenset({"perQueue", "perMessageGroupId"}),
 }
 _FREE = frozenset({"KmsMasterKeyId"})
-_JSON = frozenset({"Policy", "RedrivePolicy", "RedriveAllowPolicy"})
+_REDRIVES = frozenset({"RedrivePolicy", "RedriveAllowPolicy"})
+_SOURCES_MAX = 10
+_REUSE_S = "300"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _FIFO_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+\.fifo")
 
@@ -89,44 +93,111 @@ def _checked(name: str, value: str, *, is_fifo: bool) -> str:
             return next(choice for choice in _CHOICES[name] if choice.lower() == value.lower())
     elif name in _FREE:
         return value
-    elif name in _JSON:
-        if value == "" or _is_object(value):
+    elif name in _REDRIVES:
+        return _redrive(name, value) if value else value
+    elif name == "Policy":
+        if value == "" or _is_policy(value):
             return value
     else:
         raise InvalidAttributeName(f"Unknown Attribute {name}.")
     raise InvalidAttributeValue(f"Invalid value for the parameter {name}.")
 
 
-def _is_object(text: str) -> bool:
+def _object(text: str) -> dict[str, Any] | None:
     try:
-        return isinstance(json.loads(text), dict)
+        content: Any = json.loads(text)
     except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+
+
+def _is_policy(text: str) -> bool:
+    """Whether a text is a policy, which may have no statement."""
+    content = _object(text)
+    if content is None:
         return False
+    try:
+        if content.get("Statement") != []:
+            check_resource_policy(text)
+    except (MalformedPolicyDocumentException, RecursionError):
+        return False
+    return True
 
 
-def bad_redrive(text: str, reason: str) -> InvalidParameterValueException:
+def bad_redrive(text: str, reason: str, *, name: str = "RedrivePolicy") -> InvalidParameterValueException:
     """Return the error for a redrive policy that cannot be."""
-    return InvalidParameterValueException(
-        f"Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}"
-    )
+    return InvalidParameterValueException(f"Value {text} for parameter {name} is invalid. Reason: {reason}")
 
 
-def check_redrive_text(text: str) -> None:
-    """Refuse a redrive policy that lacks something, saying what.
+def _redrive(name: str, text: str) -> str:
+    """Return a policy as AWS shows it: without white space, and numbers as such."""
+    content = _object(text)
+    if content is None:
+        what = "redrive policy" if name == "RedrivePolicy" else "redrive allow policy"
+        reason = f"Amazon SQS can't create the {what}, as it’s in an unsupported format."
+        raise bad_redrive(text, reason, name=name)
+    checked_policy = _redrive_policy if name == "RedrivePolicy" else _redrive_allow_policy
+    return json.dumps(checked_policy(text, content), separators=(",", ":"))
 
-    Raises:
-        InvalidParameterValueException: it does.
-    """
-    content = json.loads(text)
-    for member in ("deadLetterTargetArn", "maxReceiveCount"):
+
+def _redrive_policy(text: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    for member in ("maxReceiveCount", "deadLetterTargetArn"):
         if member not in content:
             raise bad_redrive(text, f"Redrive policy does not contain mandatory attribute: {member}.")
+    if len(content) > 2:
+        raise bad_redrive(
+            text, "Only following attributes are supported: [deadLetterTargetArn, maxReceiveCount]."
+        )
     count = str(content["maxReceiveCount"])
     if not (count.isascii() and count.isdigit() and len(count) <= 4 and 1 <= int(count) <= 1000):
         raise bad_redrive(
             text,
             f"Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive.",
         )
+    return {"deadLetterTargetArn": content["deadLetterTargetArn"], "maxReceiveCount": int(count)}
+
+
+def _redrive_allow_policy(text: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    permission, sources = content.get("redrivePermission"), content.get("sourceQueueArns")
+    if permission not in ("allowAll", "byQueue", "denyAll"):
+        reason = (
+            "Amazon SQS can't create the redrive allow policy. Choose one of following permissions: allowAll, "
+            "byQueue, denyAll."
+        )
+    elif not set(content) <= {"redrivePermission", "sourceQueueArns"}:
+        reason = "Only following attributes are supported: [redrivePermission, sourceQueueArns]."
+    elif permission != "byQueue":
+        reason = "" if sources is None else "sourceQueueArns can be given with the permission byQueue only."
+    elif not isinstance(sources, list) or not 1 <= len(cast("list[Any]", sources)) <= _SOURCES_MAX:
+        reason = f"The permission byQueue needs from 1 to {_SOURCES_MAX} sourceQueueArns."
+    else:
+        reason = ""
+    if reason:
+        raise bad_redrive(text, reason, name="RedriveAllowPolicy")
+    return content
+
+
+def with_settled(before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return a queue's attributes after some were given, with what follows from these.
+
+    Raises:
+        InvalidAttributeValue: two of them exclude each other.
+    """
+    after = {**before, **given}
+    if given.get("KmsMasterKeyId"):
+        if given.get("SqsManagedSseEnabled") == "true":
+            raise InvalidAttributeValue(
+                "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or "
+                "SQS SSE."
+            )
+        after["SqsManagedSseEnabled"] = "false"
+        after.setdefault("KmsDataKeyReusePeriodSeconds", _REUSE_S)
+    elif given.get("SqsManagedSseEnabled") == "true":
+        after |= {"KmsMasterKeyId": "", "KmsDataKeyReusePeriodSeconds": ""}
+    is_per_group = after.get("FifoThroughputLimit") == "perMessageGroupId"
+    if is_per_group and after.get("DeduplicationScope") != "messageGroup":
+        raise InvalidAttributeValue("Invalid value for the parameter FifoThroughputLimit.")
+    return after
 
 
 def allows_redrive(dead_letter_queue: MessageQueue, source_arn: str) -> bool:

@@ -14,11 +14,13 @@ from lambent.services.sqs.errors import (
     BatchRequestTooLong,
     EmptyBatchRequest,
     InvalidBatchEntryId,
+    ReceiptHandleIsInvalid,
     TooManyEntriesInBatchRequest,
+    missing,
 )
 from lambent.services.sqs.lookup import Lookup
 from lambent.services.sqs.message_rules import receipt_of
-from lambent.services.sqs.messages import Outgoing, not_in_flight, postponement_of
+from lambent.services.sqs.messages import Outgoing, is_passed_over, not_in_flight, postponement_of
 from lambent.store.queues import Queues
 
 T = TypeVar("T")
@@ -77,6 +79,12 @@ class BatchOperations:
         queue = await self._lookup.queue(call, parameters)
         results = _Results(parameters, "DeleteMessageBatchRequestEntry")
         receipts = results.each(receipt_of)
+        if queue.is_fifo:
+            validities = await self._queues.validities(queue.messages, list(receipts.values()))
+            for entry_id, validity in zip(list(receipts), validities, strict=True):
+                if validity == "expired":
+                    del receipts[entry_id]
+                    results.fail(entry_id, ReceiptHandleIsInvalid("The receipt handle has expired"))
         if receipts:
             await self._queues.delete(queue.messages, list(receipts.values()))
         for entry_id in receipts:
@@ -96,7 +104,7 @@ class BatchOperations:
         wanted = results.each(lambda entry: postponement_of(entry, now_ms))
         done = await self._queues.postpone(queue.messages, list(wanted.values())) if wanted else []
         for entry_id, is_done in zip(wanted, done, strict=True):
-            if is_done:
+            if is_done or await is_passed_over(self._queues, queue, wanted[entry_id]):
                 results.succeed(entry_id, {})
             else:
                 results.fail(entry_id, not_in_flight(results.entries[entry_id]))
@@ -115,8 +123,10 @@ class _Results:
                 f"Maximum number of entries per request are {_ENTRIES_MAX}. You have sent {len(entries)}."
             )
         self.entries: dict[str, Mapping[str, Any]] = {}
-        for entry in entries:
+        for number, entry in enumerate(entries, 1):
             entry_id = str(entry.get("Id") or "")
+            if not entry_id:
+                raise missing(f"{entry_name}.{number}.Id")
             if not _ID.fullmatch(entry_id):
                 raise InvalidBatchEntryId(
                     "A batch entry id can only contain alphanumeric characters, hyphens and underscores. "
@@ -143,7 +153,10 @@ class _Results:
 
     def fail(self, entry_id: str, error: ServiceError) -> None:
         code = _CODES.get(error.error_code, error.error_code)
-        self._failed.append({"Id": entry_id, "SenderFault": True, "Code": code, "Message": error.message})
+        before, told, reason = error.message.partition(" is invalid. Reason: ")
+        # Of a value that cannot be, entries tell the reason alone.
+        message = reason.removesuffix(".") if told and before.startswith("Value ") else error.message
+        self._failed.append({"Id": entry_id, "SenderFault": True, "Code": code, "Message": message})
 
     def shown(self) -> dict[str, Any]:
         result: dict[str, Any] = {"Successful": self._successful, "Failed": self._failed}

@@ -41,6 +41,20 @@ class MissingRequiredParameterException(ServiceError):
     """A parameter is missing."""
 
 
+class OverLimit(ServiceError):
+    """There is more of something than there may be."""
+
+    status = 403
+
+
+class PurgeQueueInProgress(ServiceError):
+    """The queue was purged a moment ago."""
+
+
+class QueueDeletedRecently(ServiceError):
+    """A queue of this name was deleted a moment ago."""
+
+
 class QueueDoesNotExist(ServiceError):
     """There is no such queue."""
 
@@ -55,10 +69,6 @@ class ReceiptHandleIsInvalid(ServiceError):
 
 class TooManyEntriesInBatchRequest(ServiceError):
     """A batch has more than ten entries."""
-
-
-class UnsupportedOperation(ServiceError):
-    """This cannot be done with such a queue."""
 
 
 def missing(parameter: str) -> MissingRequiredParameterException:

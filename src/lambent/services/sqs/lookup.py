@@ -37,6 +37,18 @@ class Lookup:
         account, name = place_of(parameters)
         return await self.named(call, account, name)
 
+    async def owned(self, call: Call, parameters: Members) -> MessageQueue:
+        """Return the queue of the QueueUrl parameter for what no policy opens to another account.
+
+        Raises:
+            AccessDeniedException: it is another account's.
+            ServiceError: as `queue` does.
+        """
+        queue = await self.queue(call, parameters)
+        if queue.account != call.account:
+            raise _not_yours(call, queue.account, queue.name)
+        return queue
+
     async def named(self, call: Call, account: str, name: str) -> MessageQueue:
         """Return a queue of the caller's region.
 
@@ -45,10 +57,7 @@ class Lookup:
             QueueDoesNotExist: there is none.
         """
         if account not in (call.account, call.admitted_account):
-            raise AccessDeniedException(
-                f"User: {call.principal.arn} is not authorized to perform this operation on resource: "
-                f"arn:aws:sqs:{call.region}:{account}:{name}"
-            )
+            raise _not_yours(call, account, name)
         queue = await self.message_queues.get(account, call.region, name)
         if queue is None:
             raise no_queue()
@@ -73,6 +82,13 @@ class Lookup:
                 continue
             return after
         raise no_queue()
+
+
+def _not_yours(call: Call, account: str, name: str) -> AccessDeniedException:
+    return AccessDeniedException(
+        f"User: {call.principal.arn} is not authorized to perform this operation on resource: "
+        f"arn:aws:sqs:{call.region}:{account}:{name}"
+    )
 
 
 def place_of(parameters: Members) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from lambent.domain.queue_message import (
 from lambent.errors import InvalidParameterValueException
 from lambent.services import Members
 from lambent.services.sqs.errors import InvalidMessageContents, ReceiptHandleIsInvalid, missing
-from lambent.store.message_queues import parse_receipt_handle, receipt_handle, system_attributes
+from lambent.store.message_queues import Handle, parse_receipt_handle, receipt_handle, system_attributes
 from lambent.store.messages import Message, Receipt
 
 DELAY_MAX_S = 900
@@ -37,68 +37,91 @@ def bad_value(value: object, parameter: str, reason: str) -> InvalidParameterVal
 
 
 def body_of(entry: Members) -> bytes:
-    """Return the body of a message that is to be sent.
+    """Return the body of a message that is to be sent, as it is kept.
+
+    What XML cannot hold is replaced, as long as there is something else, too (API page SendMessage).
 
     Raises:
-        MissingRequiredParameterException: it is missing.
-        InvalidParameterValueException: it is empty.
-        InvalidMessageContents: it has characters that XML cannot hold.
+        MissingRequiredParameterException: it is missing or empty.
+        InvalidMessageContents: it has nothing but characters that XML cannot hold.
     """
     body: str | None = entry.get("MessageBody")
-    if body is None:
-        raise missing("MessageBody")
     if not body:
         raise missing("MessageBody")
-    if _UNWRITABLE.search(body):
+    if not _UNWRITABLE.search(body):
+        return body.encode()
+    if not _UNWRITABLE.sub("", body):
+        _check_characters(body)
+    return _UNWRITABLE.sub("\ufffd", body).encode()
+
+
+def _check_characters(text: str) -> None:
+    if _UNWRITABLE.search(text):
         raise InvalidMessageContents(
             "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to "
             "#xFFFD | #x10000 to #x10FFFF"
         )
-    return body.encode()
 
 
-def attributes_of(entry: Members, member: str = "MessageAttributes") -> dict[str, MessageAttribute]:
+def attributes_of(entry: Members) -> dict[str, MessageAttribute]:
     """Return the message attributes of a message that is to be sent.
 
     Raises:
         InvalidParameterValueException: a name, type or value cannot be.
+        InvalidMessageContents: a value has characters that XML cannot hold.
     """
-    given: Mapping[str, Mapping[str, Any]] = entry.get(member) or {}
+    given: Mapping[str, Mapping[str, Any]] = entry.get("MessageAttributes") or {}
     if len(given) > ATTRIBUTES_MAX:
         raise InvalidParameterValueException(
             f"Number of message attributes [{len(given)}] exceeds the allowed maximum [{ATTRIBUTES_MAX}]."
         )
-    return {name: _attribute(name, value) for name, value in given.items()}
+    for name in given:
+        _check_attribute_name(name)
+    return {name: _attribute(name, value, "user") for name, value in given.items()}
 
 
-def _attribute(name: str, value: Mapping[str, Any]) -> MessageAttribute:
+def system_attributes_of(entry: Members) -> dict[str, MessageAttribute]:
+    """Return the message system attributes of a message that is to be sent.
+
+    Raises:
+        InvalidParameterValueException: there is another one than AWSTraceHeader, or its value cannot be.
+    """
+    given: Mapping[str, Mapping[str, Any]] = entry.get("MessageSystemAttributes") or {}
+    for name in given:
+        if name != "AWSTraceHeader":
+            raise bad_value(name, "MessageSystemAttributes", "Only AWSTraceHeader is supported.")
+    return {name: _attribute(name, value, "system") for name, value in given.items()}
+
+
+def _check_attribute_name(name: str) -> None:
     if not _ATTRIBUTE_NAME.fullmatch(name) or name.lower().startswith(("aws.", "amazon.")):
         raise InvalidParameterValueException(
             "Message (user) attribute name can contain only A-Z, a-z, 0-9, underscore (_), hyphen (-), and "
             "period (.) characters, and must not begin with AWS. or Amazon."
         )
+
+
+def _attribute(name: str, value: Mapping[str, Any], kind: str) -> MessageAttribute:
     data_type = str(value.get("DataType") or "")
+    what = f"message ({kind}) attribute '{name}'"
     if not data_type:
+        raise InvalidParameterValueException(f"The {what} must contain a non-empty attribute type.")
+    prefix = data_type.partition(".")[0]
+    if not _DATA_TYPE.fullmatch(data_type) or (kind == "system" and prefix != "String"):
+        prefixes = "Binary, Number, String" if kind == "user" else "String"
         raise InvalidParameterValueException(
-            f"The message attribute '{name}' must contain a non-empty message attribute type."
-        )
-    if not _DATA_TYPE.fullmatch(data_type):
-        raise InvalidParameterValueException(
-            f"The message attribute '{name}' has an invalid message attribute type, the set of supported type "
-            "prefixes is Binary, Number, and String."
+            f"The type of {what} is invalid. You must use only the following supported type prefixes: {prefixes}."
         )
     text, binary = value.get("StringValue"), value.get("BinaryValue")
-    if (binary if data_type.startswith("Binary") else text) in (None, "", b""):
+    if not (binary if prefix == "Binary" else text):
         raise InvalidParameterValueException(
-            f"The message attribute '{name}' must contain a non-empty message attribute value for message "
-            f"attribute type '{data_type.partition('.')[0]}'."
+            f"M{what[1:]} must contain a non-empty value of type '{data_type}'."
         )
-    if data_type.startswith("Number") and not _is_number(str(text)):
-        raise InvalidParameterValueException(
-            f"Can't cast the value of message (user) attribute '{name}' to a number."
-        )
-    if data_type.startswith("Binary"):
+    if prefix == "Binary":
         return MessageAttribute(data_type=data_type, binary=binary)
+    _check_characters(str(text))
+    if prefix == "Number" and not _is_number(str(text)):
+        raise InvalidParameterValueException(f"Can't cast the value of {what} to a number.")
     return MessageAttribute(data_type=data_type, text=text)
 
 
@@ -183,20 +206,39 @@ def check_visibility(visibility_s: int) -> None:
         )
 
 
+def check_total_visibility(visibility_s: int, *, received_ms: int, now_ms: int) -> None:
+    """Refuse to keep a message in flight for longer than twelve hours since it was received.
+
+    Raises:
+        InvalidParameterValueException: it would be.
+    """
+    if (now_ms - received_ms) // 1000 + visibility_s > VISIBILITY_MAX_S:
+        raise bad_value(
+            visibility_s,
+            "VisibilityTimeout",
+            f"Total VisibilityTimeout for the message is beyond the limit [{VISIBILITY_MAX_S} seconds]",
+        )
+
+
 def receipt_of(parameters: Members) -> Receipt:
-    """Return the receipt of a ReceiptHandle parameter.
+    """Return the receipt of a ReceiptHandle parameter. Raises as `handle_of` does."""
+    return handle_of(parameters).receipt
+
+
+def handle_of(parameters: Members) -> Handle:
+    """Return what a ReceiptHandle parameter says.
 
     Raises:
         MissingRequiredParameterException: it is missing.
         ReceiptHandleIsInvalid: it is none of ours.
     """
-    handle: str = parameters.get("ReceiptHandle") or ""
-    if not handle:
+    text: str = parameters.get("ReceiptHandle") or ""
+    if not text:
         raise missing("ReceiptHandle")
-    receipt = parse_receipt_handle(handle)
-    if receipt is None:
-        raise ReceiptHandleIsInvalid(f'The input receipt handle "{handle}" is not a valid receipt handle.')
-    return receipt
+    handle = parse_receipt_handle(text)
+    if handle is None:
+        raise ReceiptHandleIsInvalid(f'The input receipt handle "{text}" is not a valid receipt handle.')
+    return handle
 
 
 def shown(message: Message, queue: MessageQueue, parameters: Members) -> dict[str, Any]:
@@ -204,7 +246,7 @@ def shown(message: Message, queue: MessageQueue, parameters: Members) -> dict[st
     envelope = Envelope.decode(message.attributes)
     result: dict[str, Any] = {
         "MessageId": message.message_id,
-        "ReceiptHandle": receipt_handle(message.receipt),
+        "ReceiptHandle": receipt_handle(message),
         "MD5OfBody": md5_of_body(message.body),
         "Body": message.body.decode(),
     }

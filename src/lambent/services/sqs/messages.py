@@ -15,12 +15,15 @@ from lambent.services.sqs.message_rules import (
     attributes_of,
     bad_value,
     body_of,
+    check_total_visibility,
     check_visibility,
     delay_ms_of,
     fifo_ids_of,
+    handle_of,
     receipt_of,
     shown,
     size_of,
+    system_attributes_of,
 )
 from lambent.store.message_queues import new_message, sequence_number, take_of
 from lambent.store.messages import NewMessage, Postponement, Sent
@@ -42,7 +45,7 @@ class Outgoing:
         """
         body = body_of(entry)
         attributes = attributes_of(entry)
-        system = attributes_of({"MessageAttributes": _system(entry)}) if _system(entry) else {}
+        system = system_attributes_of(entry)
         self.size_bytes = size_of(body, attributes)
         limit = int(queue.attributes["MaximumMessageSize"])
         if self.size_bytes > limit:
@@ -59,7 +62,8 @@ class Outgoing:
         )
         self.message: NewMessage = new_message(queue, body, envelope, delay_ms=delay_ms_of(entry, queue))
         self._told: dict[str, Any] = {
-            "MD5OfMessageBody": md5_of_body(body),
+            # Of what was sent: clients compare it with that.
+            "MD5OfMessageBody": md5_of_body(entry["MessageBody"].encode(errors="replace")),
             "MD5OfMessageAttributes": md5_of_attributes(attributes),
             "MD5OfMessageSystemAttributes": md5_of_attributes(system),
         }
@@ -73,18 +77,9 @@ class Outgoing:
         return result
 
 
-def _system(entry: Members) -> dict[str, Any]:
-    given: dict[str, Any] = entry.get("MessageSystemAttributes") or {}
-    for name in given:
-        if name != "AWSTraceHeader":
-            raise bad_value(name, "MessageSystemAttributes", "Only AWSTraceHeader is supported.")
-    # The rules are those of message attributes, but for the name, which is AWS's own.
-    return {name.removeprefix("AWS"): value for name, value in given.items()}
-
-
 def _trace_header(call: Call, system: dict[str, MessageAttribute]) -> str:
     """What the sender gives, else the trace of its request, so that chains of invocations can be followed."""
-    given = system.get("TraceHeader")
+    given = system.get("AWSTraceHeader")
     return (given.text or "") if given is not None else call.headers.get(_TRACE_HEADER, "")
 
 
@@ -141,23 +136,30 @@ class MessageOperations:
         Raises:
             QueueDoesNotExist: there is no such queue.
             ReceiptHandleIsInvalid: the handle is none of ours.
+            InvalidParameterValueException: the message of a FIFO queue is no longer in flight by it.
         """
         queue = await self._lookup.queue(call, parameters)
-        await self._queues.delete(queue.messages, [receipt_of(parameters)])
+        receipt = receipt_of(parameters)
+        if queue.is_fifo and await self._queues.validities(queue.messages, [receipt]) == ["expired"]:
+            raise bad_value(parameters["ReceiptHandle"], "ReceiptHandle", "The receipt handle has expired.")
+        await self._queues.delete(queue.messages, [receipt])
         return {}
 
     async def change_message_visibility(self, call: Call, parameters: Members) -> Members:
         """Change when a message in flight can be received again (API page ChangeMessageVisibility).
 
+        A standard queue takes a handle that has expired, and does nothing.
+
         Raises:
             QueueDoesNotExist: there is no such queue.
             ReceiptHandleIsInvalid: the handle is none of ours.
-            InvalidParameterValueException: the message is not in flight by it, or the time is out of range.
+            InvalidParameterValueException: the message is gone, of a FIFO queue also: no longer in flight by it; or
+                the time is out of range.
         """
         queue = await self._lookup.queue(call, parameters)
         postponement = postponement_of(parameters, self._queues.now_ms)
         (is_done,) = await self._queues.postpone(queue.messages, [postponement])
-        if not is_done:
+        if not is_done and not await is_passed_over(self._queues, queue, postponement):
             raise not_in_flight(parameters)
         return {}
 
@@ -168,12 +170,21 @@ def postponement_of(entry: Members, now_ms: int) -> Postponement:
     Raises:
         ServiceError: it cannot be; the sentence is AWS's.
     """
-    receipt = receipt_of(entry)
+    handle = handle_of(entry)
     visibility_s: int | None = entry.get("VisibilityTimeout")
     if visibility_s is None:
         raise missing("VisibilityTimeout")
     check_visibility(visibility_s)
-    return Postponement(receipt=receipt, visible_ms=now_ms + visibility_s * 1000)
+    if visibility_s:
+        check_total_visibility(visibility_s, received_ms=handle.received_ms, now_ms=now_ms)
+    return Postponement(receipt=handle.receipt, visible_ms=now_ms + visibility_s * 1000)
+
+
+async def is_passed_over(queues: Queues, queue: MessageQueue, postponement: Postponement) -> bool:
+    """Whether a change that could not be made is no error: AWS lets standard queues' expired handles pass."""
+    if queue.is_fifo:
+        return False
+    return await queues.validities(queue.messages, [postponement.receipt]) != ["gone"]
 
 
 def not_in_flight(entry: Members) -> InvalidParameterValueException:

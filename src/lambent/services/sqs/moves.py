@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from lambent.arn import parse_arn
 from lambent.clock import Clock
 from lambent.domain.call import Call
 from lambent.domain.message_queue import MessageQueue
 from lambent.errors import InvalidParameterValueException, ResourceNotFoundException
 from lambent.services import Members
-from lambent.services.sqs.errors import UnsupportedOperation, missing
+from lambent.services.sqs.errors import QueueDoesNotExist, missing, no_queue
 from lambent.services.sqs.lookup import Lookup
 from lambent.services.sqs.queues import sources_of
 from lambent.store import Documents, Put
@@ -111,22 +112,33 @@ class MoveTasks:
 
     async def _run(self, task: MoveTask) -> None:
         try:
+            if task.destination_arn is None:
+                await self._check_origins(task)
             while moved := await self._move_some(task):
                 task = replace(task, moved=task.moved + moved)
                 await self._keep(task)
                 if task.per_second is not None:
                     await self._clock.sleep(1.0)
             await self._keep(replace(task, status="COMPLETED"))
+        except QueueDoesNotExist:
+            reason = "AWS.SimpleQueueService.NonExistentQueue"
+            await self._keep(replace(task, status="FAILED", failure_reason=reason))
         except Exception as error:
             _log.exception("The move task of %s failed.", task.source_arn)
             await self._keep(replace(task, status="FAILED", failure_reason=type(error).__name__))
+
+    async def _check_origins(self, task: MoveTask) -> None:
+        """Raise before messages would go to a queue that has been deleted."""
+        for origin in await self._queues.sources(f"sqs/{task.source}"):
+            if await self._message_queues.get_with_revision(origin.removeprefix("sqs/")) is None:
+                raise no_queue()
 
     async def _move_some(self, task: MoveTask) -> int:
         destination = None
         if task.destination_arn is not None:
             queue = await self._message_queues.find(task.destination_arn)
             if queue is None:
-                raise ResourceNotFoundException("The destination does not exist any more.")
+                raise no_queue()
             destination = queue.messages
         limit = min(_AT_ONCE_MAX if task.per_second is None else task.per_second, _PER_SECOND_MAX)
         return await self._queues.move(f"sqs/{task.source}", destination, limit=limit)
@@ -157,13 +169,17 @@ class MoveOperations:
 
         Raises:
             ResourceNotFoundException: a queue does not exist.
-            InvalidParameterValueException: the source is no dead-letter queue, or the rate is out of range.
-            UnsupportedOperation: a task of this source is active.
+            InvalidParameterValueException: the source is no dead-letter queue, a task of it is active, or the rate is
+                out of range.
         """
         source = await self._queue(call, parameters, "SourceArn")
         destination: str | None = parameters.get("DestinationArn")
         if destination:
-            await self._queue(call, parameters, "DestinationArn")
+            target = await self._queue(call, parameters, "DestinationArn")
+            if target.is_fifo != source.is_fifo:
+                raise InvalidParameterValueException(
+                    "Source queue and destination queue must be of the same type: both standard or both FIFO."
+                )
         if not await sources_of(self._lookup, source):
             raise InvalidParameterValueException("Source queue must be configured as a Dead Letter Queue.")
         per_second: int | None = parameters.get("MaxNumberOfMessagesPerSecond")
@@ -173,7 +189,7 @@ class MoveOperations:
                 f"between 1 and {_PER_SECOND_MAX}, if provided."
             )
         if any(task.status in _ACTIVE for task in await self._tasks.of(source)):
-            raise UnsupportedOperation(
+            raise InvalidParameterValueException(
                 "There is already a task running. Only one active task is allowed for a source queue arn at a "
                 "given time."
             )
@@ -215,7 +231,8 @@ class MoveOperations:
             ResourceNotFoundException: the queue does not exist.
         """
         source = await self._queue(call, parameters, "SourceArn")
-        limit: int = parameters.get("MaxResults") or 1
+        given: int | None = parameters.get("MaxResults")
+        limit = 1 if given is None else given
         if not 1 <= limit <= _RESULTS_MAX:
             raise InvalidParameterValueException(
                 f"Value {limit} for parameter MaxResults is invalid. Reason: Must be between 1 and "
@@ -228,6 +245,11 @@ class MoveOperations:
         arn: str = parameters.get(member) or ""
         if not arn:
             raise missing(member)
+        if parse_arn(arn) is None:
+            raise InvalidParameterValueException(
+                f"You must use this format to specify the {member}: "
+                "arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
+            )
         queue = await self._lookup.message_queues.find(arn)
         if queue is None or queue.account != call.account or queue.region != call.region:
             raise ResourceNotFoundException(

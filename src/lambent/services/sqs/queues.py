@@ -16,10 +16,17 @@ from lambent.services.sqs.attribute_rules import (
     allows_redrive,
     bad_redrive,
     check_name,
-    check_redrive_text,
     checked,
+    with_settled,
 )
-from lambent.services.sqs.errors import InvalidAttributeName, QueueNameExists, missing
+from lambent.services.sqs.cooldown import Cooldown
+from lambent.services.sqs.errors import (
+    InvalidAttributeName,
+    PurgeQueueInProgress,
+    QueueDeletedRecently,
+    QueueNameExists,
+    missing,
+)
 from lambent.services.sqs.lookup import Lookup, url_of
 from lambent.store import RevisionConflict
 from lambent.store.queues import Queues
@@ -39,10 +46,12 @@ _OPTIONAL = frozenset(
 class QueueOperations:
     """The operations on queues."""
 
-    def __init__(self, *, lookup: Lookup, queues: Queues, clock: Clock) -> None:
+    def __init__(self, *, lookup: Lookup, queues: Queues, clock: Clock, cooldown_s: float) -> None:
         self._lookup = lookup
         self._queues = queues
         self._clock = clock
+        self._purged = Cooldown(clock, cooldown_s)
+        self._deleted = Cooldown(clock, cooldown_s)
 
     async def create_queue(self, call: Call, parameters: Members) -> Members:
         """Make a queue; making it again with the same attributes is no error (API page CreateQueue).
@@ -51,6 +60,7 @@ class QueueOperations:
             InvalidParameterValueException: the name cannot be.
             InvalidAttributeName, InvalidAttributeValue: an attribute cannot be.
             QueueNameExists: there is one with other attributes.
+            QueueDeletedRecently: there was one a moment ago.
         """
         name: str = parameters.get("QueueName") or ""
         given: Mapping[str, str] = parameters.get("Attributes") or {}
@@ -63,12 +73,16 @@ class QueueOperations:
             account=call.account,
             region=call.region,
             name=name,
-            attributes={**defaults, **_without_empty(attributes)},
+            attributes=_without_empty(with_settled(defaults, attributes)),
             tags=parameters.get("tags") or {},
             created_s=now_s,
             modified_s=now_s,
         )
         await self._check_redrive(queue, attributes)
+        if self._deleted.lasts(queue.key):
+            raise QueueDeletedRecently(
+                "You must wait 60 seconds after deleting a queue before you can create another with the same name."
+            )
         try:
             await self._lookup.message_queues.put(queue, expect_revision=0)
         except RevisionConflict:
@@ -89,10 +103,11 @@ class QueueOperations:
         Raises:
             QueueDoesNotExist: there is none.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         await self._lookup.message_queues.delete(queue)
         await self._queues.clear(queue.messages)
         self._queues.dismiss(queue.messages)
+        self._deleted.begin(queue.key)
         return {}
 
     async def get_queue_url(self, call: Call, parameters: Members) -> Members:
@@ -139,12 +154,18 @@ class QueueOperations:
         return result
 
     async def purge_queue(self, call: Call, parameters: Members) -> Members:
-        """Delete all messages of a queue, at once and as often as one likes (API page PurgeQueue).
+        """Delete all messages of a queue, at once (API page PurgeQueue).
 
         Raises:
             QueueDoesNotExist: there is none.
+            PurgeQueueInProgress: it was purged a moment ago.
         """
         queue = await self._lookup.queue(call, parameters)
+        if self._purged.lasts(queue.key):
+            raise PurgeQueueInProgress(
+                f"Only one PurgeQueue operation on {queue.name} is allowed every 60 seconds."
+            )
+        self._purged.begin(queue.key)
         await self._queues.clear(queue.messages)
         return {}
 
@@ -178,12 +199,12 @@ class QueueOperations:
             QueueDoesNotExist: there is none.
             InvalidAttributeName, InvalidAttributeValue: an attribute cannot be.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         attributes = checked(parameters.get("Attributes") or {}, is_fifo=queue.is_fifo)
         await self._check_redrive(queue, attributes)
         await self._lookup.change(
             queue,
-            lambda now: replace(now, attributes=_without_empty({**now.attributes, **attributes})),
+            lambda now: replace(now, attributes=_without_empty(with_settled(now.attributes, attributes))),
         )
         return {}
 
@@ -191,7 +212,6 @@ class QueueOperations:
         text = attributes.get("RedrivePolicy")
         if not text:
             return
-        check_redrive_text(text)
         policy = parse_redrive_policy(text)
         target = await self._lookup.message_queues.find(policy.dead_letter_arn) if policy else None
         if target is None or target.account != queue.account or target.region != queue.region:
@@ -220,7 +240,8 @@ def _without_empty(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _limit(parameters: Members) -> int:
-    limit: int = parameters.get("MaxResults") or _LIST_MAX
+    given: int | None = parameters.get("MaxResults")
+    limit = _LIST_MAX if given is None else given
     if not 1 <= limit <= _LIST_MAX:
         raise InvalidParameterValueException(
             f"Value {limit} for parameter MaxResults is invalid. Reason: Must be between 1 and {_LIST_MAX}, "

@@ -14,7 +14,7 @@ from lambent.domain.message_queue import MessageQueue
 from lambent.domain.policy_document import has_statement, with_statement, without_statement, written
 from lambent.errors import InvalidParameterValueException
 from lambent.services import Members
-from lambent.services.sqs.errors import missing
+from lambent.services.sqs.errors import OverLimit, missing
 from lambent.services.sqs.lookup import Lookup
 from lambent.services.sqs.message_rules import bad_value
 
@@ -33,6 +33,23 @@ _ACTIONS = frozenset(
         "PurgeQueue",
     }
 )
+_OWNERS_ACTIONS = frozenset(
+    {
+        "AddPermission",
+        "CancelMessageMoveTask",
+        "CreateQueue",
+        "DeleteQueue",
+        "ListMessageMoveTasks",
+        "ListQueueTags",
+        "ListQueues",
+        "RemovePermission",
+        "SetQueueAttributes",
+        "StartMessageMoveTask",
+        "TagQueue",
+        "UntagQueue",
+    }
+)
+_ACTIONS_MAX = 7
 
 
 class TagOperations:
@@ -48,7 +65,7 @@ class TagOperations:
             QueueDoesNotExist: there is no such queue.
             InvalidParameterValueException: there would be more than 50.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         added: Mapping[str, str] = parameters.get("Tags") or {}
         if not added:
             raise missing("Tags")
@@ -60,9 +77,12 @@ class TagOperations:
 
         Raises:
             QueueDoesNotExist: there is no such queue.
+            InvalidParameterValueException: none are named.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         removed: list[str] = parameters.get("TagKeys") or []
+        if not removed:
+            raise InvalidParameterValueException("Tag keys must be between 1 and 128 characters in length.")
         await self._lookup.change(
             queue, lambda now: _tagged(now, {k: v for k, v in now.tags.items() if k not in removed})
         )
@@ -74,7 +94,7 @@ class TagOperations:
         Raises:
             QueueDoesNotExist: there is no such queue.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         return {"Tags": dict(queue.tags)} if queue.tags else {}
 
 
@@ -96,20 +116,17 @@ class PermissionOperations:
         Raises:
             QueueDoesNotExist: there is no such queue.
             InvalidParameterValueException: label, accounts or actions cannot be, or the label exists.
+            OverLimit: there are too many actions.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         label = _label(parameters)
         accounts: list[str] = parameters.get("AWSAccountIds") or []
         actions: list[str] = parameters.get("Actions") or []
         if not accounts or not all(_ACCOUNT.fullmatch(account) for account in accounts):
             raise bad_value(accounts, "PrincipalId", "Unable to verify.")
-        if not actions or not set(actions) <= _ACTIONS:
-            wrong = next((action for action in actions if action not in _ACTIONS), "")
-            raise bad_value(
-                f"SQS:{wrong}",
-                "ActionName",
-                "Please refer to the appropriate WSDL for a list of valid actions.",
-            )
+        if not actions:
+            raise missing("Actions")
+        _check_actions(actions)
         statement = {
             "Sid": label,
             "Effect": "Allow",
@@ -127,10 +144,22 @@ class PermissionOperations:
             QueueDoesNotExist: there is no such queue.
             InvalidParameterValueException: there is no statement of this label.
         """
-        queue = await self._lookup.queue(call, parameters)
+        queue = await self._lookup.owned(call, parameters)
         label = _label(parameters)
         await self._lookup.change(queue, lambda now: _without_statement(now, label))
         return {}
+
+
+def _check_actions(actions: list[str]) -> None:
+    for action in actions:
+        if action in _ACTIONS:
+            continue
+        reason = "Please refer to the appropriate WSDL for a list of valid actions."
+        if action in _OWNERS_ACTIONS:
+            reason = "Only the queue owner is allowed to invoke this action."
+        raise bad_value(f"SQS:{action}", "ActionName", reason)
+    if len(actions) > _ACTIONS_MAX:
+        raise OverLimit(f"{len(actions)} Actions were found, maximum allowed is {_ACTIONS_MAX}.")
 
 
 def _label(parameters: Members) -> str:

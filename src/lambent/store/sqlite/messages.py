@@ -24,6 +24,7 @@ from lambent.store.messages import (
     Sent,
     Take,
     Taken,
+    Validity,
 )
 from lambent.store.sqlite import message_groups
 from lambent.store.sqlite.light_writes import LightDatabase
@@ -93,6 +94,13 @@ class SqliteMessages:
 
         return await self._database.write_lightly(change, is_soft=True)
 
+    async def validities(self, queue: str, receipts: Sequence[Receipt], *, now_ms: int) -> list[Validity]:
+        def ask(connection: sqlite3.Connection) -> list[Validity]:
+            number = _find(connection, queue)
+            return [_validity(connection, number, receipt, now_ms) for receipt in receipts]
+
+        return self._database.read(ask)
+
     async def postpone(self, queue: str, postponements: Sequence[Postponement], *, now_ms: int) -> list[bool]:
         def change(connection: sqlite3.Connection) -> list[bool]:
             number = _find(connection, queue)
@@ -139,6 +147,16 @@ class SqliteMessages:
 
         while await self._database.write(slice_of, is_soft=True):
             pass
+
+    async def sources(self, queue: str) -> set[str]:
+        def ask(connection: sqlite3.Connection) -> set[str]:
+            rows = connection.execute(
+                "SELECT DISTINCT source FROM messages WHERE queue = ? AND source IS NOT NULL",
+                (_find(connection, queue),),
+            )
+            return {row[0] for row in rows}
+
+        return await self._database.read_long(ask)
 
     async def move(self, queue: str, destination: str | None, *, limit: int, now_ms: int) -> dict[str, int]:
         def change(connection: sqlite3.Connection) -> dict[str, int]:
@@ -262,6 +280,7 @@ class _Receive:
             group=row[4],
             sent_ms=row[5],
             first_received_ms=first_received_ms,
+            received_ms=self._now_ms,
             receive_count=row[7] + 1,
             source=row[8],
         )
@@ -355,6 +374,16 @@ def _delete_one(connection: sqlite3.Connection, number: int, receipt: Receipt) -
     if row[0] is not None:
         message_groups.settle(connection, number, row[0])
     return True
+
+
+def _validity(connection: sqlite3.Connection, number: int, receipt: Receipt, now_ms: int) -> Validity:
+    row = connection.execute(
+        "SELECT receipt, visible_ms FROM messages WHERE sequence = ? AND queue = ?",
+        (receipt.sequence, number),
+    ).fetchone()
+    if row is None:
+        return "gone"
+    return "valid" if row[0] == receipt.token and row[1] > now_ms else "expired"
 
 
 def _postpone_one(connection: sqlite3.Connection, number: int, one: Postponement, now_ms: int) -> bool:

@@ -122,13 +122,19 @@ def _scalar(read: text_values.ReadText) -> ReadTree:
 
 
 def _numbered(tree: Tree, wrapper: str | None) -> list[Tree]:
-    """Return the children ``1``, ``2``, … in the order of their numbers; holes are closed up."""
+    """Return the children ``1``, ``2``, … in the order of their numbers; holes are closed up.
+
+    What is flattened and has one element may go without a number, as ``Attribute.Name=DelaySeconds`` in the example
+    of the API page SetQueueAttributes.
+    """
     if wrapper is not None and isinstance(tree, dict):
         tree = tree.get(wrapper, "")
     if isinstance(tree, str):
-        if tree:
+        if tree and wrapper is not None:
             raise SerializationException("Unexpected field type")
-        return []
+        return [tree] if tree else []
+    if wrapper is None and not any(key.isdigit() for key in tree):
+        return [tree]
     for key in tree:
         if not (key.isascii() and key.isdigit() and len(key) <= _LONGEST_INDEX):
             raise SerializationException(f"Unexpected index {key[:100]!r} of a list")

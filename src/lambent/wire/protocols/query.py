@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from lambent.errors import SerializationException, ServiceError
 from lambent.wire.deviations import DEVIATIONS, Deviations
-from lambent.wire.former import NAMED_BY_PATH
+from lambent.wire.former import DETAILS, NAMED_BY_PATH
 from lambent.wire.http import HttpRequest, HttpResponse
 from lambent.wire.protocols.door import (
     ErrorShape,
@@ -50,7 +50,9 @@ class Query:
 
     def __init__(self, service: ServiceTraits) -> None:
         self._namespace = f' xmlns="{escape(service.xml_namespace)}"' if service.xml_namespace else ""
-        self._former_codes = DEVIATIONS.get(service.service, Deviations()).former_codes
+        deviations = DEVIATIONS.get(service.service, Deviations())
+        self._former_codes, self._former_texts = deviations.former_codes, deviations.former_texts
+        self._detail = DETAILS.get(service.service, "")
         self._named_by_path = NAMED_BY_PATH.get(service.service)
         self._decoders = FormDecoders()
         self._encoders = XmlEncoders()
@@ -96,7 +98,8 @@ class Query:
         status = error.status if shape is None or shape.status is None else shape.status
         parts = [
             f"<ErrorResponse{self._namespace}><Error><Type>{'Sender' if status < 500 else 'Receiver'}</Type>",
-            f"<Code>{xml_text(code)}</Code><Message>{xml_text(error.message)}</Message>",
+            f"<Code>{xml_text(code)}</Code>",
+            f"<Message>{xml_text(self._former_texts.get(error.message, error.message))}</Message>{self._detail}",
         ]
         if shape is not None:
             self._write_members(error, shape, parts)
