@@ -240,7 +240,7 @@ def _records_of_init_start(fact: InitStart) -> _Records:
         "runtimeVersionArn": origin.runtime_version_arn,
         "functionName": origin.function.name,
         "functionVersion": origin.version,
-        "instanceId": origin.environment_id,
+        "instanceId": origin.log_stream,
         "instanceMaxMemory": origin.memory_mb * 1024 * 1024,
     }
     return (("platform.initStart", _INFO if origin.runtime_version else _DEBUG, record),)
@@ -264,7 +264,7 @@ def _records_of_restore_start(fact: RestoreStart) -> _Records:
         "runtimeVersionArn": origin.runtime_version_arn,
         "functionName": origin.function.name,
         "functionVersion": origin.version,
-        "instanceId": origin.environment_id,
+        "instanceId": origin.log_stream,
         "instanceMaxMemory": origin.memory_mb * 1024 * 1024,
     }
     return (("platform.restoreStart", _INFO, record),)
@@ -283,7 +283,11 @@ def _records_of_restore_report(fact: RestoreReport) -> _Records:
 
 
 def _records_of_start(fact: Start) -> _Records:
-    record: dict[str, Any] = {"requestId": fact.request_id, "version": fact.origin.version}
+    record: dict[str, Any] = {
+        "requestId": fact.request_id,
+        "functionArn": fact.origin.function.arn,
+        "version": fact.origin.version,
+    }
     return (("platform.start", _INFO, record | _tracing(fact.trace_id) | _tenancy(fact.tenant_id)),)
 
 

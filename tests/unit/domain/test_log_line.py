@@ -230,7 +230,7 @@ class TestJsonOfThePlatform:
             "runtimeVersionArn": "arn:aws:lambda:us-east-1::runtime:abc",
             "functionName": "greet",
             "functionVersion": "$LATEST",
-            "instanceId": "e-1",
+            "instanceId": ORIGIN.log_stream,
             "instanceMaxMemory": 134_217_728,
         }
 
@@ -240,6 +240,7 @@ class TestJsonOfThePlatform:
         (line,) = records(start)
         assert line["record"] == {
             "requestId": ID,
+            "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:greet",
             "version": "$LATEST",
             "tracing": {"type": "X-Amzn-Trace-Id", "value": trace},
         }
