@@ -116,7 +116,7 @@ def test_the_log_tells_of_the_snapshot_and_of_each_restore(lambent: Server, name
                 lines.setdefault(event["logStreamName"], []).append(event["message"].split()[0])
     restore = ["RESTORE_START", "RESTORE_REPORT"]
     snapshot, *restored = sorted(lines.values())
-    assert snapshot == ["INIT_START", "init"]
+    assert snapshot == ["INIT_START", "init", "INIT_REPORT"]
     assert [*restore, "START", "handled", "END", "REPORT"] in restored
     # Another one may wait ahead of the next invocation.
     assert all(it == restore[: len(it)] for it in restored if "START" not in it)

@@ -92,6 +92,12 @@ def test_a_request_reaches_the_function_and_its_answer_comes_back(
         assert (failed.status, failed.body) == (502, b"Internal Server Error")
 
 
+def test_names_of_hosts_have_no_case(lambent: Server, client: Any, function: str) -> None:
+    url = open_to_all(client, function)
+    event = json.loads(ask(lambent, url, Host=urlsplit(url).netloc.upper()).body)
+    assert event["headers"]["host"] == event["requestContext"]["domainName"]
+
+
 def test_the_path_form_is_the_same_address(lambent: Server, client: Any, function: str) -> None:
     url = open_to_all(client, function)
     url_id = urlsplit(url).netloc.partition(".")[0]

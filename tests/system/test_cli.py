@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import INTERRUPTED, Server
+import streams
+from harness import INTERRUPTED, Server, create
 from lambent.cli import server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -127,6 +128,43 @@ def test_a_failing_function_is_exit_code_1_with_its_error_on_stdout(lambent: Lam
     assert json.loads(failed.out)["errorType"] == "ValueError"
     assert "The function failed (Unhandled)" in failed.err
     assert "\r" not in failed.err
+
+
+def test_a_streamed_response_is_printed_as_it_comes_and_its_error_is_exit_code_1(
+    new_server: Callable[..., Server], name: str
+) -> None:
+    """The function waits in the middle of its response until what came before that has been read."""
+    server = new_server()
+    create(server.client("lambda"), name, streams.PYTHON)
+    queue = streams.Queue(server, name)
+
+    def streaming(do: str) -> subprocess.Popen[bytes]:
+        event = json.dumps({"do": do, "queue": queue.name})
+        return subprocess.Popen(
+            command("invoke", name, "--stream", "-d", event),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(LAMBENT_ENDPOINT=server.endpoint),
+        )
+
+    with streaming("gate") as ran:
+        assert ran.stdout is not None
+        assert ran.stdout.read(3) == b"one"
+        queue.tell()
+        assert ran.communicate(timeout=PATIENCE_S)[0] == b"two"
+        assert ran.returncode == 0
+    with streaming("fail") as ran:
+        out, err = ran.communicate(timeout=PATIENCE_S)
+        assert (ran.returncode, out) == (1, b"one")
+        assert '"errorMessage": "no ü"' in err.decode()
+    with streaming("gate") as ran:
+        assert ran.stdout is not None
+        assert ran.stdout.read(3) == b"one"
+        server.kill()
+        out, err = ran.communicate(timeout=PATIENCE_S)
+        assert (ran.returncode, out) == (1, b"")
+        assert err.decode().startswith("lambent: The answer broke off: ")
+        assert err.count(b"\n") == 1
 
 
 def test_deploying_again_updates_what_changed(lambent: Lambent, tmp_path: Path) -> None:

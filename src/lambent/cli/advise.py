@@ -17,6 +17,7 @@ from lambent.cli.advice_text import as_json, show_all, show_one
 from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOption, connect
 from lambent.cli.history import ledger_lines
 from lambent.cli.init_profile import TEMPORARY, profile_init
+from lambent.cli.logs import plain_name
 from lambent.cli.replay import nothing_in_ledger
 from lambent.cli.terminal import CommandError, UsageError, notice
 
@@ -87,7 +88,7 @@ def advise(
 def _pasts(connection: Connection, name: str | None, since: str) -> list[Past]:
     from lambent.advice import decode_row, pasts_of
 
-    function = None if name is None else name.rpartition(":function:")[2].partition(":")[0]
+    function = None if name is None else plain_name(name)
     lines = ledger_lines(connection, function=function, since=since, kind="")
     rows: list[Row] = []
     broken = 0

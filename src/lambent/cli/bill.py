@@ -8,13 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lambent.cli.client import EndpointOption, RegionOption, connect
-from lambent.cli.export import AMOUNT, only_one, write_csv, write_parquet
+from lambent.cli.export import (
+    AMOUNT,
+    CsvOption,
+    OutputOption,
+    ParquetOption,
+    only_one,
+    write_csv,
+    write_parquet,
+)
 from lambent.cli.terminal import CommandError, notice, results
 
 PATH = "/_lambent/bill"
@@ -92,12 +99,9 @@ def bill(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print its lines (or groups) as CSV.")] = False,
-    as_parquet: Annotated[bool, typer.Option("--parquet", help="Write them as a Parquet file.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write.", show_default=False),
-    ] = None,
+    as_csv: CsvOption = False,
+    as_parquet: ParquetOption = False,
+    output: OutputOption = None,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
 ) -> None:

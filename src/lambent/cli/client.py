@@ -322,7 +322,8 @@ def error_code(error: Exception) -> str:
 
 def translate(error: Exception) -> CommandError | None:
     """Return a failure of boto3 as a sentence, or None when the exception is none of boto3's."""
-    from botocore import exceptions
+    from botocore import eventstream, exceptions
+    from urllib3.exceptions import HTTPError
 
     # The first that fits decides, so classes stand before their parents.
     sentences: tuple[tuple[type[Exception], Callable[[Any], CommandError]], ...] = (
@@ -339,6 +340,9 @@ def translate(error: Exception) -> CommandError | None:
         ),
         (exceptions.ParamValidationError, lambda e: UsageError(one_line(e))),
         (exceptions.BotoCoreError, lambda e: CommandError(one_line(e))),
+        # Where botocore reads event by event, it translates nothing.
+        (HTTPError, lambda e: CommandError(f"The answer broke off: {one_line(e)}")),
+        (eventstream.ParserError, lambda e: CommandError(f"The answer makes no sense: {one_line(e)}")),
     )
     return next((sentence(error) for kind, sentence in sentences if isinstance(error, kind)), None)
 

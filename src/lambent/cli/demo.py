@@ -21,7 +21,7 @@ from lambent.cli.client import (
     Target,
 )
 from lambent.cli.deployment import Deployed, deploy_path
-from lambent.cli.invoke import Answer, ask
+from lambent.cli.invocation import Answer, ask
 from lambent.cli.plan import Choices
 from lambent.cli.report import Report, parse_report
 from lambent.cli.terminal import CommandError, notice, notices, results, size_text, usd_text

@@ -12,6 +12,7 @@ from lambent.cli import role
 from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOption, connect
 from lambent.cli.deploy_project import Deployer, Published, chosen, place_of
 from lambent.cli.deployment import Deployed, deploy_path
+from lambent.cli.handler import SOURCE_SUFFIXES
 from lambent.cli.plan import Choices
 from lambent.cli.project import NOWHERE, Project, ProjectFunction, project_file, read_project
 from lambent.cli.terminal import UsageError, notice, size_text
@@ -23,7 +24,7 @@ def deploy(
         Path,
         typer.Argument(
             metavar="PATH|NAME",
-            help="A folder, a .py file, a .zip file or a project; or a function of the project here.",
+            help="A folder, a .py, .js or .zip file or a project; or a function of the project here.",
         ),
     ] = Path(),
     *,
@@ -109,7 +110,8 @@ def path_and_names(path: Path) -> tuple[Path, tuple[str, ...]]:
     A plain name is first that of a function of the project here, then that of a folder or file.
     """
     here = Path()
-    is_plain = len(path.parts) == 1 and path.suffix not in {".py", ".zip", ".toml", ".yaml", ".yml", ".json"}
+    files = {*SOURCE_SUFFIXES, ".zip", ".toml", ".yaml", ".yml", ".json"}
+    is_plain = len(path.parts) == 1 and path.suffix not in files
     if is_plain and project_file(here) is not None:
         # The names alone are asked for: where the project will live does not matter yet.
         project = read_project(here, lambda: NOWHERE)

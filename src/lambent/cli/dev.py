@@ -28,7 +28,8 @@ from lambent.cli.deploy_project import Deployer, place_of
 from lambent.cli.deployment import Deployed
 from lambent.cli.failures import translate
 from lambent.cli.follow import Follower, colour_of
-from lambent.cli.invoke import Answer, ask, debugged, read_event
+from lambent.cli.invocation import Answer, ask
+from lambent.cli.invoke import debugged, read_event
 from lambent.cli.plan import Choices
 from lambent.cli.project import PROJECT_FILE, Project, ProjectFunction, project_file, read_project
 from lambent.cli.terminal import UsageError, notice, notices, results, size_text

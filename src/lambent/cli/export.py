@@ -12,11 +12,18 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
+
+import typer
 
 from lambent.cli.terminal import CommandError, UsageError, one_line
 
 _DECIMAL_DIGITS_MAX = 38
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print rows as CSV.")]
+ParquetOption = Annotated[bool, typer.Option("--parquet", help="Write rows as a Parquet file.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.", show_default=False)
+]
 AMOUNT = "AMOUNT"
 """The type of a column of exact decimals; the others are DuckDB's."""
 

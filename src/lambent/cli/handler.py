@@ -14,7 +14,12 @@ from lambent.cli.terminal import UsageError
 
 FUNCTIONS = ("handler", "lambda_handler", "main")
 FILES = ("app.py", "lambda_function.py", "main.py", "handler.py")
-NODE_FILES = ("index.js", "index.mjs", "index.cjs")
+NODE_FUNCTIONS = ("handler", "lambdaHandler", "main")
+NODE_STEMS = ("index", "app", "handler", "main", "lambda")
+NODE_SUFFIXES = (".js", ".mjs", ".cjs")
+TYPESCRIPT_SUFFIXES = (".ts", ".mts", ".cts")
+SOURCE_SUFFIXES = (".py", *NODE_SUFFIXES)
+"""Of files that are functions by themselves, and that are looked into for a handler."""
 
 # The interpreters that AWS offers (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html).
 OLDEST_PYTHON = (3, 10)
@@ -28,7 +33,7 @@ def function_name(path: PurePath) -> str:
     Raises:
         UsageError: nothing of the name is left.
     """
-    stem = path.stem if path.suffix in {".py", ".zip"} else path.name
+    stem = path.stem if path.suffix in {*SOURCE_SUFFIXES, ".zip"} else path.name
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:MAX_NAME_CHARACTERS]
     if not name:
         raise UsageError(f"{path} makes no function name: give one with --name.")
@@ -45,7 +50,7 @@ def infer_runtime(names: Collection[str], python: tuple[int, int]) -> str:
     if not any(name.endswith(".py") for name in names):
         if "bootstrap" in names:
             return "provided.al2023"
-        if any(name in names for name in NODE_FILES):
+        if any(name.endswith(NODE_SUFFIXES) for name in names):
             return "nodejs22.x"
     major, minor = min(max(python, OLDEST_PYTHON), NEWEST_PYTHON)
     return f"python{major}.{minor}"
@@ -57,7 +62,7 @@ def infer_handler(runtime: str, names: Collection[str], modules: Mapping[str, st
     Args:
         runtime: identifier, which decides the form of the handler.
         names: files and folders at the top.
-        modules: text of the top-level ``.py`` files by file name.
+        modules: text of the top-level Python and JavaScript files by file name.
         own_name: name of the folder or file, the last file name that is tried.
 
     Raises:
@@ -65,18 +70,35 @@ def infer_handler(runtime: str, names: Collection[str], modules: Mapping[str, st
     """
     if runtime.startswith("provided"):
         return "bootstrap"
-    if runtime.startswith("nodejs") and any(name in names for name in NODE_FILES):
-        return "index.handler"
+    if runtime.startswith("nodejs"):
+        return _node_handler(runtime, names, modules, own_name)
     if not runtime.startswith("python"):
         raise UsageError(f"Say with --handler which handler {runtime} shall call.")
-    found = {name: tuple(defined_names(text)) for name, text in sorted(modules.items())}
+    texts = {name: text for name, text in sorted(modules.items()) if name.endswith(".py")}
+    found = {name: tuple(defined_names(text)) for name, text in texts.items()}
     candidates = [f"{name[:-3]}.{function}" for name, function in _matches(found)]
     preferred = [f"{name[:-3]}.{function}" for name, function in _matches(found) if name in _files(own_name)]
     if preferred:
         return min(preferred, key=lambda handler: _rank(handler, own_name))
     if len(candidates) == 1:
         return candidates[0]
-    raise UsageError(_not_found(found, candidates))
+    broken = [f"{name}, {fault}" for name, text in texts.items() if (fault := _fault_of(text))]
+    if broken and not candidates:
+        raise UsageError(f"There is no handler to be found, because of {broken[0]}.")
+    raise UsageError(_not_found(found, candidates, names))
+
+
+def _node_handler(runtime: str, names: Collection[str], modules: Mapping[str, str], own_name: str) -> str:
+    stems = {PurePath(name).stem: name for name in sorted(names) if name.endswith(NODE_SUFFIXES)}
+    stem = next((stem for stem in (*NODE_STEMS, own_name) if stem in stems), None)
+    if stem is None and len(stems) == 1:
+        stem = next(iter(stems))
+    if stem is None:
+        raise UsageError(f"Say with --handler which handler {runtime} shall call.")
+    exported = set(exported_names(modules.get(stems[stem], "")))
+    # What a bundler has written cannot be read so simply: then it is the usual name.
+    function = next((function for function in NODE_FUNCTIONS if function in exported), NODE_FUNCTIONS[0])
+    return f"{stem}.{function}"
 
 
 def has_handler(handler: str, modules: Mapping[str, str]) -> bool:
@@ -99,9 +121,22 @@ def _matches(found: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
         yield from ((name, function) for function in FUNCTIONS if function in functions)
 
 
-def _not_found(found: Mapping[str, tuple[str, ...]], candidates: list[str]) -> str:
+def _fault_of(text: str) -> str:
+    """Return where a text is no Python, and why; nothing if it is."""
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _not_found(found: Mapping[str, tuple[str, ...]], candidates: list[str], names: Collection[str]) -> str:
     if candidates:
         return f"Several functions may be the handler ({', '.join(candidates)}): choose one with --handler."
+    if not found and any(name.endswith(TYPESCRIPT_SUFFIXES) for name in names):
+        return "TypeScript has to be compiled first: deploy the folder with the JavaScript that comes of it."
     if not found:
         return "There is no .py file at the top to look into: give --handler, for instance `app.handler`."
     listing = "; ".join(f"{name} has {', '.join(functions) or 'none'}" for name, functions in found.items())
@@ -122,6 +157,21 @@ def defined_names(text: str) -> Iterator[str]:
     except (SyntaxError, ValueError):
         return
     yield from _names_of(tree.body)
+
+
+_EXPORT = re.compile(
+    r"\bexports\.(\w+)\s*=|^\s*export\s+(?:const|let|var|(?:async\s+)?function)\s+(\w+)|^\s*export\s*\{([^}]*)\}",
+    re.MULTILINE,
+)
+
+
+def exported_names(text: str) -> Iterator[str]:
+    """Yield what a module of JavaScript exports, as far as that can be seen without understanding it."""
+    for assigned, declared, listed in _EXPORT.findall(text):
+        if listed:
+            yield from (part.split(" as ")[-1].strip() for part in listed.split(","))
+        else:
+            yield assigned or declared
 
 
 def _names_of(statements: Iterable[ast.stmt]) -> Iterator[str]:

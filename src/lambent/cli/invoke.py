@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
 from lambent.cli.client import AwsOption, Connection, EndpointOption, RegionOption, connect
 from lambent.cli.debugging import PORTS, DebuggedInvocation, instructions
+from lambent.cli.invocation import Answer, ask, ask_streamed
 from lambent.cli.project import NOWHERE, project_file, read_project
-from lambent.cli.report import Bill, parse_bill
 from lambent.cli.terminal import UsageError, notice
-
-# A function may run for 900 s; its start and its answer take some time as well.
-READ_TIMEOUT_S = 920.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back from Invoke."""
-
-    status: int
-    payload: bytes
-    function_error: str | None  # the kind (``Unhandled``) when the function failed
-    version: str | None
-    log: str | None  # the last 4 KB, when it was asked for
-    bill: Bill | None
-    cold_start_reason: str | None  # None when the environment was warm, or on AWS
 
 
 def invoke(
@@ -52,6 +34,9 @@ def invoke(
     tail: Annotated[bool, typer.Option("--tail", help="Show the log and what it would cost on AWS.")] = False,
     is_async: Annotated[
         bool, typer.Option("--async", help="Queue the event and do not wait (Event).")
+    ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print the response as it comes (InvokeWithResponseStream).")
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Let it wait for a debugger, in an environment of its own.")
@@ -73,6 +58,8 @@ def invoke(
     The event comes from -d, --file or a pipe. The result goes to stdout, log and status to stderr. The exit
     code is 1 when the function failed.
     """
+    if stream and (is_async or debug or debug_port is not None):
+        raise UsageError("--stream goes neither with --async nor with --debug.")
     if tail and is_async:
         raise UsageError(
             f"--tail shows the log of an invocation that has ended, and --async does not wait for it: see "
@@ -80,17 +67,47 @@ def invoke(
         )
     payload = read_event(event, file)
     connection = connect(context, endpoint, region, aws)
+    if stream:
+        _stream(connection, name, payload, qualifier=qualifier, tail=tail)
+        return
     if debug or debug_port is not None:
         if is_async or connection.target.is_aws:
             raise UsageError("--debug goes neither with --async nor with --aws.")
         answer = _debug(connection, name, payload, qualifier=qualifier, tail=tail, port=debug_port)
     else:
         answer = ask(connection, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
-    sys.stdout.buffer.write(answer.payload)
-    sys.stdout.buffer.flush()
+    _show(answer.payload)
     if answer.payload and sys.stdout.isatty():
         # The result has no line end of its own; on a terminal, what follows must not stick to it.
         notice("")
+    _tell(answer)
+    if answer.function_error:
+        raise typer.Exit(1)
+
+
+def _show(content: bytes) -> None:
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def _stream(
+    connection: Connection, name: str, payload: bytes | None, *, qualifier: str | None, tail: bool
+) -> None:
+    """Print the response while it comes. An error is none of it and goes where all else goes."""
+    is_empty = True
+
+    def show(content: bytes) -> None:
+        nonlocal is_empty
+        is_empty = False
+        _show(content)
+
+    try:
+        answer = ask_streamed(connection, name, payload, show, qualifier=qualifier, tail=tail)
+    finally:
+        if not is_empty and sys.stdout.isatty():
+            notice("")
+    if answer.payload:
+        notice(answer.payload.decode("utf-8", "replace"), style="red")
     _tell(answer)
     if answer.function_error:
         raise typer.Exit(1)
@@ -125,61 +142,6 @@ def _checked(payload: bytes, source: str) -> bytes:
     except UnicodeDecodeError as error:
         raise UsageError(f"The event in {source} is not JSON: it is not UTF-8.") from error
     return payload
-
-
-def ask(
-    connection: Connection,
-    name: str,
-    payload: bytes | None,
-    *,
-    qualifier: str | None = None,
-    tail: bool = False,
-    is_async: bool = False,
-    client: Any = None,
-) -> Answer:
-    """Invoke a function once, never twice: it may have done its work although we missed its answer.
-
-    Args:
-        connection: whom to ask.
-        name: the function.
-        payload: the event.
-        qualifier: version or alias.
-        tail: whether the end of its log is wanted.
-        is_async: whether the event is only queued.
-        client: asks instead of the connection's own.
-    """
-    client = client or connection.client("lambda", read_timeout_s=READ_TIMEOUT_S, is_retried=False)
-    return ask_client(client, name, payload, qualifier=qualifier, tail=tail, is_async=is_async)
-
-
-def ask_client(
-    client: Any,
-    name: str,
-    payload: bytes | None,
-    *,
-    qualifier: str | None = None,
-    tail: bool = False,
-    is_async: bool = False,
-) -> Answer:
-    """Do as `ask`, with a client of ``lambda`` that does not ask twice and has `READ_TIMEOUT_S` of patience."""
-    parameters: dict[str, Any] = {"FunctionName": name, "LogType": "Tail" if tail else "None"}
-    parameters["InvocationType"] = "Event" if is_async else "RequestResponse"
-    if payload is not None:
-        parameters["Payload"] = payload
-    if qualifier:
-        parameters["Qualifier"] = qualifier
-    response = client.invoke(**parameters)
-    headers: dict[str, str] = response["ResponseMetadata"]["HTTPHeaders"]
-    log = response.get("LogResult")
-    return Answer(
-        status=response["StatusCode"],
-        payload=response["Payload"].read(),
-        function_error=response.get("FunctionError"),
-        version=response.get("ExecutedVersion"),
-        log=base64.b64decode(log).decode("utf-8", "replace") if log else None,
-        bill=parse_bill(headers),
-        cold_start_reason=headers.get("x-lambent-cold-start-reason"),
-    )
 
 
 def _debug(

@@ -11,9 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
-from lambent.cli.client import Connection, EndpointOption, RegionOption, connect
-from lambent.cli.export import AMOUNT, only_one, write_csv, write_parquet
-from lambent.cli.logs import start_time_ms
+from lambent.cli.client import Connection, EndpointOption, RegionOption, TargetFlags, connect
+from lambent.cli.export import (
+    AMOUNT,
+    CsvOption,
+    OutputOption,
+    ParquetOption,
+    only_one,
+    write_csv,
+    write_parquet,
+)
+from lambent.cli.logs import plain_name, start_time_ms
 from lambent.cli.terminal import notice, results, usd_text
 
 PATH = "/_lambent/ledger"
@@ -87,20 +95,20 @@ def ledger(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print rows as lines of JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print rows as CSV.")] = False,
-    as_parquet: Annotated[bool, typer.Option("--parquet", help="Write a Parquet file.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write.", show_default=False),
-    ] = None,
+    as_csv: CsvOption = False,
+    as_parquet: ParquetOption = False,
+    output: OutputOption = None,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
 ) -> None:
     """Show what ran, row by row, and what each would cost on AWS."""
     form = only_one(json=as_json, csv=as_csv, parquet=as_parquet)
     query = {"since": str(start_time_ms(since, time.time()))}
-    query |= {"function": name} if name else {}
+    query |= {"function": plain_name(name)} if name else {}
     query |= {"kind": kind} if kind else {}
+    # Rows of all regions are shown, unless one is asked for.
+    if asked_region := region or (context.obj.region if isinstance(context.obj, TargetFlags) else None):
+        query["region"] = asked_region
     rows = read_rows(connect(context, endpoint, region, aws=False), query)
     if form == "parquet":
         write_parquet(COLUMNS, map(flat, rows), output)
@@ -109,7 +117,7 @@ def ledger(
     elif form == "json" or output is not None:
         _write_lines(rows, output)
     else:
-        _show(rows, name, since)
+        _show(rows, name, since, asked_region)
 
 
 def read_rows(connection: Connection, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -141,7 +149,7 @@ def _write_lines(rows: Iterator[dict[str, Any]], output: Path | None) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def _show(rows: Iterator[dict[str, Any]], name: str | None, since: str) -> None:
+def _show(rows: Iterator[dict[str, Any]], name: str | None, since: str, region: str | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -167,7 +175,8 @@ def _show(rows: Iterator[dict[str, Any]], name: str | None, since: str) -> None:
     if table.row_count:
         results().print(table)
     else:
-        notice(f"Nothing ran{f' of {name}' if name else ''} (--since {since}): try --since 1d or all.")
+        what = f"{f' of {name}' if name else ''}{f' in {region}' if region else ''}"
+        notice(f"Nothing ran{what} (--since {since}): try --since 1d or all.")
 
 
 def _decimal(text: str) -> Any:

@@ -45,16 +45,15 @@ def logs(
     connection = connect(context, endpoint, region, aws)
     group, exists = find_group(connection.client("lambda"), name)
     reader = Reader(client=connection.client("logs"), group=group, pattern=pattern, start_ms=start_ms)
-    if follow:
-        _follow(reader)
-        return
     count = _show(reader)
     if not reader.has_group and not exists:
         raise CommandError(f"There is neither a function {name} nor a log group {group}.")
     if not count and not reader.has_group:
         notice(f"{name} has not logged anything yet.")
-    elif not count:
+    elif not count and not follow:
         notice(f"Nothing found in {group} (--since {since}): try --since 1d or all.")
+    if follow:
+        _follow(reader)
 
 
 def start_time_ms(since: str, now_s: float) -> int:
@@ -71,12 +70,17 @@ def start_time_ms(since: str, now_s: float) -> int:
     return max(0, int((now_s - int(match[1]) * _UNITS_S[match[2]]) * 1000))
 
 
+def plain_name(name: str) -> str:
+    """Return a function's own name, of an ARN or a name with a version or alias."""
+    return name.rpartition(":function:")[2].partition(":")[0]
+
+
 def find_group(client: Any, name: str) -> tuple[str, bool]:
     """Return a function's log group, and whether the function exists; a deleted one may still have a log."""
     try:
         configuration = client.get_function_configuration(FunctionName=name)
     except client.exceptions.ResourceNotFoundException:
-        return f"/aws/lambda/{name}", False
+        return f"/aws/lambda/{plain_name(name)}", False
     usual = f"/aws/lambda/{configuration['FunctionName']}"
     return configuration.get("LoggingConfig", {}).get("LogGroup") or usual, True
 
@@ -122,8 +126,8 @@ class Reader:
 def _follow(reader: Reader) -> None:
     try:
         while True:
-            _show(reader)
             time.sleep(POLL_INTERVAL_S)
+            _show(reader)
     except KeyboardInterrupt:
         notice("")  # the only way to end it, hence no failure
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lambent.cli.blueprint import Blueprint, error_type
 from lambent.cli.client import Connection, error_code
-from lambent.cli.invoke import READ_TIMEOUT_S, Answer, ask_client
+from lambent.cli.invocation import READ_TIMEOUT_S, Answer, ask_client
 from lambent.cli.prices import price_usd
 from lambent.cli.report import Report, parse_report
 from lambent.cli.temporary import Temporaries

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lambent.cli import ignore, zipping
+from lambent.cli.handler import SOURCE_SUFFIXES
 from lambent.cli.terminal import CommandError, UsageError, size_text
 from lambent.cli.zipping import Deflated
 
@@ -43,7 +44,8 @@ class Source:
     """What the user pointed at, read but not yet zipped.
 
     ``archive`` is the user's own zip, which is sent as it is; else ``entries`` are to be zipped. ``modules``
-    holds the text of the top-level ``.py`` files by name, ``names`` all names at the top, files and folders.
+    holds the text of the top-level Python and JavaScript files by name, ``names`` all names at the top, files and
+    folders.
     """
 
     path: Path
@@ -58,7 +60,7 @@ def read_source(path: Path) -> Source:
     """Read what there is to deploy.
 
     Raises:
-        UsageError: the path is neither a folder nor a ``.py`` or ``.zip`` file.
+        UsageError: the path is neither a folder nor a file with code, nor a ``.zip`` file.
         CommandError: the folder is empty or too large, or the zip is broken.
     """
     path = path.absolute()
@@ -68,10 +70,10 @@ def read_source(path: Path) -> Source:
         raise UsageError(f"{path} does not exist.")
     if path.suffix == ".zip":
         return _read_zip(path)
-    if path.suffix == ".py":
+    if path.suffix in SOURCE_SUFFIXES:
         entry = _entry(path.name, path)
         return Source(path=path, entries=(entry,), modules=_texts((entry,)), names=frozenset({path.name}))
-    raise UsageError(f"{path} is neither a folder nor a .py or .zip file.")
+    raise UsageError(f"{path} is neither a folder nor a .py, .js, .mjs, .cjs or .zip file.")
 
 
 def rules_of(folder: Path) -> tuple[ignore.Rule, ...]:
@@ -118,7 +120,7 @@ def source_of_zip(archive: bytes, path: Path) -> Source:
                 name: opened.read(name).decode("utf-8", "replace")
                 for name in names
                 if "/" not in name
-                and name.endswith(".py")
+                and name.endswith(SOURCE_SUFFIXES)
                 and opened.getinfo(name).file_size <= MAX_SOURCE_BYTES
             }
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
@@ -132,7 +134,9 @@ def _texts(entries: Iterable[Entry]) -> dict[str, str]:
     return {
         entry.name: entry.path.read_text(encoding="utf-8", errors="replace")
         for entry in entries
-        if "/" not in entry.name and entry.name.endswith(".py") and entry.size_bytes <= MAX_SOURCE_BYTES
+        if "/" not in entry.name
+        and entry.name.endswith(SOURCE_SUFFIXES)
+        and entry.size_bytes <= MAX_SOURCE_BYTES
     }
 
 

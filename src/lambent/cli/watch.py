@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lambent.cli import ignore, package
+from lambent.cli.handler import SOURCE_SUFFIXES
 from lambent.cli.project import Project
 from lambent.cli.terminal import CommandError
 
@@ -100,7 +101,7 @@ def roots_of(project: Project, events: Iterable[Path] = ()) -> tuple[frozenset[P
 
 
 def _is_file(path: Path) -> bool:
-    return path.is_file() or path.suffix in {".py", ".zip"}
+    return path.is_file() or path.suffix in {*SOURCE_SUFFIXES, ".zip"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ NOTHING: tuple[LogLine, ...] = ()
 _LEVELS = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "WARNING": 3, "ERROR": 4, "FATAL": 5, "CRITICAL": 5}
 _DEBUG, _INFO, _WARN = _LEVELS["DEBUG"], _LEVELS["INFO"], _LEVELS["WARN"]
 _SUCCESS = "success"
+_ON_DEMAND = "on-demand"
 _PLATFORM_ERRORS = ("Runtime.", "Sandbox.", "Extension.", "Function.")
 """Beginnings of the error types that Lambda itself gives; others are the names of users' exceptions."""
 
@@ -92,12 +93,12 @@ def _text_init_start(fact: InitStart) -> tuple[LogLine, ...]:
 
 
 def _text_init_report(fact: InitReport) -> tuple[LogLine, ...]:
-    # A successful init is told by the `Init Duration` of the first REPORT line.
-    if fact.status == _SUCCESS:
+    # A successful init on demand is told by the `Init Duration` of the first REPORT line; no other one is.
+    if fact.status == _SUCCESS and fact.origin.initialization_type == _ON_DEMAND:
         return NOTHING
     error = f"\tError Type: {fact.error_type}" if fact.error_type and fact.status != "timeout" else ""
-    status = f"Phase: {fact.phase}\tStatus: {fact.status}{error}"
-    text = f"INIT_REPORT Init Duration: {fact.duration_ms:.2f} ms\t{status}\n"
+    status = "" if fact.status == _SUCCESS else f"\tStatus: {fact.status}{error}"
+    text = f"INIT_REPORT Init Duration: {fact.duration_ms:.2f} ms\tPhase: {fact.phase}{status}\n"
     return (LogLine(at_s=fact.at_s, text=text),)
 
 
@@ -152,10 +153,8 @@ def _text_report(fact: Report) -> tuple[LogLine, ...]:
         text = f"{iso_ms(at_s)} {request_id} Task timed out after {fact.duration_ms / 1000:.2f} seconds\n\n"
         return (LogLine(at_s=at_s, text=text), *lines)
     if fact.error_message is not None:
-        return (
-            *lines,
-            LogLine(at_s=at_s, text=f"{fact.error_message}\n{fact.error_type or 'Runtime.Unknown'}\n"),
-        )
+        text = f"{fact.error_message}\n{fact.error_type or 'Runtime.Unknown'}\n"
+        return (LogLine(at_s=at_s, text=text), *lines)
     return lines
 
 
@@ -241,7 +240,7 @@ def _records_of_init_start(fact: InitStart) -> _Records:
         "runtimeVersionArn": origin.runtime_version_arn,
         "functionName": origin.function.name,
         "functionVersion": origin.version,
-        "instanceId": origin.environment_id,
+        "instanceId": origin.log_stream,
         "instanceMaxMemory": origin.memory_mb * 1024 * 1024,
     }
     return (("platform.initStart", _INFO if origin.runtime_version else _DEBUG, record),)
@@ -253,7 +252,7 @@ def _records_of_init_report(fact: InitReport) -> _Records:
     if fact.error_type:
         shared["errorType"] = fact.error_type
     done_level = _DEBUG if fact.status == _SUCCESS else _WARN
-    report_level = done_level if started == "on-demand" else max(done_level, _INFO)
+    report_level = done_level if started == _ON_DEMAND else max(done_level, _INFO)
     report = {**shared, "metrics": {"durationMs": round(fact.duration_ms, 3)}}
     return (("platform.initRuntimeDone", done_level, shared), ("platform.initReport", report_level, report))
 
@@ -265,7 +264,7 @@ def _records_of_restore_start(fact: RestoreStart) -> _Records:
         "runtimeVersionArn": origin.runtime_version_arn,
         "functionName": origin.function.name,
         "functionVersion": origin.version,
-        "instanceId": origin.environment_id,
+        "instanceId": origin.log_stream,
         "instanceMaxMemory": origin.memory_mb * 1024 * 1024,
     }
     return (("platform.restoreStart", _INFO, record),)
@@ -284,7 +283,11 @@ def _records_of_restore_report(fact: RestoreReport) -> _Records:
 
 
 def _records_of_start(fact: Start) -> _Records:
-    record: dict[str, Any] = {"requestId": fact.request_id, "version": fact.origin.version}
+    record: dict[str, Any] = {
+        "requestId": fact.request_id,
+        "functionArn": fact.origin.function.arn,
+        "version": fact.origin.version,
+    }
     return (("platform.start", _INFO, record | _tracing(fact.trace_id) | _tenancy(fact.tenant_id)),)
 
 

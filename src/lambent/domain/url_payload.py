@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,8 +24,28 @@ PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
 PRELUDE_END = bytes(8)
 PRELUDE_MAX_BYTES = 1_048_576
 """AWS publishes no limit."""
-_FRAMING = ("connection", "content-length", "transfer-encoding")
-"""Headers by which a message is framed, which is the business of whoever sends it."""
+_HOP = frozenset(
+    {
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers about a connection, in either direction: those of one say nothing of the other."""
+_REMAPPED = frozenset(
+    {"connection", "content-length", "date", "www-authenticate", "x-amzn-requestid", "x-amzn-trace-id"}
+)
+"""Headers of a response that are the address's own to set: a function's are sent under another name, as at AWS."""
+_REMAPPED_PREFIX = "x-amzn-remapped-"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+"""A token of RFC 9110."""
 _TEXT_TYPES = ("application/json", "application/javascript", "application/xml")
 
 
@@ -67,7 +88,11 @@ class BadResponse(Exception):
 
 def event_of(request: UrlRequest) -> bytes:
     """Return the event that the function is given."""
-    headers = {n: v for n, v in request.headers.items() if not n.startswith(_OURS) and n != "cookie"}
+    headers = {
+        name: value
+        for name, value in request.headers.items()
+        if not name.startswith(_OURS) and name != "cookie" and name not in _HOP
+    }
     headers |= {
         "host": request.domain_name,
         "x-amzn-trace-id": request.trace_header,
@@ -190,7 +215,7 @@ def _body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 def _status(value: Any) -> int:
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and 100 <= int(text[:9]) <= 599):
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and 200 <= int(text[:9]) <= 599):
         raise BadResponse(f"statusCode {value!r} is none.")
     return int(text)
 
@@ -200,8 +225,22 @@ def _headers(given: Any) -> list[tuple[str, str]]:
         return []
     if not isinstance(given, dict):
         raise BadResponse("headers is not an object.")
-    named = [(name.lower(), str(value)) for name, value in cast("dict[str, Any]", given).items()]
-    return [header for header in named if header[0] not in _FRAMING]
+    found: list[tuple[str, str]] = []
+    for name, value in cast("dict[str, Any]", given).items():
+        lower = name.lower()
+        if _HEADER_NAME.fullmatch(lower) is None:
+            raise BadResponse(f"{name!r} is no name of a header.")
+        if lower in _REMAPPED:
+            lower = _REMAPPED_PREFIX + lower
+        if value is not None and lower not in _HOP:
+            found.append((lower, _header_value(value)))
+    return found
+
+
+def _header_value(value: Any) -> str:
+    """Return a value as the text of a header: UTF-8, of which each character stands for a byte."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
 
 
 def _cookies(given: Any) -> list[str]:
@@ -209,7 +248,7 @@ def _cookies(given: Any) -> list[str]:
         return []
     if not isinstance(given, list):
         raise BadResponse("cookies is not a list.")
-    return [str(cookie) for cookie in cast("list[Any]", given)]
+    return [_header_value(cookie) for cookie in cast("list[Any]", given)]
 
 
 def _decoded(members: Mapping[str, Any]) -> bytes:

@@ -33,6 +33,8 @@ KEEP_ALIVE_S = 5.0
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+_WITHOUT_BODY = (204, 304)
+"""Statuses whose responses end with their head, whatever it says."""
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -165,7 +167,9 @@ class HttpConnection(asyncio.Protocol):
             return  # Behind a body of chunks nobody looks for headers, so there are none.
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers = self._headers
-        headers[key] = f"{headers[key]},{text}" if key in headers else text
+        if key in headers:
+            text = f"{headers[key]}{'; ' if key == 'cookie' else ','}{text}"
+        headers[key] = text
 
     def on_headers_complete(self) -> None:
         self._path, self._query = _target(self._url)
@@ -242,7 +246,7 @@ class HttpConnection(asyncio.Protocol):
                 except Exception:
                     _log.exception("%s %s could not be answered", request.method, request.path)
                     response, stays_open = _plain(500, "Internal Server Error"), False
-                is_head = request.method == "HEAD"
+                is_head = request.method == "HEAD" or response.status in _WITHOUT_BODY
                 if response.stream is not None:
                     await self._stream(
                         response,
@@ -281,13 +285,13 @@ class HttpConnection(asyncio.Protocol):
         What breaks off ends without a last chunk, or for clients without chunks, with the connection.
         """
         transport = self._transport
-        end = _CHUNKED if takes_chunks else b""
+        end = _CHUNKED if takes_chunks and response.status not in _WITHOUT_BODY else b""
         if not (stays_open and (self._stays_open or self._unanswered - 1 > self._is_receiving)):
             end = b"connection: close\r\n" + end
         self._streaming = body
         is_whole = False
         try:
-            piece = b"".join([_STATUS_LINES[response.status], self._common(), _lines(response), end, b"\r\n"])
+            piece = b"".join([_status_line(response.status), self._common(), _lines(response), end, b"\r\n"])
             while piece and not transport.is_closing():
                 transport.write(piece)
                 while self._is_write_paused:
@@ -315,7 +319,7 @@ class HttpConnection(asyncio.Protocol):
         if transport.is_closing():
             return
         stays_open = stays_open and self._goes_on
-        head = [_STATUS_LINES[response.status], self._common(), _head(response, stays_open=stays_open)]
+        head = [_status_line(response.status), self._common(), _head(response, stays_open=stays_open)]
         if not is_head:
             head.append(response.body)
         transport.write(b"".join(head))
@@ -408,8 +412,13 @@ def _plain(status: int, sentence: str) -> HttpResponse:
     )
 
 
+def _status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
 def _head(response: HttpResponse, *, stays_open: bool) -> bytes:
-    end = b"content-length: %d\r\n\r\n" % len(response.body)
+    has_length = response.status not in _WITHOUT_BODY
+    end = b"content-length: %d\r\n\r\n" % len(response.body) if has_length else b"\r\n"
     return _lines(response) + (end if stays_open else b"connection: close\r\n" + end)
 
 

@@ -106,8 +106,8 @@ class FunctionUrls:
 
     def place_of(self, request: HttpRequest) -> tuple[str, str] | None:
         """Return the id of the address that a request is for, and the path there; None when it is for none."""
-        host = request.headers.get("host", "")
-        if ".lambda-url." in host and (match := self._host.fullmatch(host.lower())) is not None:
+        host = request.headers.get("host", "").lower()
+        if ".lambda-url." in host and (match := self._host.fullmatch(host)) is not None:
             return match[1], request.path
         if request.path.startswith("/_lambent/url/") and (match := _PATH_FORM.fullmatch(request.path)):
             return match[1], match[2] or "/"

@@ -298,6 +298,11 @@ def test_rows_are_shown_page_by_page(ask: Run, rows: StandIn) -> None:
     ]
 
 
+def test_rows_of_one_region_are_shown_when_it_is_asked_for(ask: Run, rows: StandIn) -> None:
+    ask("ledger", "f:live", "--since", "all", "--region", "eu-west-1")
+    assert rows.asked[0].path == "/_lambent/ledger?since=0&function=f&region=eu-west-1&after=0&limit=5000"
+
+
 def test_rows_are_exported(ask: Run, rows: StandIn, tmp_path: Path) -> None:
     assert [json.loads(line)["sequence"] for line in ask("ledger", "--json").out.splitlines()] == [1, 2, 3]
     ask("ledger", "--output", tmp_path / "rows.jsonl")

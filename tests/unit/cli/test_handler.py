@@ -21,6 +21,7 @@ def infer(modules: dict[str, str], own_name: str = "thing") -> str:
     [
         ("hello", "hello"),
         ("hello.py", "hello"),
+        ("hello.mjs", "hello"),
         ("build/code.zip", "code"),
         ("my function.v2", "my-function-v2"),
         ("x" * 70, "x" * 64),
@@ -43,6 +44,7 @@ def test_a_folder_without_a_usable_name_asks_for_one() -> None:
         ({"app.py"}, (3, 9), "python3.10"),
         ({"app.py"}, (3, 99), "python3.14"),
         ({"index.mjs", "node_modules"}, (3, 12), "nodejs22.x"),
+        ({"app.js"}, (3, 12), "nodejs22.x"),
         ({"bootstrap"}, (3, 12), "provided.al2023"),
         ({"app.py", "bootstrap"}, (3, 12), "python3.12"),
         ({"README.md"}, (3, 12), "python3.12"),
@@ -91,6 +93,40 @@ def test_two_possible_handlers_are_a_question() -> None:
 def test_no_python_at_the_top_is_a_sentence_of_its_own() -> None:
     with pytest.raises(UsageError, match=r"no \.py file at the top"):
         infer({})
+
+
+def test_code_that_is_no_python_is_told_where_it_is_none() -> None:
+    with pytest.raises(UsageError, match=r"because of app\.py, line 2: expected ':'"):
+        infer({"app.py": "import os\ndef handler(event, context)\n    pass", "utils.py": "def parse(): ..."})
+    assert infer({"app.py": "def (:", "other.py": HANDLER}) == "other.handler"
+
+
+def test_typescript_is_a_sentence_of_its_own() -> None:
+    with pytest.raises(UsageError, match="TypeScript has to be compiled first"):
+        infer_handler("python3.12", {"index.ts"}, {}, "thing")
+
+
+@pytest.mark.parametrize(
+    ("modules", "handler"),
+    [
+        ({"index.mjs": "export const handler = async () => 1", "app.js": ""}, "index.handler"),
+        ({"app.mjs": "export const lambdaHandler = async (event) => {}"}, "app.lambdaHandler"),
+        ({"app.js": "module.exports.main = async () => 1;"}, "app.main"),
+        ({"app.cjs": "exports.handler = awslambda.streamifyResponse(f);"}, "app.handler"),
+        (
+            {"thing.mjs": "async function run() {}\nexport { run as handler, other };", "util.mjs": ""},
+            "thing.handler",
+        ),
+        ({"whatever.js": "!function(e){}(this)"}, "whatever.handler"),
+    ],
+)
+def test_the_handler_is_found_in_javascript(modules: dict[str, str], handler: str) -> None:
+    assert infer_handler("nodejs22.x", modules.keys(), modules, "thing") == handler
+
+
+def test_several_files_of_javascript_are_a_question() -> None:
+    with pytest.raises(UsageError, match="which handler"):
+        infer_handler("nodejs22.x", {"a.js", "b.js"}, {}, "thing")
 
 
 def test_a_coroutine_is_no_handler() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lambent.wire.eventstream import message
 from unit.cli.stand_in import Asked, Reply, Run, StandIn
 
 LOG = (
@@ -156,3 +157,63 @@ def test_an_invocation_is_never_made_twice(ask: Run, aws: StandIn) -> None:
     aws.on("POST", ".*invocations", {"message": "try again"}, status=503)
     assert ask("invoke", "f").code == 1
     assert len(aws.asked) == 1
+
+
+# As it comes -----------------------------------------------------------------------------------------------
+
+
+def events(*pieces: bytes, complete: dict[str, str] | None) -> bytes:
+    """A stream of a response, with its last event or (None) without."""
+    messages = [message({":event-type": "PayloadChunk", ":message-type": "event"}, piece) for piece in pieces]
+    if complete is not None:
+        headers = {
+            ":event-type": "InvokeComplete",
+            ":content-type": "application/json",
+            ":message-type": "event",
+        }
+        messages.append(message(headers, json.dumps(complete).encode()))
+    return b"".join(messages)
+
+
+def streams(aws: StandIn, body: bytes) -> None:
+    headers = {"Content-Type": "application/vnd.amazon.eventstream", "X-Amz-Executed-Version": "3"}
+    aws.on(
+        "POST",
+        r"/2021-11-15/functions/f/response-streaming-invocations.*",
+        lambda _: Reply(body=body, headers=headers),
+    )
+
+
+def test_a_streamed_response_is_its_pieces_and_its_log_comes_last(ask: Run, aws: StandIn) -> None:
+    streams(aws, events(b"\xc3", b"\xa4", complete={"LogResult": base64.b64encode(LOG.encode()).decode()}))
+    ran = ask("invoke", "f", "--stream", "--tail", "--qualifier", "live", "-d", "[1]")
+    assert (ran.code, ran.out) == (0, "ä".encode())
+    assert ran.err.splitlines()[-1] == "status 200, version 3"
+    assert "START RequestId: 8f5 Version: $LATEST" in ran.err
+    asked = aws.asked[0]
+    assert (asked.body, asked.headers["x-amz-log-type"]) == (b"[1]", "Tail")
+    assert asked.path.endswith("?Qualifier=live")
+
+
+def test_an_error_behind_a_streamed_response_is_none_of_it(ask: Run, aws: StandIn) -> None:
+    payload = '{"errorMessage":"no","errorType":"ValueError"}'
+    streams(aws, events(b"one", complete={"ErrorCode": "Unhandled", "ErrorDetails": payload}))
+    ran = ask("invoke", "f", "--stream")
+    assert (ran.code, ran.out) == (1, b"one")
+    assert ran.err == f"{payload}\nThe function failed (Unhandled): status 200, version 3\n"
+
+
+@pytest.mark.parametrize("cut_bytes", [0, 5])
+def test_a_streamed_response_without_its_end_is_no_success(ask: Run, aws: StandIn, cut_bytes: int) -> None:
+    body = events(b"one", b"two", complete=None)
+    streams(aws, body[: len(body) - cut_bytes])
+    ran = ask("invoke", "f", "--stream")
+    assert (ran.code, ran.out) == (1, b"onetwo" if cut_bytes == 0 else b"one")
+    assert ran.err == "lambent: The response of f broke off: its last event has not come.\n"
+
+
+@pytest.mark.parametrize("other", ["--async", "--debug"])
+def test_some_invocations_are_not_streamed(ask: Run, aws: StandIn, other: str) -> None:
+    ran = ask("invoke", "f", "--stream", other)
+    assert (ran.code, aws.asked) == (2, [])
+    assert ran.err == "lambent: --stream goes neither with --async nor with --debug.\n"

@@ -88,9 +88,20 @@ def test_neither_function_nor_group_is_a_failure(ask: Run, aws: StandIn) -> None
     aws.on_target(
         "FilterLogEvents", {"__type": "ResourceNotFoundException", "message": "no group"}, status=400
     )
-    ran = ask("logs", "f")
-    assert ran.code == 1
-    assert ran.err == "lambent: There is neither a function f nor a log group /aws/lambda/f.\n"
+    for arguments in (("f",), ("f", "--follow")):
+        ran = ask("logs", *arguments)
+        assert ran.code == 1
+        assert ran.err == "lambent: There is neither a function f nor a log group /aws/lambda/f.\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["f:7", "000000000000:function:f", "arn:aws:lambda:us-east-1:000000000000:function:f:live"]
+)
+def test_the_group_of_a_deleted_function_is_named_after_it_alone(ask: Run, aws: StandIn, name: str) -> None:
+    aws.missing("GET", ".*/configuration.*")
+    aws.on_target("FilterLogEvents", {"events": [event(1, 1000)]})
+    assert ask("logs", name, "--since", "all").code == 0
+    assert aws.asked[-1].json["logGroupName"] == "/aws/lambda/f"
 
 
 def test_following_ends_cleanly_with_ctrl_c(ask: Run, aws: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

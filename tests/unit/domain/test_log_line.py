@@ -94,7 +94,7 @@ class TestText:
             ),
         ],
     )
-    def test_only_a_failed_init_is_reported_by_itself(
+    def test_of_inits_on_demand_only_those_that_failed_are_reported_by_themselves(
         self, status: str, error_type: str | None, expected: list[str]
     ) -> None:
         fact = InitReport(
@@ -106,6 +106,18 @@ class TestText:
             duration_ms=10009.918,
         )
         assert texts(fact) == expected
+
+    @pytest.mark.parametrize("initialization_type", ["provisioned-concurrency", "snap-start"])
+    def test_an_init_that_no_invocation_reports_is_reported_by_itself(self, initialization_type: str) -> None:
+        fact = InitReport(
+            at_s=AT_S,
+            origin=replace(ORIGIN, initialization_type=initialization_type),
+            phase="init",
+            status="success",
+            error_type=None,
+            duration_ms=612.33,
+        )
+        assert texts(fact) == ["INIT_REPORT Init Duration: 612.33 ms\tPhase: init\n"]
 
     def test_an_invocation_starts_with_its_id_and_version(self) -> None:
         fact = Start(at_s=AT_S, origin=ORIGIN, request_id=ID, trace_id="")
@@ -135,10 +147,11 @@ class TestText:
         assert end == f"END RequestId: {ID}\n"
         assert report.endswith("\tMax Memory Used: 47 MB\tStatus: timeout\n")
 
-    def test_a_crash_is_told_after_the_report(self) -> None:
+    def test_a_crash_is_told_before_the_end(self) -> None:
         message = f"RequestId: {ID} Error: Runtime exited with error: exit status 137"
         fact = replace(REPORT, status="error", error_type="Runtime.ExitError", error_message=message)
-        _, report, crash = texts(fact)
+        crash, end, report = texts(fact)
+        assert end == f"END RequestId: {ID}\n"
         assert report.endswith("\tMax Memory Used: 47 MB\tStatus: error\tError Type: Runtime.ExitError\n")
         assert crash == f"{message}\nRuntime.ExitError\n"
 
@@ -217,7 +230,7 @@ class TestJsonOfThePlatform:
             "runtimeVersionArn": "arn:aws:lambda:us-east-1::runtime:abc",
             "functionName": "greet",
             "functionVersion": "$LATEST",
-            "instanceId": "e-1",
+            "instanceId": ORIGIN.log_stream,
             "instanceMaxMemory": 134_217_728,
         }
 
@@ -227,6 +240,7 @@ class TestJsonOfThePlatform:
         (line,) = records(start)
         assert line["record"] == {
             "requestId": ID,
+            "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:greet",
             "version": "$LATEST",
             "tracing": {"type": "X-Amzn-Trace-Id", "value": trace},
         }

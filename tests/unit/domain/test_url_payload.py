@@ -151,7 +151,10 @@ def test_an_answer_with_a_status_is_a_response() -> None:
         b"not json",
         b'{"statusCode": "x"}',
         b'{"statusCode": true}',
-        b'{"statusCode": 99}',
+        b'{"statusCode": 100}',
+        b'{"statusCode": 200, "headers": {"two words": "x"}}',
+        b'{"statusCode": 200, "headers": {"line\\r\\nbreak": "x"}}',
+        b'{"statusCode": 200, "headers": {"": "x"}}',
         b'{"statusCode": 600}',
         b'{"statusCode": 200, "headers": []}',
         b'{"statusCode": 200, "cookies": "a"}',
@@ -163,12 +166,51 @@ def test_an_answer_that_is_no_response_is_refused(answer: bytes) -> None:
         response_of(answer)
 
 
-def test_headers_that_frame_a_message_are_not_the_functions_to_set() -> None:
-    framing = {"Content-Length": "5", "Transfer-Encoding": "chunked", "Connection": "close"}
+def test_headers_about_the_connection_are_not_the_functions_to_know_or_to_set() -> None:
+    given = {
+        "connection": "keep-alive, x",
+        "te": "trailers",
+        "transfer-encoding": "chunked",
+        "expect": "100-continue",
+    }
+    assert not given.keys() & event(headers=given)["headers"].keys()
+    framing = {"Transfer-Encoding": "chunked", "Keep-Alive": "timeout=5", "Upgrade": "h2c"}
     answer = response_of(json.dumps({"statusCode": 200, "headers": framing}).encode())
     assert answer.headers == (("content-type", "application/json"),)
     assert prelude_of(json.dumps({"headers": framing}).encode()).headers == (
         ("content-type", "application/octet-stream"),
+    )
+
+
+def test_headers_that_the_address_sets_itself_get_another_name() -> None:
+    """As at AWS, so that a browser never asks for a password."""
+    given = {
+        "WWW-Authenticate": "Basic",
+        "Date": "today",
+        "Content-Length": "5",
+        "Connection": "close",
+        "x-amzn-RequestId": "mine",
+    }
+    answer = response_of(json.dumps({"statusCode": 401, "headers": given}).encode())
+    assert answer.headers == (
+        ("x-amzn-remapped-www-authenticate", "Basic"),
+        ("x-amzn-remapped-date", "today"),
+        ("x-amzn-remapped-content-length", "5"),
+        ("x-amzn-remapped-connection", "close"),
+        ("x-amzn-remapped-x-amzn-requestid", "mine"),
+        ("content-type", "application/json"),
+    )
+
+
+def test_values_of_headers_are_texts_whatever_the_function_says() -> None:
+    given = {"content-type": "a/b", "x-true": True, "x-1": 1.5, "x-null": None, "location": "/ä€"}
+    answer = response_of(json.dumps({"statusCode": 302, "headers": given, "cookies": ["ä=1"]}).encode())
+    assert answer.headers == (
+        ("content-type", "a/b"),
+        ("x-true", "true"),
+        ("x-1", "1.5"),
+        ("location", "/ä€".encode().decode("latin-1")),
+        ("set-cookie", "ä=1".encode().decode("latin-1")),
     )
 
 

@@ -54,13 +54,14 @@ class Application:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.headers: list[tuple[str, str]] = []
+        self.status = 200
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
         await self.go_on.wait()
         if request.path == "/bug":
             raise RuntimeError("a bug")
-        return HttpResponse(status=200, headers=self.headers, body=request.body)
+        return HttpResponse(status=self.status, headers=self.headers, body=request.body)
 
 
 @dataclass
@@ -386,3 +387,39 @@ def test_a_connection_on_which_nothing_follows_is_closed(monkeypatch: pytest.Mon
 
     run(story)
     run(receiving)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_sends_none(status: int) -> None:
+    """What followed its head would be taken for the next answer."""
+
+    async def story(met: Client) -> None:
+        met.application.status = status
+        post = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nbody"
+        found = await met.send(post)
+        assert found.startswith(b"HTTP/1.1 %d " % status)
+        assert found.endswith(b"\r\n\r\n")
+        assert b"content-length" not in found
+        met.application.status = 200
+        assert (await met.send(post)).endswith(b"content-length: 4\r\n\r\nbody")
+
+    run(story)
+
+
+def test_a_status_that_has_no_name_is_sent_without_one() -> None:
+    async def story(met: Client) -> None:
+        met.application.status = 299
+        assert (await met.send(GET)).startswith(b"HTTP/1.1 299 \r\n")
+
+    run(story)
+
+
+def test_cookies_that_come_in_several_headers_are_cookies_each() -> None:
+    async def story(met: Client) -> None:
+        await met.send(
+            b"GET / HTTP/1.1\r\nHost: here\r\nCookie: a=1; b=2\r\nX: 1\r\nCookie: c=3\r\nX: 2\r\n\r\n"
+        )
+        headers = met.application.requests[0].headers
+        assert (headers["cookie"], headers["x"]) == ("a=1; b=2; c=3", "1,2")
+
+    run(story)

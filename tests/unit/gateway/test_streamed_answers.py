@@ -37,11 +37,12 @@ class Bodies:
 
     def __init__(self, met: Client) -> None:
         self.made: list[Body] = []
+        self.status = 200
         met.application.answer = self._answer  # type: ignore[method-assign]
 
     async def _answer(self, request: object) -> HttpResponse:
         self.made.append(Body())
-        return HttpResponse(status=200, headers=[("x-a", "1")], body=b"", stream=self.made[-1])
+        return HttpResponse(status=self.status, headers=[("x-a", "1")], body=b"", stream=self.made[-1])
 
 
 async def grown(met: Client, bodies: Bodies, piece: bytes | Exception) -> bytes:
@@ -197,5 +198,17 @@ def test_a_server_that_stops_lets_a_stream_end_first() -> None:
         assert await grown(met, bodies, b"one") == b"3\r\none\r\n"
         assert await grown(met, bodies, b"") == b"0\r\n\r\n"
         assert met.transport.is_closed
+
+    run(story)
+
+
+def test_a_status_that_has_no_body_ends_with_its_head() -> None:
+    async def story(met: Client) -> None:
+        bodies = Bodies(met)
+        bodies.status = 204
+        assert await met.send(GET) == b"HTTP/1.1 204 No Content\r\nx-a: 1\r\n\r\n"
+        assert bodies.made[0].is_abandoned
+        bodies.status = 200
+        assert await met.send(GET) == HEAD
 
     run(story)
