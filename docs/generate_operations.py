@@ -112,8 +112,18 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("iam", "ListServiceSpecificCredentials"): "always empty",
     ("iam", "ListSigningCertificates"): "always empty",
     ("iam", "ListVirtualMFADevices"): "always empty",
-    ("logs", "DescribeMetricFilters"): "always empty: none can be put",
-    ("logs", "DescribeSubscriptionFilters"): "always empty: none can be put",
+    ("logs", "AssociateKmsKey"): "kept and shown; log events are not encrypted",
+    (
+        "logs",
+        "PutMetricFilter",
+    ): "kept and shown: there is no CloudWatch here that metrics could go to",
+    ("logs", "PutQueryDefinition"): "kept and shown: queries are not run",
+    ("logs", "PutResourcePolicy"): "kept and shown: no other service writes into logs here",
+    (
+        "logs",
+        "PutSubscriptionFilter",
+    ): "functions get what is written, when their policy lets CloudWatch Logs in; of Kinesis and Firehose there are "
+    "no streams; `fieldSelectionCriteria` and `emitSystemFields` answer `NotImplemented`",
     (
         "sns",
         "AddPermission",
@@ -184,7 +194,13 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
     )
     return {
         "lambda": lambda_.operations,
-        "logs": logs_service(documents=store, log_events=MemoryLogEvents(), clock=clock),
+        "logs": logs_service(
+            documents=store,
+            log_events=MemoryLogEvents(),
+            functions=Functions(store),
+            subscriptions=_NOBODY,
+            clock=clock,
+        ),
         "iam": iam_service(documents=store, identities=identities, clock=clock),
         "sts": sts_service(identities=identities, secret=b"", clock=clock),
         "sqs": sqs_service(

@@ -67,6 +67,7 @@ from lambent.store.sqlite.database import StoreError
 from lambent.store.topics import Topics
 from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.ledger_keeping import keep_ledger
+from lambent.telemetry.log_subscriptions import LogSubscriptions
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.metrics import Metrics
 from lambent.telemetry.stream import FactStream
@@ -129,10 +130,14 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
+        # Who delivers comes later; before it does, nobody writes.
+        subscriptions = LogSubscriptions(lambda parcels: events.send(parcels))  # noqa: PLW0108
         metrics, busy_poll = Metrics(), BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         stream = await stack.enter_async_context(
             FactStream(
-                LogListener(documents=documents, log_events=log_events, clock=clock),
+                LogListener(
+                    documents=documents, log_events=log_events, clock=clock, subscriptions=subscriptions
+                ),
                 BillingListener(ledger=ledger, tags_of=functions.tags, price_list=AWS.id),
                 metrics,
             )
@@ -259,7 +264,13 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             },
             services={
                 "lambda": lambda_.operations,
-                "logs": logs_service(documents=documents, log_events=log_events, clock=clock),
+                "logs": logs_service(
+                    documents=documents,
+                    log_events=log_events,
+                    functions=functions,
+                    subscriptions=subscriptions,
+                    clock=clock,
+                ),
                 "iam": iam_service(documents=documents, identities=identities, clock=clock),
                 "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
                 "sqs": sqs.operations,

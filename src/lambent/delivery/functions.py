@@ -12,7 +12,7 @@ from lambent.delivery import Undeliverable
 from lambent.domain.function import LATEST, Function, FunctionKey
 from lambent.domain.limits import ASYNC_PAYLOAD_MAX_BYTES
 from lambent.domain.parcel import Parcel
-from lambent.domain.policy import decide_for_service
+from lambent.domain.policy import decide_for_sender
 from lambent.domain.queued_event import QueuedEvent
 from lambent.store.functions import Functions
 
@@ -67,13 +67,8 @@ def _check_policy(function: Function, qualifier: str | None, parcel: Parcel) -> 
     if sender is None:
         return
     policy = function.policies.get(qualifier or LATEST)
-    decision = decide_for_service(
-        policy.text if policy else None,
-        service=sender.service,
-        action="lambda:InvokeFunction",
-        resource=parcel.arn,
-        source_arn=sender.source_arn,
-        source_account=sender.source_account,
+    decision = decide_for_sender(
+        policy.text if policy else None, sender, action="lambda:InvokeFunction", resource=parcel.arn
     )
     if not decision.is_allowed:
         raise Undeliverable(

@@ -17,6 +17,8 @@ class Sender:
     """Its principal, for instance ``sns.amazonaws.com``."""
     source_arn: str
     source_account: str
+    regional_service: str | None = None
+    """Another name of the service that policies may give it, for instance ``logs.us-east-1.amazonaws.com``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
