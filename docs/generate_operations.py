@@ -105,8 +105,16 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("lambda", "StopDurableExecution"): _NO_EXECUTION,
     ("lambda", "UpdateFunctionCode"): "as `CreateFunction`",
     ("lambda", "UpdateFunctionConfiguration"): "as `CreateFunction`",
-    ("iam", "DeleteLoginProfile"): "no user has a password",
-    ("iam", "GetLoginProfile"): "no user has a password",
+    ("iam", "CreateLoginProfile"): "there is no console that a password would open",
+    (
+        "iam",
+        "CreateOpenIDConnectProvider",
+    ): "providers are never asked: without thumbprints there are none",
+    (
+        "iam",
+        "CreateSAMLProvider",
+    ): "kept and shown: nobody signs in with SAML; `AddPrivateKey` answers `NotImplemented`",
+    ("iam", "GetAccountAuthorizationDetails"): "of AWS's managed policies those that are here",
     ("iam", "ListMFADevices"): "always empty",
     ("iam", "ListSSHPublicKeys"): "always empty",
     ("iam", "ListServiceSpecificCredentials"): "always empty",

@@ -268,8 +268,16 @@ _IAM_LISTS: Mapping[str, str] = {
     "ListInstanceProfiles": "instance-profile/",
     "ListPolicies": "policy/",
 }
+_IAM_MADE: Mapping[str, str] = {
+    "CreatePolicy": ":policy{path}{PolicyName}",
+    "CreateOpenIDConnectProvider": ":oidc-provider/{Url}",
+    "CreateSAMLProvider": ":saml-provider/{Name}",
+}
+_IAM_ARNS = ("PolicyArn", "PolicySourceArn", "OpenIDConnectProviderArn", "SAMLProviderArn")
 # Operations on what is theirs, without a name: the caller's own.
-_OF_CALLER = re.compile(r"(GetUser|(Create|Update|Delete|List)AccessKeys?)")
+_OF_CALLER = re.compile(
+    r"(GetUser|ChangePassword|(Create|Update|Delete|List)AccessKeys?|(Create|Get|Delete)LoginProfile)"
+)
 
 
 def _iam_resource(operation: str, call: Call, parameters: Parameters) -> str:
@@ -278,12 +286,12 @@ def _iam_resource(operation: str, call: Call, parameters: Parameters) -> str:
     if operation in _IAM_LISTS:
         return f"{place}:{_IAM_LISTS[operation]}"
     path = parameters.get("Path", "/")
-    if operation == "CreatePolicy":
-        return f"{place}:policy{path}{parameters['PolicyName']}"
+    if operation in _IAM_MADE:
+        return place + _IAM_MADE[operation].format(path=path, **parameters).replace("https://", "", 1)
     # What holds others comes first: adding a role to an instance profile changes the profile.
     for member, kind in _IAM_KINDS.items():
         if member in parameters:
             return f"{place}:{kind}{path}{parameters[member]}"
     if _OF_CALLER.fullmatch(operation):
         return call.principal.arn
-    return parameters.get("PolicyArn") or parameters.get("PolicySourceArn") or "*"
+    return next((parameters[member] for member in _IAM_ARNS if member in parameters), "*")
