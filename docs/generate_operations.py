@@ -161,6 +161,13 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("sqs", "PurgeQueue"): "as often as one likes",
     ("sqs", "ReceiveMessage"): "`ReceiveRequestAttemptId` has no effect; no limit on messages in flight",
     ("sts", "AssumeRole"): "the caller's own policies are evaluated with `auth = iam` only",
+    (
+        "sts",
+        "AssumeRoleWithWebIdentity",
+    ): "tokens of OpenID Connect providers, whose signatures are not verified: with `auth = iam` and for "
+    "`ProviderId` it answers `NotImplemented`",
+    ("sts", "DecodeAuthorizationMessage"): "no message is valid: nothing here encodes its refusals",
+    ("sts", "GetFederationToken"): "session policies are evaluated with `auth = iam` only",
 }
 """What a served operation leaves out, or does otherwise than one would expect."""
 

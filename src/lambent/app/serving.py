@@ -272,7 +272,12 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                     clock=clock,
                 ),
                 "iam": iam_service(documents=documents, identities=identities, clock=clock),
-                "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
+                "sts": sts_service(
+                    identities=identities,
+                    secret=data.secret,
+                    clock=clock,
+                    believes_tokens=settings.server.auth == "open",
+                ),
                 "sqs": sqs.operations,
                 "sns": sns.operations,
             },

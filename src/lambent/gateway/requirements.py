@@ -122,8 +122,12 @@ def _sqs(operation: str, call: Call, parameters: Parameters) -> list[Requirement
     return [_requirement(action, resource, call, parameters)]
 
 
-WITHOUT_SIGNATURE = frozenset({("sns", "ConfirmSubscription"), ("sns", "Unsubscribe")})
-"""Service and operation of what anybody may ask for who has the token, or the link, that a subscriber was sent."""
+WITHOUT_SIGNATURE = frozenset(
+    {("sns", "ConfirmSubscription"), ("sns", "Unsubscribe"), ("sts", "AssumeRoleWithWebIdentity")}
+)
+"""Service and operation of what anybody may ask for who has the token, or the link, that a subscriber was sent, or
+a token of an identity provider.
+"""
 
 
 def _sns(operation: str, call: Call, parameters: Parameters) -> list[Requirement]:
@@ -225,7 +229,8 @@ def _pass_role(call: Call, parameters: Parameters, *, service: str = "ec2.amazon
     )
 
 
-_FREE = frozenset({"GetCallerIdentity", "GetSessionToken"})
+# The first two are anybody's; who has a token of an identity provider is judged by the role's trust policy.
+_FREE = frozenset({"GetCallerIdentity", "GetSessionToken", "AssumeRoleWithWebIdentity"})
 
 
 def _sts(operation: str, call: Call, parameters: Parameters) -> list[Requirement]:
@@ -268,10 +273,10 @@ _IAM_LISTS: Mapping[str, str] = {
     "ListInstanceProfiles": "instance-profile/",
     "ListPolicies": "policy/",
 }
-_IAM_MADE: Mapping[str, str] = {
-    "CreatePolicy": ":policy{path}{PolicyName}",
-    "CreateOpenIDConnectProvider": ":oidc-provider/{Url}",
-    "CreateSAMLProvider": ":saml-provider/{Name}",
+_IAM_MADE: Mapping[str, tuple[str, str]] = {
+    "CreatePolicy": ("policy", "PolicyName"),
+    "CreateOpenIDConnectProvider": ("oidc-provider", "Url"),
+    "CreateSAMLProvider": ("saml-provider", "Name"),
 }
 _IAM_ARNS = ("PolicyArn", "PolicySourceArn", "OpenIDConnectProviderArn", "SAMLProviderArn")
 # Operations on what is theirs, without a name: the caller's own.
@@ -287,7 +292,8 @@ def _iam_resource(operation: str, call: Call, parameters: Parameters) -> str:
         return f"{place}:{_IAM_LISTS[operation]}"
     path = parameters.get("Path", "/")
     if operation in _IAM_MADE:
-        return place + _IAM_MADE[operation].format(path=path, **parameters).replace("https://", "", 1)
+        kind, member = _IAM_MADE[operation]
+        return f"{place}:{kind}{path}{str(parameters.get(member, '')).removeprefix('https://')}"
     # What holds others comes first: adding a role to an instance profile changes the profile.
     for member, kind in _IAM_KINDS.items():
         if member in parameters:
