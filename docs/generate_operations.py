@@ -132,15 +132,33 @@ NOTES: Mapping[tuple[str, str], str] = {
     "`auth = iam` those of queues and topics, too, unless the target has a role, whose own policies are not "
     "evaluated; whether the target exists is not asked",
     ("events", "UpdateEventBus"): "as `CreateEventBus`",
-    ("iam", "DeleteLoginProfile"): "no user has a password",
-    ("iam", "GetLoginProfile"): "no user has a password",
+    ("iam", "CreateLoginProfile"): "there is no console that a password would open",
+    (
+        "iam",
+        "CreateOpenIDConnectProvider",
+    ): "providers are never asked: without thumbprints there are none",
+    (
+        "iam",
+        "CreateSAMLProvider",
+    ): "kept and shown: nobody signs in with SAML; `AddPrivateKey` answers `NotImplemented`",
+    ("iam", "GetAccountAuthorizationDetails"): "of AWS's managed policies those that are here",
     ("iam", "ListMFADevices"): "always empty",
     ("iam", "ListSSHPublicKeys"): "always empty",
     ("iam", "ListServiceSpecificCredentials"): "always empty",
     ("iam", "ListSigningCertificates"): "always empty",
     ("iam", "ListVirtualMFADevices"): "always empty",
-    ("logs", "DescribeMetricFilters"): "always empty: none can be put",
-    ("logs", "DescribeSubscriptionFilters"): "always empty: none can be put",
+    ("logs", "AssociateKmsKey"): "kept and shown; log events are not encrypted",
+    (
+        "logs",
+        "PutMetricFilter",
+    ): "kept and shown: there is no CloudWatch here that metrics could go to",
+    ("logs", "PutQueryDefinition"): "kept and shown: queries are not run",
+    ("logs", "PutResourcePolicy"): "kept and shown: no other service writes into logs here",
+    (
+        "logs",
+        "PutSubscriptionFilter",
+    ): "functions get what is written, when their policy lets CloudWatch Logs in; of Kinesis and Firehose there are "
+    "no streams; `fieldSelectionCriteria` and `emitSystemFields` answer `NotImplemented`",
     (
         "sns",
         "AddPermission",
@@ -185,6 +203,13 @@ NOTES: Mapping[tuple[str, str], str] = {
     ("sqs", "PurgeQueue"): "as often as one likes, unless `sqs_cooldown_s` is set",
     ("sqs", "ReceiveMessage"): "`ReceiveRequestAttemptId` has no effect; no limit on messages in flight",
     ("sts", "AssumeRole"): "the caller's own policies are evaluated with `auth = iam` only",
+    (
+        "sts",
+        "AssumeRoleWithWebIdentity",
+    ): "tokens of OpenID Connect providers, whose signatures are not verified: with `auth = iam` and for "
+    "`ProviderId` it answers `NotImplemented`",
+    ("sts", "DecodeAuthorizationMessage"): "no message is valid: nothing here encodes its refusals",
+    ("sts", "GetFederationToken"): "session policies are evaluated with `auth = iam` only",
 }
 """What a served operation leaves out, or does otherwise than one would expect."""
 
@@ -226,7 +251,13 @@ def _served(store: MemoryStore) -> dict[str, Mapping[str, OperationMethod]]:
     )
     return {
         "lambda": lambda_.operations,
-        "logs": logs_service(documents=store, log_events=MemoryLogEvents(), clock=clock),
+        "logs": logs_service(
+            documents=store,
+            log_events=MemoryLogEvents(),
+            functions=Functions(store),
+            subscriptions=_NOBODY,
+            clock=clock,
+        ),
         "iam": iam_service(documents=store, identities=identities, clock=clock),
         "sts": sts_service(identities=identities, secret=b"", clock=clock),
         "sqs": sqs_service(

@@ -14,6 +14,7 @@ from pathlib import Path
 from lambent.store import (
     Delete,
     Document,
+    KeptEvents,
     LogEvent,
     LogPage,
     LogQuery,
@@ -170,23 +171,30 @@ class MemoryLogEvents:
 
     async def append(
         self, batches: Sequence[tuple[StreamKey, Sequence[LogEvent]]], *, ingestion_ms: int
-    ) -> None:
+    ) -> list[list[KeptEvents]]:
+        kept: list[list[KeptEvents]] = []
         for key, events in batches:
+            kept.append([])
             if not events:
                 continue
-            stream = self._groups.setdefault(key.group, {}).setdefault(key.stream, _Stream(ingestion_ms))
-            stream.last_ingestion_ms = ingestion_ms
             # A chunk for each event: whatever expires, the ids of the others stay as they were.
-            stream.chunks += [
-                Chunk(
-                    number=next(self._numbers),
-                    stream=key.stream,
-                    ingestion_ms=ingestion_ms,
-                    timestamps_ms=[event.timestamp_ms],
-                    messages=[event.message.encode(errors="replace").decode()],
-                )
+            kept[-1] = [
+                KeptEvents(next(self._numbers), [event])
                 for event in sorted(events, key=lambda event: event.timestamp_ms)
             ]
+            stream = self._groups.setdefault(key.group, {}).setdefault(key.stream, _Stream(ingestion_ms))
+            stream.last_ingestion_ms = ingestion_ms
+            stream.chunks += [
+                Chunk(
+                    number=run.chunk,
+                    stream=key.stream,
+                    ingestion_ms=ingestion_ms,
+                    timestamps_ms=[event.timestamp_ms for event in run.events],
+                    messages=[event.message.encode(errors="replace").decode() for event in run.events],
+                )
+                for run in kept[-1]
+            ]
+        return kept
 
     async def read(self, query: LogQuery) -> LogPage:
         chosen = [

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambent.store import LogEvent, LogEvents, LogQuery, StoredEvent, StreamKey
+from lambent.store.log_order import identified
 from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.testing import MemoryLogEvents
@@ -384,3 +385,15 @@ def test_pages_put_together_are_all_events_in_order_in_both_implementations(
     assert sorted(from_disk) == sorted(written)
     halves = [[t for _, t, _ in from_disk if t < split], [t for _, t, _ in from_disk if t >= split]]
     assert halves == [sorted(half, reverse=newest_first) for half in halves]
+
+
+def test_whoever_writes_is_told_the_ids_of_the_events(events: LogEvents) -> None:
+    async def story() -> None:
+        batches = [(key(), made(20, 10, 2 * MINUTE_MS)), (key("empty"), []), (key("t"), made(15))]
+        kept = await events.append(batches, ingestion_ms=30)
+        assert kept[1] == []
+        told = sorted(event for runs in kept for event in identified(runs))
+        assert told == [(event.event_id, event.timestamp_ms, event.message) for event in await found(events)]
+        assert [moment for _, moment, _ in identified(kept[0])] == [10, 20, 2 * MINUTE_MS]
+
+    run(story())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from lambent.delivery import Delivery
 from lambent.delivery.bus_events import BusEvents
 from lambent.delivery.notifications import Notifications
 from lambent.delivery.schedules import Schedules
+from lambent.domain.parcel import Parcel
 from lambent.gateway.auth import OpenAuthentication
 from lambent.gateway.dispatch import Dispatch
 from lambent.gateway.own import OwnPaths
@@ -33,10 +34,12 @@ from lambent.services.sqs import sqs_service
 from lambent.services.sts import sts_service
 from lambent.store import Document
 from lambent.store.event_buses import EventBuses
+from lambent.store.functions import Functions
 from lambent.store.identities import Identities
 from lambent.store.message_queues import MessageQueues
 from lambent.store.queues import Queues
 from lambent.store.topics import Topics
+from lambent.telemetry.log_subscriptions import LogSubscriptions
 from lambent.testing import ManualClock, MemoryLogEvents, MemoryMessages, MemoryStore
 from lambent.wire.http import HttpRequest
 from parity import anything
@@ -48,6 +51,10 @@ REQUESTS_PER_STORY = 6
 EXAMPLES = {"lambda": 250, "logs": 60, "iam": 100, "sts": 30, "sqs": 50, "sns": 50, "events": 100}
 # Lambent's own id for what AWS leaves to be served later.
 NOT_IMPLEMENTED = 501
+
+
+async def _forget(parcels: Sequence[Parcel]) -> None:
+    """Deliver nothing."""
 
 
 class OpenStore(MemoryStore):
@@ -80,7 +87,13 @@ class Door:
         log_events = MemoryLogEvents()
         self.services = {
             "lambda": self.world.service.operations,
-            "logs": logs_service(documents=store, log_events=log_events, clock=clock),
+            "logs": logs_service(
+                documents=store,
+                log_events=log_events,
+                functions=Functions(store),
+                subscriptions=LogSubscriptions(_forget),
+                clock=clock,
+            ),
             "iam": iam_service(documents=store, identities=identities, clock=clock),
             "sts": sts_service(identities=identities, secret=SECRET, clock=clock),
             "sqs": sqs_service(

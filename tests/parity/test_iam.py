@@ -200,7 +200,7 @@ def test_groups_and_instance_profiles_travel_whole(iam: Any, name: str) -> None:
 
 
 def test_an_operation_that_is_not_served_says_so(iam: Any, name: str) -> None:
-    status, code, _ = error_of(lambda: iam.create_saml_provider(SAMLMetadataDocument="x" * 1000, Name=name))
+    status, code, _ = error_of(lambda: iam.create_virtual_mfa_device(VirtualMFADeviceName=name))
     assert (status, code) == (501, "NotImplemented")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from harness import Server
+from harness import Server, create, invoke
 
 
 @pytest.fixture
@@ -183,3 +183,53 @@ def test_a_group_can_be_followed(logs: Any, group: str) -> None:
     logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
     follow()
     assert shown == ["one", "two", "three", "four"]
+
+
+SUBSCRIBER = """
+import base64, gzip, json
+def handler(event, context):
+    data = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
+    print("GOT", data["logGroup"], data["logStream"], [one["message"] for one in data["logEvents"]])
+"""
+
+
+def test_a_function_that_subscribes_to_another_ones_log_is_sent_what_it_prints(
+    lambent: Server, logs: Any, name: str
+) -> None:
+    lambda_ = lambent.client("lambda")
+    source = "def handler(event, context): print('ALARM', event)"
+    create(lambda_, name, source)
+    subscriber = create(lambda_, f"{name}-watcher", SUBSCRIBER)
+    group = f"/aws/lambda/{name}"
+    logs.create_log_group(logGroupName=group)
+    wanted = {
+        "logGroupName": group,
+        "filterName": "alarms",
+        "filterPattern": "ALARM",
+        "destinationArn": subscriber["FunctionArn"],
+    }
+    with pytest.raises(logs.exceptions.InvalidParameterException) as error:
+        logs.put_subscription_filter(**wanted)
+    assert "Make sure you have given CloudWatch Logs permission" in refused(error)[1]
+    lambda_.add_permission(
+        FunctionName=f"{name}-watcher",
+        StatementId="logs",
+        Action="lambda:InvokeFunction",
+        Principal="logs.amazonaws.com",
+        SourceArn=f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:*",
+    )
+    logs.put_subscription_filter(**wanted)
+    invoke(lambda_, name, 7)
+    told = "GOT"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}-watcher", filterPattern=told)
+        except logs.exceptions.ResourceNotFoundException:
+            found = {"events": []}
+        if found["events"]:
+            break
+        time.sleep(0.05)
+    (event,) = found["events"]
+    (stream,) = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    assert event["message"] == f"GOT {group} {stream['logStreamName']} ['ALARM 7\\n']\n"

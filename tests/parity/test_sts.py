@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,3 +122,66 @@ def test_a_session_token_lends_the_users_identity(lambent: Server, name: str) ->
     assert session.get_caller_identity()["Arn"] == user["Arn"]
     with pytest.raises(ClientError, match="Cannot call GetSessionToken with session credentials"):
         session.get_session_token()
+
+
+def test_a_federated_user_is_who_calls_next(lambent: Server, name: str) -> None:
+    iam = lambent.client("iam")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    sts = lambent.client("sts", access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+    answer = sts.get_federation_token(Name="guest")
+    identity = as_session(lambent, "sts", answer["Credentials"]).get_caller_identity()
+    assert identity["Arn"] == answer["FederatedUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:federated-user/guest"
+    assert identity["UserId"] == f"{ACCOUNT}:guest"
+
+
+def test_a_token_of_a_provider_that_a_role_trusts_is_enough(lambent: Server, name: str) -> None:
+    iam = lambent.client("iam")
+    issuer = f"https://{name}.example.com"
+    provider = iam.create_open_id_connect_provider(Url=issuer, ClientIDList=["sts.amazonaws.com"])
+    arn = provider["OpenIDConnectProviderArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": arn},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringLike": {f"{name}.example.com:sub": "repo:me/*"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]
+    sts = lambent.client("sts")
+
+    def assume(**changes: Any) -> Any:
+        claims = {
+            "iss": issuer,
+            "aud": "sts.amazonaws.com",
+            "sub": "repo:me/app",
+            "exp": datetime.now(UTC).timestamp() + 600,
+        }
+        parts = [json.dumps(part).encode() for part in ({"alg": "RS256"}, claims | changes)]
+        token = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (*parts, b"signed"))
+        return sts.assume_role_with_web_identity(
+            RoleArn=role["Arn"], RoleSessionName="ci", WebIdentityToken=token
+        )
+
+    answer = assume()
+    assert (answer["Provider"], answer["Audience"]) == (arn, "sts.amazonaws.com")
+    assert answer["SubjectFromWebIdentityToken"] == "repo:me/app"
+    identity = as_session(lambent, "sts", answer["Credentials"]).get_caller_identity()
+    assert identity["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/ci"
+    with pytest.raises(ClientError) as raised:
+        assume(sub="repo:you/app")
+    assert answer_of(raised.value)["Error"]["Code"] == "AccessDenied"
+    with pytest.raises(ClientError) as raised:
+        assume(exp=1)
+    response = answer_of(raised.value)
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (
+        "ExpiredTokenException",
+        400,
+    )
+    with pytest.raises(ClientError) as raised:
+        assume(iss="https://other.example.com")
+    assert answer_of(raised.value)["Error"] == {
+        "Type": "Sender",
+        "Code": "InvalidIdentityToken",
+        "Message": "No OpenIDConnect provider found in your account for https://other.example.com",
+    }

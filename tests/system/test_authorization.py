@@ -310,3 +310,29 @@ def test_the_ledger_and_budgets_are_for_those_whom_a_policy_lets(
     assert own(alice, "GET", "/_lambent/budgets") == {"budgets": []}
     with pytest.raises(CommandError, match="budgets:ModifyBudget"):
         own(alice, "DELETE", "/_lambent/budgets/b")
+
+
+def test_a_federated_user_may_do_what_lender_and_session_policy_both_allow(
+    server: Server, root: Clients, alice: Clients
+) -> None:
+    mayhap = document(allow("lambda:GetFunction", "lambda:InvokeFunction", "sts:GetFederationToken"))
+    root("iam").put_user_policy(UserName="alice", PolicyName="p", PolicyDocument=mayhap)
+    policy = document(allow("lambda:InvokeFunction", "lambda:DeleteFunction"))
+
+    def guest(**parameters: Any) -> Any:
+        answer = alice("sts").get_federation_token(Name="guest", **parameters)
+        return clients_of(server, answer["Credentials"])("lambda")
+
+    client = guest(Policy=policy)
+    assert invoke(client, "f").payload == "f"
+    code, text, _ = refused(client.get_function, FunctionName="f")
+    assert code == "AccessDeniedException"
+    assert text.startswith(f"User: arn:aws:sts::{ACCOUNT}:federated-user/guest is not authorized")
+    assert text.endswith("because no session policy allows the lambda:GetFunction action")
+    assert refused(client.delete_function, FunctionName="f")[0] == "AccessDeniedException"
+    # Without a session policy there is nothing that it may do.
+    assert refused(guest().invoke, FunctionName="f")[0] == "AccessDeniedException"
+    lent_by_root = root("sts").get_federation_token(Name="guest", Policy=policy)["Credentials"]
+    client = clients_of(server, lent_by_root)("lambda")
+    assert invoke(client, "f").payload == "f"
+    assert refused(client.get_function, FunctionName="f")[0] == "AccessDeniedException"

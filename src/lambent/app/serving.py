@@ -25,6 +25,7 @@ from lambent.app.accounting import build_accounting, read_own_prices, settle
 from lambent.app.address import bound, check_address, host_in_url
 from lambent.app.credentials import build_authentication, execution_credentials, find_metrics_token
 from lambent.app.environments import build_invoker, evictable, find_runtimes, memory_limit_mb
+from lambent.app.neighbours import NEIGHBOURS, Neighbours, build_neighbours
 from lambent.app.stores import open_code, open_stores
 from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock, SystemClock, VirtualClock
@@ -47,14 +48,8 @@ from lambent.node.architecture import Architectures
 from lambent.node.local import Endpoint, LocalNode
 from lambent.sandbox import SandboxError
 from lambent.sandbox.probe import choose
-from lambent.services.events import events_service
-from lambent.services.iam import iam_service
 from lambent.services.lambda_ import LambdaService, lambda_service
 from lambent.services.lambda_.filter_patterns import explain_filter
-from lambent.services.logs import expire_logs, logs_service
-from lambent.services.sns import sns_service
-from lambent.services.sqs import SqsService, sqs_service
-from lambent.services.sts import sts_service
 from lambent.settings import Settings, SettingsError
 from lambent.sources.poller import Pollers
 from lambent.sources.sqs import SqsSource
@@ -70,6 +65,7 @@ from lambent.store.sqlite.database import StoreError
 from lambent.store.topics import Topics
 from lambent.telemetry.billing import BillingListener
 from lambent.telemetry.ledger_keeping import keep_ledger
+from lambent.telemetry.log_subscriptions import LogSubscriptions
 from lambent.telemetry.logs import LogListener
 from lambent.telemetry.metrics import Metrics
 from lambent.telemetry.stream import FactStream
@@ -80,7 +76,7 @@ from lambent.wire.s3 import s3_client
 
 _log = logging.getLogger(__name__)
 
-SERVICES = ("lambda", "logs", "iam", "sts", "sqs", "sns", "events")
+SERVICES = ("lambda", *NEIGHBOURS)
 _SWEEP_S = 3600.0
 
 
@@ -132,10 +128,14 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
 
         sandbox = await choose(settings.sandbox, data.run, tmp_bytes=EPHEMERAL_STORAGE_DEFAULT_MB * 2**20)
         stack.push_async_callback(sandbox.close)
+        # Who delivers comes later; before it does, nobody writes.
+        subscriptions = LogSubscriptions(lambda parcels: events.send(parcels))  # noqa: PLW0108
         metrics, busy_poll = Metrics(), BusyPoll(span_s=settings.server.busy_poll_us / 1e6)
         stream = await stack.enter_async_context(
             FactStream(
-                LogListener(documents=documents, log_events=log_events, clock=clock),
+                LogListener(
+                    documents=documents, log_events=log_events, clock=clock, subscriptions=subscriptions
+                ),
                 BillingListener(ledger=ledger, tags_of=functions.tags, price_list=AWS.id),
                 metrics,
             )
@@ -226,17 +226,21 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             emit=metrics.hear,
         )
         stack.push_async_callback(lambda_.close)
-        sqs = sqs_service(
+        neighbours = build_neighbours(
+            stack,
+            settings=settings,
+            secret=data.secret,
             documents=documents,
+            log_events=log_events,
+            functions=functions,
+            identities=identities,
             message_queues=message_queues,
             queues=queues,
+            topics=topics,
+            buses=buses,
+            events=events,
+            subscriptions=subscriptions,
             clock=clock,
-            cooldown_s=settings.server.sqs_cooldown_s,
-        )
-        stack.push_async_callback(sqs.close)
-        sns = sns_service(topics=topics, documents=documents, notifications=events.notifications, clock=clock)
-        event_bridge = events_service(
-            buses=buses, events=events.bus_events, schedules=events.schedules, clock=clock
         )
         server = Running(
             endpoint_url=endpoint_url,
@@ -251,12 +255,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
             build_authentication(settings, identities, data, machine_clock),
             Authorization(
                 identities=identities,
-                find_resource={
-                    "events": event_bridge.find_resource,
-                    "lambda": lambda_.resources.find,
-                    "sns": sns.find_resource,
-                    "sqs": sqs.find_resource,
-                },
+                find_resource={"lambda": lambda_.resources.find, **neighbours.find_resource},
                 is_enforced=settings.server.auth == "iam",
             ),
         )
@@ -277,15 +276,7 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
                 **{name: load_api(name) for name in SERVICES},
                 "sqs, as it was": load_api("sqs", is_former=True),
             },
-            services={
-                "lambda": lambda_.operations,
-                "logs": logs_service(documents=documents, log_events=log_events, clock=clock),
-                "iam": iam_service(documents=documents, identities=identities, clock=clock),
-                "sts": sts_service(identities=identities, secret=data.secret, clock=clock),
-                "sqs": sqs.operations,
-                "sns": sns.operations,
-                "events": event_bridge.operations,
-            },
+            services={"lambda": lambda_.operations, **neighbours.operations},
             authentication=authentication,
             own_paths=OwnPaths(
                 describe=lambda: describe(server, invoker),
@@ -322,14 +313,10 @@ async def running(settings: Settings, *, started_s: float | None = None) -> Asyn
         await lambda_.resume()
         await stack.enter_async_context(http)
         _end_waiting_first(stack, invoker, queues, pollers)
-        await _take_up(lambda_, sqs, events, pollers)
+        await _take_up(lambda_, neighbours, events, pollers)
         _in_background(
             stack,
-            _sweep(
-                clock,
-                partial(expire_logs, documents=documents, log_events=log_events, clock=clock),
-                sns.expire,
-            ),
+            _sweep(clock, *neighbours.expirations),
             keep_ledger(
                 ledger,
                 retention_days=settings.ledger.ledger_retention_days,
@@ -353,10 +340,12 @@ def _end_waiting_first(
     stack.push_async_callback(invoker.debugging.close)
 
 
-async def _take_up(lambda_: LambdaService, sqs: SqsService, events: Asynchronous, pollers: Pollers) -> None:
+async def _take_up(
+    lambda_: LambdaService, neighbours: Neighbours, events: Asynchronous, pollers: Pollers
+) -> None:
     """Begin with what goes on in the background, first what a server before this one left."""
     lambda_.start()
-    await sqs.resume()
+    await neighbours.resume()
     await events.start(lambda_.events.prepare)
     pollers.start(await lambda_.mappings.all(), lambda_.events.prepare)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lambent.delivery import Undeliverable
 from lambent.domain.parcel import Parcel, Sender
-from lambent.domain.policy import Decision, decide_for_account, decide_for_service
+from lambent.domain.policy import Decision, decide_for_account, decide_for_sender
 
 
 def check_sender(
@@ -45,11 +45,4 @@ def _decision(sender: Sender, policy: str | None, *, action: str, resource: str)
             resource=resource,
             context={"aws:sourcearn": (sender.source_arn,), "aws:sourceaccount": (sender.source_account,)},
         )
-    return decide_for_service(
-        policy,
-        service=sender.service,
-        action=action,
-        resource=resource,
-        source_arn=sender.source_arn,
-        source_account=sender.source_account,
-    )
+    return decide_for_sender(policy, sender, action=action, resource=resource)

@@ -81,6 +81,20 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginProfile:
+    """A user's password. There is no console here that it could open."""
+
+    created_s: int
+    salt: str = field(repr=False)
+    """Of the hashes; hex."""
+    hashes: tuple[str, ...] = field(repr=False)
+    """Of the password, and before it those that were one; the newest last; hex."""
+    changed_s: int
+    is_reset_required: bool = False
+    """Whether the user has to choose another one when signing in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """A user: an identity with access keys."""
 
@@ -98,6 +112,7 @@ class User:
     """Ids of the user's access keys, oldest first."""
     groups: tuple[str, ...] = ()
     """Names of the groups that the user is in."""
+    login_profile: LoginProfile | None = None
 
     @property
     def key(self) -> str:
@@ -247,7 +262,59 @@ class Policy:
         return next(version.document for version in self.versions if version.id == self.default_version_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcProvider:
+    """An OpenID Connect provider, whose tokens can stand for a principal of type ``Federated``."""
+
+    account: str
+    url: str
+    """Without its scheme, which is https."""
+    created_s: int
+    client_ids: tuple[str, ...] = ()
+    """The audiences that its tokens may have."""
+    thumbprints: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def key(self) -> str:
+        """Where the store keeps it; URLs differ by case, too."""
+        return f"{self.account}/{self.url}"
+
+    @property
+    def arn(self) -> str:
+        """``arn:aws:iam::account:oidc-provider/url``."""
+        return f"arn:aws:iam::{self.account}:oidc-provider/{self.url}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamlProvider:
+    """A SAML provider, by its metadata."""
+
+    account: str
+    name: str
+    id: str
+    """``ASPA`` and 17 more."""
+    created_s: int
+    valid_until_s: int
+    metadata: str
+    """XML, as given."""
+    encryption_mode: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def key(self) -> str:
+        """Where the store keeps it."""
+        return named(self.account, self.name)
+
+    @property
+    def arn(self) -> str:
+        """``arn:aws:iam::account:saml-provider/name``."""
+        return f"arn:aws:iam::{self.account}:saml-provider/{self.name}"
+
+
 AWS_MANAGED = "aws"
 """Stands where a managed policy of AWS's would name its account."""
 
-Entity = Role | User | AccessKey | AccessKeyUse | Group | InstanceProfile | Policy
+Entity = (
+    Role | User | AccessKey | AccessKeyUse | Group | InstanceProfile | Policy | OidcProvider | SamlProvider
+)

@@ -20,6 +20,8 @@ class Sender:
     source_account: str
     role_arn: str | None = None
     """A role of that account, as which it is sent; None: as the service itself."""
+    regional_service: str | None = None
+    """Another name of the service that policies may give it, for instance ``logs.us-east-1.amazonaws.com``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,17 +46,26 @@ class Session:
     """Set when no role was assumed: the session lends a user's (or root's) own identity (GetSessionToken)."""
     lent_id: str | None = None
     """The user id that goes with it."""
+    federated_name: str | None = None
+    """Set when a user (or root) lent a part of what it may do to somebody of this name (GetFederationToken)."""
 
     @property
     def arn(self) -> str:
-        """``arn:aws:sts::account:assumed-role/role-name/session-name``, or the ARN of the lent identity."""
+        """``arn:aws:sts::account:assumed-role/role-name/session-name``, or the ARN of the lent identity.
+
+        Of a federated user ``arn:aws:sts::account:federated-user/name``.
+        """
+        if self.federated_name is not None:
+            return f"arn:aws:sts::{self.account}:federated-user/{self.federated_name}"
         if self.lent_arn is not None:
             return self.lent_arn
         return f"arn:aws:sts::{self.account}:assumed-role/{self.role_arn.rsplit('/', 1)[-1]}/{self.name}"
 
     @property
     def user_id(self) -> str:
-        """``AROA…:session-name``, or the id of the lent identity."""
+        """``AROA…:session-name``, the id of the lent identity, or ``account:name`` of a federated user."""
+        if self.federated_name is not None:
+            return f"{self.account}:{self.federated_name}"
         return self.lent_id or f"{self.role_id}:{self.name}"
 
 

@@ -181,13 +181,15 @@ class Authorization:
         role_arn = _role_arn(asked.session)
         if role_arn is not None:
             return await self._identities.find_role(role_arn), None
-        return None, await self._identities.find_user(asked.call.principal.arn)
+        return None, await self._identities.find_user(_lender_arn(asked))
 
     async def _policies(self, asked: Asked, identity: Role | User | None) -> Policies:
         """Return the caller's own policies; that of the resource is not among them."""
         root = f"arn:aws:iam::{asked.call.account}:root"
         if not self._is_enforced or asked.call.principal.arn == root:
             return Policies(identity=None)
+        if _lender_arn(asked) == root:
+            return Policies(identity=None, session=await self._session_policies(asked.session))
         if identity is None:
             return Policies()
         boundary = await self._identities.boundary_of(identity)
@@ -198,8 +200,11 @@ class Authorization:
         )
 
     async def _session_policies(self, session: Session | None) -> tuple[ParsedPolicy, ...] | None:
-        if session is None or (session.policy is None and not session.policy_arns):
+        if session is None:
             return None
+        if session.policy is None and not session.policy_arns:
+            # A federated user may do what the session's policies say, and without any nothing.
+            return None if session.federated_name is None else ()
         found = [await self._identities.find_policy(arn) for arn in session.policy_arns]
         managed = [HeldPolicy(name=one.name, type="none", document=one.document) for one in found if one]
         own = (
@@ -226,6 +231,17 @@ def _may_name_another_account(asked: Asked) -> bool:
             return f"/{asked.call.account}/" not in url
         return "QueueOwnerAWSAccountId" in asked.parameters
     return asked.service in ("events", "sns")
+
+
+def _user_type(asked: Asked) -> str:
+    is_federated = asked.session is not None and asked.session.federated_name is not None
+    return "FederatedUser" if is_federated else "User"
+
+
+def _lender_arn(asked: Asked) -> str:
+    """Return whose permissions a caller has: its own, unless a user has lent some to it."""
+    session = asked.session
+    return session.lent_arn if session is not None and session.lent_arn else asked.call.principal.arn
 
 
 def _role_arn(session: Session | None) -> str | None:
@@ -258,10 +274,10 @@ def _principal_context(asked: Asked, identity: Role | User | None) -> Context:
     found = {
         "aws:principalarn": role_arn or principal.arn,
         "aws:principalaccount": asked.call.account,
-        "aws:principaltype": "AssumedRole" if role_arn else "Account" if is_root else "User",
+        "aws:principaltype": "AssumedRole" if role_arn else "Account" if is_root else _user_type(asked),
         "aws:userid": principal.user_id,
     }
-    if isinstance(identity, User):
+    if isinstance(identity, User) and _user_type(asked) == "User":
         found["aws:username"] = identity.name
     tags = dict(identity.tags) if identity is not None else {}
     if asked.session is not None:

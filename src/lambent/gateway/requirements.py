@@ -124,8 +124,12 @@ def _sqs(operation: str, call: Call, parameters: Parameters) -> list[Requirement
     return [_requirement(action, resource, call, parameters)]
 
 
-WITHOUT_SIGNATURE = frozenset({("sns", "ConfirmSubscription"), ("sns", "Unsubscribe")})
-"""Service and operation of what anybody may ask for who has the token, or the link, that a subscriber was sent."""
+WITHOUT_SIGNATURE = frozenset(
+    {("sns", "ConfirmSubscription"), ("sns", "Unsubscribe"), ("sts", "AssumeRoleWithWebIdentity")}
+)
+"""Service and operation of what anybody may ask for who has the token, or the link, that a subscriber was sent, or
+a token of an identity provider.
+"""
 
 
 def _sns(operation: str, call: Call, parameters: Parameters) -> list[Requirement]:
@@ -282,7 +286,8 @@ def _pass_role(call: Call, parameters: Parameters, *, service: str = "ec2.amazon
     )
 
 
-_FREE = frozenset({"GetCallerIdentity", "GetSessionToken"})
+# The first two are anybody's; who has a token of an identity provider is judged by the role's trust policy.
+_FREE = frozenset({"GetCallerIdentity", "GetSessionToken", "AssumeRoleWithWebIdentity"})
 
 
 def _sts(operation: str, call: Call, parameters: Parameters) -> list[Requirement]:
@@ -325,8 +330,16 @@ _IAM_LISTS: Mapping[str, str] = {
     "ListInstanceProfiles": "instance-profile/",
     "ListPolicies": "policy/",
 }
+_IAM_MADE: Mapping[str, tuple[str, str]] = {
+    "CreatePolicy": ("policy", "PolicyName"),
+    "CreateOpenIDConnectProvider": ("oidc-provider", "Url"),
+    "CreateSAMLProvider": ("saml-provider", "Name"),
+}
+_IAM_ARNS = ("PolicyArn", "PolicySourceArn", "OpenIDConnectProviderArn", "SAMLProviderArn")
 # Operations on what is theirs, without a name: the caller's own.
-_OF_CALLER = re.compile(r"(GetUser|(Create|Update|Delete|List)AccessKeys?)")
+_OF_CALLER = re.compile(
+    r"(GetUser|ChangePassword|(Create|Update|Delete|List)AccessKeys?|(Create|Get|Delete)LoginProfile)"
+)
 
 
 def _iam_resource(operation: str, call: Call, parameters: Parameters) -> str:
@@ -335,12 +348,13 @@ def _iam_resource(operation: str, call: Call, parameters: Parameters) -> str:
     if operation in _IAM_LISTS:
         return f"{place}:{_IAM_LISTS[operation]}"
     path = parameters.get("Path", "/")
-    if operation == "CreatePolicy":
-        return f"{place}:policy{path}{parameters['PolicyName']}"
+    if operation in _IAM_MADE:
+        kind, member = _IAM_MADE[operation]
+        return f"{place}:{kind}{path}{str(parameters.get(member, '')).removeprefix('https://')}"
     # What holds others comes first: adding a role to an instance profile changes the profile.
     for member, kind in _IAM_KINDS.items():
         if member in parameters:
             return f"{place}:{kind}{path}{parameters[member]}"
     if _OF_CALLER.fullmatch(operation):
         return call.principal.arn
-    return parameters.get("PolicyArn") or parameters.get("PolicySourceArn") or "*"
+    return next((parameters[member] for member in _IAM_ARNS if member in parameters), "*")

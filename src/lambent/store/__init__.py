@@ -102,6 +102,15 @@ class LogEvent(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
+class KeptEvents(msgspec.Struct, frozen=True):
+    """Events of one stream that were kept together, as `LogEvents.append` tells of them."""
+
+    chunk: int
+    """With it, `lambent.store.log_order.identified` makes their ids."""
+    events: Sequence[LogEvent]
+    """In order of time."""
+
+
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """One event as it was kept."""
 
@@ -179,10 +188,11 @@ class LogEvents(Protocol):
 
     async def append(
         self, batches: Sequence[tuple[StreamKey, Sequence[LogEvent]]], *, ingestion_ms: int
-    ) -> None:
+    ) -> list[list[KeptEvents]]:
         """Write events; a stream that does not exist is made. Durable against ``kill -9`` when it returns.
 
-        Events of a batch may come in any order; those of the same timestamp keep theirs.
+        Events of a batch may come in any order; those of the same timestamp keep theirs. Returns of each batch how
+        it was kept.
         """
         ...
 

@@ -23,15 +23,19 @@ from lambent.domain.identity import (
     Entity,
     Group,
     InstanceProfile,
+    OidcProvider,
     Policy,
     Role,
+    SamlProvider,
     User,
     named,
 )
 from lambent.store import Delete, Documents, Put, RevisionConflict
 from lambent.store.managed_policies import aws_managed_policies
 
-E = TypeVar("E", Role, User, AccessKey, AccessKeyUse, Group, InstanceProfile, Policy)
+E = TypeVar(
+    "E", Role, User, AccessKey, AccessKeyUse, Group, InstanceProfile, Policy, OidcProvider, SamlProvider
+)
 T = TypeVar("T")
 
 KINDS: dict[type[Entity], str] = {
@@ -42,8 +46,11 @@ KINDS: dict[type[Entity], str] = {
     Group: "iam-group",
     InstanceProfile: "iam-instance-profile",
     Policy: "iam-policy",
+    OidcProvider: "iam-oidc-provider",
+    SamlProvider: "iam-saml-provider",
 }
 _ATTEMPTS_MAX = 16
+_OIDC_PROVIDER = "oidc-provider/"
 _PAGE = 500
 _USE_GRAIN_S = 60
 """AWS reports the last use of an access key coarsely too; a hot key must not cost a write per call."""
@@ -146,6 +153,13 @@ class Identities:
         key = _key_of(user_arn, "user/")
         user = await self.get(User, key) if key else None
         return user if user and user.arn == user_arn else None
+
+    async def find_oidc_provider(self, provider_arn: str) -> OidcProvider | None:
+        """Return the OpenID Connect provider with this ARN, or None."""
+        parts = parse_arn(provider_arn)
+        if parts is None or parts.service != "iam" or not parts.resource.startswith(_OIDC_PROVIDER):
+            return None
+        return await self.get(OidcProvider, f"{parts.account}/{parts.resource.removeprefix(_OIDC_PROVIDER)}")
 
     async def find_policy(self, policy_arn: str) -> Policy | None:
         """Return the managed policy with this ARN, the account's own or one of AWS's, or None."""

@@ -8,11 +8,13 @@ group that is deleted and made again is another group: its events live under a k
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
+from lambent.domain.log_subscription import SubscriptionFilter
 from lambent.store import Delete, Documents, Put, RevisionConflict
 
 KIND = "log-group"
@@ -40,6 +42,18 @@ class LogGroupKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFilter:
+    """Which events would make which metric: kept, and not counted."""
+
+    name: str
+    pattern: str
+    created_ms: int
+    transformation: Mapping[str, Any]
+    """AWS's ``metricTransformations[0]``."""
+    apply_on_transformed_logs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogGroup:
     """A log group without its streams."""
 
@@ -53,6 +67,10 @@ class LogGroup:
     log_group_class: str = "STANDARD"
     deletion_protection: bool = False
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    subscription_filters: tuple[SubscriptionFilter, ...] = ()
+    """By name."""
+    metric_filters: tuple[MetricFilter, ...] = ()
+    """By name."""
 
     @property
     def events_key(self) -> str:
@@ -96,13 +114,15 @@ class LogGroups:
             Put(kind=KIND, key=group.key.path, body=body, expect_revision=expect_revision)
         )
 
-    async def delete(self, key: LogGroupKey, *, expect_revision: int) -> None:
-        """Forget the group; its events are the caller's to forget.
+    async def delete(
+        self, key: LogGroupKey, *, expect_revision: int, also: Sequence[Put | Delete] = ()
+    ) -> None:
+        """Forget the group, together with documents that belong to it; its events are the caller's to forget.
 
         Raises:
             RevisionConflict: it is not at the expected revision.
         """
-        await self._documents.apply(Delete(kind=KIND, key=key.path, expect_revision=expect_revision))
+        await self._documents.apply(Delete(kind=KIND, key=key.path, expect_revision=expect_revision), *also)
 
     async def ensure(self, key: LogGroupKey, *, now_ms: int) -> LogGroup:
         """Return the group, making it when there is none."""

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lambent.store import LogPage, LogQuery, StoredEvent
+from lambent.store import KeptEvents, LogPage, LogQuery, StoredEvent
 
 Place = tuple[int, int, int]
 """(timestamp_ms, chunk, index)."""
@@ -37,6 +37,15 @@ def place_of(identifier: str) -> Place:
     timestamp_ms, rest = divmod(int(identifier), _TIME_UNIT)
     chunk, index = divmod(rest, _CHUNK_UNIT)
     return timestamp_ms, chunk, index
+
+
+def identified(kept: Iterable[KeptEvents]) -> list[tuple[str, int, str]]:
+    """Return id, timestamp and message of events that were just kept."""
+    return [
+        (event_id((event.timestamp_ms, run.chunk, index)), event.timestamp_ms, event.message)
+        for run in kept
+        for index, event in enumerate(run.events)
+    ]
 
 
 def next_id(identifier: str) -> str:

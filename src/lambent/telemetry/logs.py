@@ -13,23 +13,28 @@ from lambent.clock import Clock
 from lambent.domain.facts import Fact, Origin
 from lambent.domain.log_line import lines_of
 from lambent.store import Documents, LogEvent, LogEvents, StreamKey
-from lambent.store.log_groups import LogGroupKey, LogGroups
+from lambent.store.log_groups import LogGroup, LogGroupKey, LogGroups
+from lambent.telemetry.log_subscriptions import LogSubscriptions
 
 
 class LogListener:
     """Writes the log lines of facts into log streams; a `lambent.telemetry.stream.Listener`."""
 
-    def __init__(self, *, documents: Documents, log_events: LogEvents, clock: Clock) -> None:
+    def __init__(
+        self, *, documents: Documents, log_events: LogEvents, clock: Clock, subscriptions: LogSubscriptions
+    ) -> None:
         """Make the listener.
 
         Args:
             documents: where log groups are kept.
             log_events: where events go.
             clock: tells when events were ingested.
+            subscriptions: are told of what was written.
         """
         self._groups = LogGroups(documents)
         self._log_events = log_events
         self._clock = clock
+        self._subscriptions = subscriptions
 
     async def consume(self, facts: Sequence[Fact]) -> None:
         """Write the lines of a batch of facts; returns when they are durable."""
@@ -37,14 +42,21 @@ class LogListener:
         if not written:
             return
         now_ms = int(self._clock.now_s() * 1000)
-        keys: dict[LogGroupKey, str] = {}
+        groups: dict[LogGroupKey, LogGroup] = {}
         batches: list[tuple[StreamKey, Sequence[LogEvent]]] = []
         for origin, events in written:
-            group = _group_of(origin)
-            if group not in keys:
-                keys[group] = (await self._groups.ensure(group, now_ms=now_ms)).events_key
-            batches.append((StreamKey(group=keys[group], stream=origin.log_stream), events))
-        await self._log_events.append(batches, ingestion_ms=now_ms)
+            key = _group_of(origin)
+            if key not in groups:
+                groups[key] = await self._groups.ensure(key, now_ms=now_ms)
+            batches.append((StreamKey(group=groups[key].events_key, stream=origin.log_stream), events))
+        kept = await self._log_events.append(batches, ingestion_ms=now_ms)
+        if any(group.subscription_filters for group in groups.values()):
+            await self._subscriptions.written(
+                [
+                    (groups[_group_of(origin)], origin.log_stream, runs)
+                    for (origin, _), runs in zip(written, kept, strict=True)
+                ]
+            )
 
 
 def _events_by_origin(facts: Iterable[Fact]) -> list[tuple[Origin, list[LogEvent]]]:

@@ -165,6 +165,13 @@ def test_operations_of_logs_are_about_groups_and_streams(
         ("ListRoles", {}, f"{IAM}role/"),
         ("SimulatePrincipalPolicy", {"PolicySourceArn": ALICE}, ALICE),
         ("GetAccountSummary", {}, "*"),
+        (
+            "CreateOpenIDConnectProvider",
+            {"Url": "https://a.example.com/b"},
+            f"{IAM}oidc-provider/a.example.com/b",
+        ),
+        ("CreateSAMLProvider", {"Name": "corp"}, f"{IAM}saml-provider/corp"),
+        ("DeleteSAMLProvider", {"SAMLProviderArn": f"{IAM}saml-provider/corp"}, f"{IAM}saml-provider/corp"),
     ],
 )
 def test_operations_of_iam_are_about_entities(
@@ -180,7 +187,7 @@ def test_adding_a_role_to_an_instance_profile_passes_the_role() -> None:
 
 def test_operations_of_sts_are_about_the_role_or_free() -> None:
     role = f"arn:aws:iam::{OTHER}:role/r"
-    for free in ("GetCallerIdentity", "GetSessionToken"):
+    for free in ("GetCallerIdentity", "GetSessionToken", "AssumeRoleWithWebIdentity"):
         assert needed("sts", free) == []
     tags = [{"Key": "k", "Value": "v"}]
     assert needed("sts", "AssumeRole", RoleArn=role, Tags=tags, SourceIdentity="me") == [
@@ -239,7 +246,7 @@ def test_tags_of_a_request_can_be_asked_about() -> None:
 @pytest.mark.parametrize("service", oracle.SERVED)
 def test_every_operation_needs_something_or_says_why_not(service: str) -> None:
     """With nothing but a name's worth of parameters, no operation slips through without a requirement."""
-    free = {"GetCallerIdentity", "GetSessionToken"}
+    free = {"GetCallerIdentity", "GetSessionToken", "AssumeRoleWithWebIdentity"}
     members = {
         "PolicyName": "p",
         "FunctionName": "f",

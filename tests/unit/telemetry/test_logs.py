@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,8 +13,11 @@ import pytest
 
 from lambent.domain.facts import EnvironmentStopped, LogLine, Origin, Output, Start
 from lambent.domain.function import FunctionKey
+from lambent.domain.log_subscription import SubscriptionFilter
+from lambent.domain.parcel import Parcel
 from lambent.store import Documents, LogEvents, LogQuery, StoredEvent
-from lambent.store.log_groups import LogGroupKey, LogGroups
+from lambent.store.log_groups import LogGroupKey, LogGroups, new_log_group
+from lambent.telemetry.log_subscriptions import LogSubscriptions
 from lambent.telemetry.logs import LogListener
 from lambent.testing import ManualClock, MemoryLogEvents, MemoryStore
 from samples import replace
@@ -38,7 +44,16 @@ class Listening:
         self.groups = LogGroups(documents)
         self.log_events: LogEvents = MemoryLogEvents()
         clock = ManualClock(now_s=2_000.5)
-        self.listener = LogListener(documents=documents, log_events=self.log_events, clock=clock)
+        self.parcels: list[Parcel] = []
+        self.listener = LogListener(
+            documents=documents,
+            log_events=self.log_events,
+            clock=clock,
+            subscriptions=LogSubscriptions(self._tell),
+        )
+
+    async def _tell(self, parcels: Sequence[Parcel]) -> None:
+        self.parcels += parcels
 
     async def events(self, **asked: Any) -> Sequence[StoredEvent]:
         group = await self.groups.get(GROUP)
@@ -114,3 +129,23 @@ def test_groups_of_the_same_name_in_other_regions_are_other_groups(here: Listeni
         assert len(await here.groups.list("111122223333", "us-east-1")) == 1
 
     asyncio.run(story())
+
+
+def test_subscribers_of_a_group_get_what_functions_write(here: Listening) -> None:
+    async def story() -> None:
+        subscription = SubscriptionFilter(name="f", pattern="hello", destination_arn="arn", created_ms=1)
+        group = new_log_group(GROUP, created_ms=1)
+        await here.groups.put(replace(group, subscription_filters=(subscription,)), expect_revision=0)
+        other = replace(ORIGIN, log_stream="s-2")
+        await here.listener.consume([said("hello\n"), said("bye\n"), said("hello again\n", origin=other)])
+        assert [parcel.arn for parcel in here.parcels] == ["arn", "arn"]
+        sent = [json.loads(gzip.decompress(base64.b64decode(_data(parcel)))) for parcel in here.parcels]
+        told = [(one["logStream"], [event["id"] for event in one["logEvents"]]) for one in sent]
+        ids = [(event.stream, [event.event_id]) for event in await here.events() if "hello" in event.message]
+        assert sorted(told) == sorted(ids)
+
+    asyncio.run(story())
+
+
+def _data(parcel: Parcel) -> str:
+    return json.loads(parcel.body)["awslogs"]["data"]

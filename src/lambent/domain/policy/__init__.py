@@ -12,7 +12,7 @@ from __future__ import annotations
 from lambent.domain.policy.condition import Context
 from lambent.domain.policy.decision import Decision, Match, Policies, Request, decide, refusal
 from lambent.domain.policy.principal import Requester
-from lambent.domain.policy.service import decide_for_account, decide_for_service
+from lambent.domain.policy.service import decide_for_account, decide_for_sender, decide_for_service
 from lambent.domain.policy.statement import Policy, Position, Statement, parse_policy
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Statement",
     "decide",
     "decide_for_account",
+    "decide_for_sender",
     "decide_for_service",
     "parse_policy",
     "refusal",

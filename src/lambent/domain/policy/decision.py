@@ -130,7 +130,7 @@ def refusal(request: Request, decision: Decision) -> str:
 
 def _lacking(request: Request, policies: Policies, allows: dict[Kind, list[Match]]) -> Kind | None:
     granted = max((match.how for match in allows["resource"]), default=Named.NOT)
-    if request.requester.service is not None:
+    if request.requester.is_outside:
         return None if granted else "resource"
     is_foreign = request.requester.account != request.resource_account
     if granted is Named.ITSELF and not is_foreign:

@@ -39,6 +39,13 @@ class Requester:
     """For a session: the role behind it, with its path."""
     service: str | None = None
     """For a service: its name, for instance ``s3.amazonaws.com``."""
+    federated: str | None = None
+    """For somebody whom an identity provider vouches for: the provider's ARN."""
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is no identity of an account, so that it has no policies of its own."""
+        return self.service is not None or self.federated is not None
 
     @property
     def is_root(self) -> bool:
@@ -62,6 +69,8 @@ def _named_in(principal: Any, requester: Requester) -> Named:
     if not isinstance(principal, dict):
         return Named.NOT
     kinds = cast("dict[str, Any]", principal)
+    if requester.federated is not None:
+        return Named.ITSELF if requester.federated in _texts(kinds.get("Federated", ())) else Named.NOT
     if requester.service is not None:
         services = _texts(kinds.get("Service", ()))
         return Named.ITSELF if any(like(requester.service, name) for name in services) else Named.NOT

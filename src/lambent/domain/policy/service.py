@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lambent.arn import parse_arn
+from lambent.domain.parcel import Sender
 from lambent.domain.policy.condition import Context
 from lambent.domain.policy.decision import Decision, Policies, Request, decide
 from lambent.domain.policy.principal import Requester
@@ -75,6 +76,28 @@ def decide_for_account(
         context={**context, "aws:principalarn": (arn,), "aws:principalaccount": (account,)},
     )
     return decide(request, Policies(identity=None, resource=_parsed(policy)))
+
+
+def decide_for_sender(policy: str | None, sender: Sender, *, action: str, resource: str) -> Decision:
+    """Return whether a resource's policy lets whoever sends a parcel in, under one of the service's names.
+
+    A denial of either name counts.
+    """
+    names = [sender.service] + ([sender.regional_service] if sender.regional_service else [])
+    decisions = [
+        decide_for_service(
+            policy,
+            service=name,
+            action=action,
+            resource=resource,
+            source_arn=sender.source_arn,
+            source_account=sender.source_account,
+        )
+        for name in names
+    ]
+    denied = [decision for decision in decisions if decision.outcome == "explicitDeny"]
+    allowed = [decision for decision in decisions if decision.is_allowed]
+    return (denied or allowed or decisions)[0]
 
 
 def _parsed(policy: str | None) -> tuple[Policy, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 from lambent.clock import Clock
 from lambent.domain.call import Call
-from lambent.domain.identity import Group, InstanceProfile, Policy, Role, User
+from lambent.domain.identity import Group, InstanceProfile, OidcProvider, Policy, Role, SamlProvider, User
 from lambent.services import Members
 from lambent.services.iam import quotas
 from lambent.services.iam.errors import (
@@ -21,7 +21,26 @@ from lambent.store.identities import Identities
 
 ACCOUNT_KIND = "iam-account"
 ALIAS_KIND = "iam-account-alias"
+MINIMUM_PASSWORD_LENGTH = 6
+"""Of a password policy that names none."""
 _ATTEMPTS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordPolicy:
+    """An account's password policy."""
+
+    minimum_length: int = MINIMUM_PASSWORD_LENGTH
+    symbols: bool = False
+    numbers: bool = False
+    uppercase: bool = False
+    lowercase: bool = False
+    users_may_change: bool = False
+    max_age_days: int | None = None
+    """None: passwords do not expire."""
+    reuse_prevention: int | None = None
+    """How many passwords back none may be taken again."""
+    hard_expiry: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +51,8 @@ class Account:
     created_s: int
     """When it was first asked about; accounts need no making here."""
     alias: str | None = None
+    password_policy: PasswordPolicy | None = None
+    """None: AWS's default."""
 
 
 class Accounts:
@@ -77,6 +98,14 @@ class Accounts:
                 raise NoSuchEntityException(f"The account alias {alias} does not exist.")
             changes = [Delete(kind=ALIAS_KIND, key=alias), _put(replace(account, alias=None), revision)]
             if await self._applied(changes):
+                return
+        raise _too_many_changes()
+
+    async def set_password_policy(self, account_id: str, policy: PasswordPolicy | None) -> None:
+        """Give the account a password policy in place of the one it has, or none."""
+        for _ in range(_ATTEMPTS_MAX):
+            revision, account = await self._read(account_id)
+            if await self._applied([_put(replace(account, password_policy=policy), revision)]):
                 return
         raise _too_many_changes()
 
@@ -126,6 +155,8 @@ class AccountOperations:
             "Users": len(await self._identities.list(User, call.account)),
             "Groups": len(await self._identities.list(Group, call.account)),
             "InstanceProfiles": len(await self._identities.list(InstanceProfile, call.account)),
+            "Providers": len(await self._identities.list(OidcProvider, call.account))
+            + len(await self._identities.list(SamlProvider, call.account)),
             "Policies": len(policies),
             "PolicyVersionsInUse": sum(len(policy.versions) for policy in policies),
         }
@@ -161,7 +192,6 @@ _NEVER = dict.fromkeys(
         "AccountSigningCertificatesPresent",
         "MFADevices",
         "MFADevicesInUse",
-        "Providers",
         "ServerCertificates",
         "ServerCertificatesQuota",
         "SigningCertificatesPerUserQuota",

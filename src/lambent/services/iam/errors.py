@@ -11,6 +11,18 @@ class ConcurrentModificationException(ServiceError):
     status = 409
 
 
+class CredentialReportExpiredException(ServiceError):
+    """The last credential report is older than four hours."""
+
+    status = 410
+
+
+class CredentialReportNotPresentException(ServiceError):
+    """No credential report has been made."""
+
+    status = 410
+
+
 class DeleteConflictException(ServiceError):
     """The entity still has or is something that must go first."""
 
@@ -27,10 +39,18 @@ class InvalidInputException(ServiceError):
     """A parameter has an unacceptable value."""
 
 
+class InvalidUserTypeException(ServiceError):
+    """Only a user can do this, with the user's own credentials."""
+
+
 class NoSuchEntityException(ServiceError):
     """There is no such entity."""
 
     status = 404
+
+
+class PasswordPolicyViolationException(ServiceError):
+    """The password is not as the account's password policy wants it."""
 
 
 class PolicyNotAttachableException(ServiceError):

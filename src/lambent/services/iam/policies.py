@@ -28,6 +28,8 @@ from lambent.store.managed_policies import aws_managed_policies
 
 PERMISSIONS = "PermissionsPolicy"
 BOUNDARY = "PermissionsBoundary"
+Uses = Counter[tuple[str, str]]
+"""How often, by ``PolicyUsageType`` and the ARN of the policy."""
 
 
 class Policies:
@@ -75,7 +77,7 @@ class Policies:
     async def get_policy(self, call: Call, parameters: Members) -> Members:
         """Return a policy."""
         policy = await require_policy(self._identities, call.account, parameters["PolicyArn"])
-        uses = await self._uses(call.account)
+        uses = await uses_of(self._identities, call.account)
         return {
             "Policy": policy_details(
                 policy, attachments=uses[PERMISSIONS, policy.arn], boundaries=uses[BOUNDARY, policy.arn]
@@ -87,7 +89,7 @@ class Policies:
         scope = parameters.get("Scope", "All")
         prefix = parameters.get("PathPrefix", "/")
         usage = parameters.get("PolicyUsageFilter", PERMISSIONS)
-        uses = await self._uses(call.account)
+        uses = await uses_of(self._identities, call.account)
         policies = [] if scope == "AWS" else await self._identities.list(Policy, call.account)
         policies += [] if scope == "Local" else aws_managed_policies().values()
         if parameters.get("OnlyAttached"):
@@ -114,7 +116,7 @@ class Policies:
         async def decide(draft: Draft) -> None:
             policy = await self._require_own(draft, call, "DeletePolicy", parameters)
             # Whoever attaches the policy after this writes it too (`touch`) and so undoes this decision.
-            uses = await self._uses(call.account)
+            uses = await uses_of(self._identities, call.account)
             if uses[PERMISSIONS, policy.arn] or uses[BOUNDARY, policy.arn]:
                 raise DeleteConflictException("Cannot delete a policy attached to entities.")
             if len(policy.versions) > 1:
@@ -206,7 +208,7 @@ class Policies:
         prefix = parameters.get("PathPrefix", "/")
         found = [
             holder
-            for holder in await self._holders(call.account)
+            for holder in await holders_of(self._identities, call.account)
             if holder.path.startswith(prefix)
             and parameters.get("EntityFilter") in (None, type(holder).__name__)
             and _has(holder, policy.arn, usage)
@@ -262,19 +264,23 @@ class Policies:
             )
         return policy
 
-    async def _holders(self, account: str) -> list[Role | User | Group]:
-        roles = await self._identities.list(Role, account)
-        users = await self._identities.list(User, account)
-        return [*roles, *users, *await self._identities.list(Group, account)]
 
-    async def _uses(self, account: str) -> Counter[tuple[str, str]]:
-        # Counted anew each time: a counter kept beside the attachments could only ever disagree with them.
-        uses: Counter[tuple[str, str]] = Counter()
-        for holder in await self._holders(account):
-            uses.update((PERMISSIONS, arn) for arn in holder.attached_policies)
-            if not isinstance(holder, Group) and holder.permissions_boundary is not None:
-                uses[BOUNDARY, holder.permissions_boundary] += 1
-        return uses
+async def holders_of(identities: Identities, account: str) -> list[Role | User | Group]:
+    """Return who can have policies in an account."""
+    roles = await identities.list(Role, account)
+    users = await identities.list(User, account)
+    return [*roles, *users, *await identities.list(Group, account)]
+
+
+async def uses_of(identities: Identities, account: str) -> Uses:
+    """Return how often each policy is attached, and how often it is a boundary."""
+    # Counted anew each time: a counter kept beside the attachments could only ever disagree with them.
+    uses: Uses = Counter()
+    for holder in await holders_of(identities, account):
+        uses.update((PERMISSIONS, arn) for arn in holder.attached_policies)
+        if not isinstance(holder, Group) and holder.permissions_boundary is not None:
+            uses[BOUNDARY, holder.permissions_boundary] += 1
+    return uses
 
 
 def _has(holder: Role | User | Group, arn: str, usage: str | None) -> bool:

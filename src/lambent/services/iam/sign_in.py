@@ -1,4 +1,5 @@
-"""What else a user of AWS may sign in or sign with: Lambent's users have access keys only, so all this is empty.
+"""What else a user of AWS may sign in or sign with: Lambent's users have passwords and access keys, so all this is
+empty.
 
 Tools ask for it before they delete a user; making any of it is refused as not served.
 """
@@ -8,23 +9,14 @@ from __future__ import annotations
 from lambent.domain.call import Call
 from lambent.services import Members
 from lambent.services.iam.entities import calling_user, require_user
-from lambent.services.iam.errors import NoSuchEntityException
 from lambent.store.identities import Identities
 
 
 class SignIn:
-    """Operations that look for passwords, devices, certificates and other keys."""
+    """Operations that look for devices, certificates and other keys."""
 
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
-
-    async def get_login_profile(self, call: Call, parameters: Members) -> Members:
-        """Say that the user has no password."""
-        raise await self._no_login_profile(call, parameters)
-
-    async def delete_login_profile(self, call: Call, parameters: Members) -> Members:
-        """Say that the user has no password."""
-        raise await self._no_login_profile(call, parameters)
 
     async def list_mfa_devices(self, call: Call, parameters: Members) -> Members:
         """Return no devices."""
@@ -49,8 +41,3 @@ class SignIn:
     async def _none(self, call: Call, parameters: Members, member: str) -> Members:
         await require_user(self._identities, call.account, parameters.get("UserName") or calling_user(call))
         return {member: list[object](), "IsTruncated": False}
-
-    async def _no_login_profile(self, call: Call, parameters: Members) -> NoSuchEntityException:
-        name = parameters.get("UserName") or calling_user(call)
-        user = await require_user(self._identities, call.account, name)
-        return NoSuchEntityException(f"Login Profile for User {user.name} cannot be found.")

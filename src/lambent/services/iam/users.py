@@ -108,7 +108,7 @@ class Users:
         return {}
 
     async def delete_user(self, call: Call, parameters: Members) -> Members:
-        """Delete a user that has no policies, no access keys and no groups.
+        """Delete a user that has no policies, no access keys, no password and no groups.
 
         Raises:
             DeleteConflictException: it has.
@@ -122,6 +122,8 @@ class Users:
                 raise DeleteConflictException("Cannot delete entity, must delete policies first.")
             if user.access_keys:
                 raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
+            if user.login_profile is not None:
+                raise DeleteConflictException("Cannot delete entity, must delete login profile first.")
             if user.groups:
                 raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
             draft.delete(user)

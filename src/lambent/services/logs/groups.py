@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lambent.arn import parse_arn
 from lambent.clock import Clock
 from lambent.domain.call import Call
 from lambent.errors import (
@@ -17,6 +18,7 @@ from lambent.errors import (
 )
 from lambent.services import Members
 from lambent.services.logs.lookup import Lookup, group_key, key_of_identifier, no_group
+from lambent.services.logs.resource_policies import forgotten_with
 from lambent.services.logs.tags import checked_tags
 from lambent.services.logs.tokens import place_of, token_of
 from lambent.store import LogEvents, RevisionConflict
@@ -82,7 +84,7 @@ class Groups:
                     "The log group can't be deleted because deletion protection is enabled."
                 )
             try:
-                await self._lookup.groups.delete(key, expect_revision=revision)
+                await self._lookup.groups.delete(key, expect_revision=revision, also=[forgotten_with(key)])
             except RevisionConflict:
                 continue
             return group
@@ -101,6 +103,31 @@ class Groups:
             key_of_identifier(call, parameters["logGroupIdentifier"]),
             lambda group: replace(group, deletion_protection=is_on),
         )
+        return {}
+
+    async def associate_kms_key(self, call: Call, parameters: Members) -> Members:
+        """AssociateKmsKey: the key is kept and shown; what is on disk is not encrypted by it.
+
+        Raises:
+            ResourceNotFoundException: there is no such group.
+            InvalidParameterException: no key's ARN, or no group is named.
+        """
+        key_arn: str = parameters["kmsKeyId"]
+        arn = parse_arn(key_arn)
+        if arn is None or arn.service != "kms":
+            raise InvalidParameterException("The specified KMS key identifier is invalid.")
+        await self._lookup.change(
+            _encrypted(call, parameters), lambda group: replace(group, kms_key_id=key_arn)
+        )
+        return {}
+
+    async def disassociate_kms_key(self, call: Call, parameters: Members) -> Members:
+        """DisassociateKmsKey.
+
+        Raises:
+            ResourceNotFoundException: there is no such group.
+        """
+        await self._lookup.change(_encrypted(call, parameters), lambda group: replace(group, kms_key_id=None))
         return {}
 
     async def describe_log_groups(self, call: Call, parameters: Members) -> Members:
@@ -187,6 +214,18 @@ class Groups:
             after = page[-1].key.name
 
 
+def _encrypted(call: Call, parameters: Members) -> LogGroupKey:
+    """Return which group a key is for; results of queries, which have none here, could have one, too."""
+    identifier = parameters.get("resourceIdentifier")
+    if identifier is None:
+        return group_key(call, parameters)
+    if "logGroupName" in parameters:
+        raise InvalidParameterException(
+            "Either logGroupName or resourceIdentifier must be specified, not both."
+        )
+    return key_of_identifier(call, identifier)
+
+
 def _has_tag(group: LogGroup, wanted: Members) -> bool:
     value = group.tags.get(wanted["key"])
     return value is not None and (not wanted.get("values") or value in wanted["values"])
@@ -199,7 +238,7 @@ def _brief(group: LogGroup) -> dict[str, Any]:
 
 def _described(group: LogGroup, stored_bytes: int) -> dict[str, Any]:
     described = _brief(group) | {
-        "metricFilterCount": 0,
+        "metricFilterCount": len(group.metric_filters),
         "storedBytes": stored_bytes,
         "logGroupClass": group.log_group_class,
         "logGroupArn": group.key.arn,

@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 from lambent.arn import parse_arn
 from lambent.domain.call import Call
-from lambent.errors import InvalidParameterException, OperationAbortedException, ResourceNotFoundException
+from lambent.errors import (
+    InvalidParameterException,
+    OperationAbortedException,
+    ResourceNotFoundException,
+    ValidationException,
+)
 from lambent.services import Members
 from lambent.store import Documents, LogEvents, RevisionConflict, StreamKey
 from lambent.store.log_groups import LogGroup, LogGroupKey, LogGroups
@@ -30,6 +35,22 @@ class Lookup:
             ResourceNotFoundException: there is no such group.
         """
         return await self.stored(group_key(call, parameters))
+
+    async def standard(self, call: Call, parameters: Members) -> LogGroup:
+        """Return the same, where only groups of the class ``STANDARD`` will do.
+
+        Raises:
+            ValidationException: it is of another class.
+        """
+        return _checked_standard(await self.group(call, parameters))
+
+    async def change_standard(self, key: LogGroupKey, change: Callable[[LogGroup], LogGroup]) -> None:
+        """Do as `change` does to a group that has to be of the class ``STANDARD``.
+
+        Raises:
+            ValidationException: it is of another class.
+        """
+        await self.change(key, lambda group: change(_checked_standard(group)))
 
     async def stored(self, key: LogGroupKey) -> LogGroup:
         """Return a group.
@@ -72,6 +93,12 @@ class Lookup:
         if not found or found[0].key.stream != name:
             raise ResourceNotFoundException("The specified log stream does not exist.")
         return found[0].key
+
+
+def _checked_standard(group: LogGroup) -> LogGroup:
+    if group.log_group_class != "STANDARD":
+        raise ValidationException("This operation is only supported on the Standard log class.")
+    return group
 
 
 def no_group() -> ResourceNotFoundException:

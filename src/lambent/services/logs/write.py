@@ -15,6 +15,7 @@ from lambent.services.logs.lookup import Lookup
 from lambent.store import LogEvent, LogEvents
 from lambent.store.log_groups import DAY_MS
 from lambent.store.log_order import message_bytes
+from lambent.telemetry.log_subscriptions import LogSubscriptions
 
 SEQUENCE_TOKEN = "49600000000000000000000000000000000000000000000000000000"  # noqa: S105 - says nothing, as at AWS
 BATCH_MAX_BYTES = 1_048_576
@@ -37,10 +38,13 @@ class Admission:
 class Writing:
     """The operation that writes events."""
 
-    def __init__(self, lookup: Lookup, log_events: LogEvents, clock: Clock) -> None:
+    def __init__(
+        self, lookup: Lookup, log_events: LogEvents, clock: Clock, subscriptions: LogSubscriptions
+    ) -> None:
         self._lookup = lookup
         self._log_events = log_events
         self._clock = clock
+        self._subscriptions = subscriptions
 
     async def put_log_events(self, call: Call, parameters: Members) -> Members:
         """PutLogEvents. Sequence tokens are ignored, as AWS has done since 2023.
@@ -62,7 +66,8 @@ class Writing:
         admission = admit(moments_ms, now_ms=now_ms, expired_before_ms=group.expired_before_ms(now_ms))
         kept = events[admission.begin : admission.end]
         if kept:
-            await self._log_events.append([(key, kept)], ingestion_ms=now_ms)
+            (runs,) = await self._log_events.append([(key, kept)], ingestion_ms=now_ms)
+            await self._subscriptions.written([(group, key.stream, runs)])
         result: dict[str, Any] = {"nextSequenceToken": SEQUENCE_TOKEN}
         if admission.rejected:
             result["rejectedLogEventsInfo"] = admission.rejected

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lambent.domain.call import Call
 from lambent.domain.identity import account_of_access_key
 from lambent.services import Members
-from lambent.services.sts.errors import ValidationError
+from lambent.services.sts.errors import InvalidAuthorizationMessageException, ValidationError
 from lambent.store.identities import Identities
 
 
@@ -18,6 +18,14 @@ class Callers:
     async def get_caller_identity(self, call: Call, parameters: Members) -> Members:
         """Return the caller's account, ARN and user id."""
         return {"UserId": call.principal.user_id, "Account": call.account, "Arn": call.principal.arn}
+
+    async def decode_authorization_message(self, call: Call, parameters: Members) -> Members:
+        """Refuse every message: no service here encodes what it says of a refusal.
+
+        Raises:
+            InvalidAuthorizationMessageException: always.
+        """
+        raise InvalidAuthorizationMessageException("Message is not valid")
 
     async def get_access_key_info(self, call: Call, parameters: Members) -> Members:
         """Return the account of an access key, which the id names whether or not the key exists.

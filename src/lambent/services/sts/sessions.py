@@ -11,10 +11,10 @@ from lambent.domain.call import Call, root_principal
 from lambent.domain.identity import Role, named
 from lambent.domain.policy import Context
 from lambent.domain.policy_document import check_identity_policy
-from lambent.domain.session import Session, seal
+from lambent.domain.session import ASSUMED_ROLE_KEY_PREFIX, Session, seal, unseal
 from lambent.errors import AccessDenied
 from lambent.services import Members
-from lambent.services.sts.errors import PackedPolicyTooLargeException, ValidationError
+from lambent.services.sts.errors import InvalidParameterValue, PackedPolicyTooLargeException, ValidationError
 from lambent.services.sts.shapes import credentials_members
 from lambent.services.sts.trust import Caller, is_allowed
 from lambent.store.identities import Identities
@@ -46,12 +46,13 @@ class Sessions:
             ValidationError: the session would last longer than the role, or chaining, permits.
         """
         role_arn = parameters["RoleArn"]
-        _check_role_arn(role_arn)
+        check_role_arn(role_arn)
         role = await self._identities.find_role(role_arn)
         await self._check_trust(call, role, parameters)
         assert role is not None
         duration_s = _duration_s(call, role, parameters.get("DurationSeconds"))
-        packed_percent = _packed_percent(parameters)
+        packed_percent = packed_percent_of(parameters)
+        before = self._session_of(call)
         session = Session(
             account=role.account,
             role_arn=role.arn,
@@ -60,9 +61,9 @@ class Sessions:
             expires_s=int(self._clock.now_s()) + duration_s,
             policy=parameters.get("Policy"),
             policy_arns=tuple(entry["arn"] for entry in parameters.get("PolicyArns", ())),
-            tags={tag["Key"]: tag["Value"] for tag in parameters.get("Tags", ())},
-            transitive_tag_keys=tuple(parameters.get("TransitiveTagKeys", ())),
-            source_identity=parameters.get("SourceIdentity"),
+            tags=_tags(parameters, before),
+            transitive_tag_keys=_transitive_keys(parameters, before),
+            source_identity=_source_identity(parameters, before),
         )
         answer: dict[str, Any] = {
             "Credentials": credentials_members(seal(self._secret, session), session.expires_s),
@@ -98,6 +99,13 @@ class Sessions:
         )
         return {"Credentials": credentials_members(seal(self._secret, session), session.expires_s)}
 
+    def _session_of(self, call: Call) -> Session | None:
+        """Return the session of a role from which the call comes, if it does: what it passes on is in there."""
+        if not call.access_key_id.startswith(ASSUMED_ROLE_KEY_PREFIX):
+            return None
+        found = unseal(self._secret, call.access_key_id, call.headers.get("x-amz-security-token", ""))
+        return found[0] if found is not None else None
+
     async def _check_trust(self, call: Call, role: Role | None, parameters: Members) -> None:
         actions = ["sts:AssumeRole"]
         actions += ["sts:TagSession"] if parameters.get("Tags") else []
@@ -124,7 +132,12 @@ class Sessions:
         return Caller(account=call.account, arns=frozenset(arns))
 
 
-def _check_role_arn(text: str) -> None:
+def check_role_arn(text: str) -> None:
+    """Check that this is the ARN of a role.
+
+    Raises:
+        ValidationError: it is not.
+    """
     arn = parse_arn(text)
     if arn is None or arn.service != "iam" or not arn.resource.startswith("role/"):
         raise ValidationError("Request ARN is invalid")
@@ -136,6 +149,16 @@ def _duration_s(call: Call, role: Role, wanted_s: int | None) -> int:
         raise ValidationError(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
         )
+    return duration_within(role, wanted_s)
+
+
+def duration_within(role: Role, wanted_s: int | None) -> int:
+    """Return how long a session of a role lasts, in seconds: an hour unless something else is wanted.
+
+    Raises:
+        ValidationError: the role does not permit it.
+    """
+    duration_s = wanted_s or ASSUME_ROLE_DURATION_S
     if duration_s > role.max_session_duration_s:
         raise ValidationError(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
@@ -143,8 +166,45 @@ def _duration_s(call: Call, role: Role, wanted_s: int | None) -> int:
     return duration_s
 
 
-def _packed_percent(parameters: Members) -> int:
-    """Return how much of their room session policies and tags take, in percent, at least 1 when there are any."""
+def _transitive_keys(parameters: Members, before: Session | None) -> tuple[str, ...]:
+    inherited = before.transitive_tag_keys if before else ()
+    return tuple(dict.fromkeys([*inherited, *parameters.get("TransitiveTagKeys", ())]))
+
+
+def _tags(parameters: Members, before: Session | None) -> dict[str, str]:
+    """Return the tags of a session: those given, and those that the session before it passes on."""
+    given = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags", ())}
+    keys = [key.lower() for key in given]
+    if len(set(keys)) < len(keys):
+        raise InvalidParameterValue(
+            "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        )
+    inherited = (
+        {key: before.tags[key] for key in before.transitive_tag_keys if key in before.tags} if before else {}
+    )
+    if any(key.lower() in keys for key in inherited):
+        raise InvalidParameterValue(
+            "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "
+            "from the calling session."
+        )
+    return inherited | given
+
+
+def _source_identity(parameters: Members, before: Session | None) -> str | None:
+    """Return the source identity, which stays the same all along a chain of roles."""
+    given, inherited = parameters.get("SourceIdentity"), before.source_identity if before else None
+    if inherited is not None and given not in (None, inherited):
+        raise AccessDenied("The source identity of a session cannot be changed.")
+    return given or inherited
+
+
+def packed_percent_of(parameters: Members) -> int:
+    """Return how much of their room session policies and tags take, in percent, at least 1 when there are any.
+
+    Raises:
+        MalformedPolicyDocumentException: a session policy is no policy.
+        ValidationError, PackedPolicyTooLargeException: there are too many, or they are too large.
+    """
     policy = parameters.get("Policy", "")
     if policy:
         check_identity_policy(policy)

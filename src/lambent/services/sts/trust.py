@@ -1,8 +1,8 @@
 """Trust policies at work: may this caller do this to this role? Pure; the policy engine judges.
 
 A role's trust policy is the policy of the resource (IAM User Guide, "Policy evaluation logic"). Whether the
-caller's own policies allow it too is the front door's to ask. Principals of type ``Service`` and ``Federated``
-are nobody who calls AssumeRole here.
+caller's own policies allow it too is the front door's to ask. Principals of type ``Service``
+are nobody who calls AssumeRole here; those of type ``Federated`` come with a token.
 """
 
 from __future__ import annotations
@@ -19,6 +19,19 @@ class Caller:
     account: str
     arns: frozenset[str]
     """The principal's ARN and, for an assumed role, that of the role behind the session."""
+
+
+def lets_federated(trust_policy: str, provider_arn: str, action: str, context: Context) -> bool:
+    """Return whether a role's trust policy lets somebody do something whom an identity provider vouches for."""
+    policy = parse_policy(trust_policy, name="trust policy", type="resource")
+    request = Request(
+        requester=Requester(account="", federated=provider_arn),
+        action=action,
+        resource="*",
+        resource_account="",
+        context=context,
+    )
+    return decide(request, Policies(resource=(policy,))).is_allowed
 
 
 def is_allowed(trust_policy: str, caller: Caller, action: str, context: Context) -> bool:

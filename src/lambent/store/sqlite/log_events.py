@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from lambent.store import LogEvent, LogPage, LogQuery, StreamKey, StreamSummary
+from lambent.store import KeptEvents, LogEvent, LogPage, LogQuery, StreamKey, StreamSummary
 from lambent.store.log_order import Chunk, Window, merge, message_bytes, page_of, window_of
 from lambent.store.sqlite.database import Database
 
@@ -71,13 +71,13 @@ class SqliteLogEvents:
 
     async def append(
         self, batches: Sequence[tuple[StreamKey, Sequence[LogEvent]]], *, ingestion_ms: int
-    ) -> None:
-        def append_all(connection: sqlite3.Connection) -> None:
-            for key, events in batches:
-                if events:
-                    _append(connection, key, events, ingestion_ms)
+    ) -> list[list[KeptEvents]]:
+        def append_all(connection: sqlite3.Connection) -> list[list[KeptEvents]]:
+            return [
+                _append(connection, key, events, ingestion_ms) if events else [] for key, events in batches
+            ]
 
-        await self._database.write(append_all)
+        return await self._database.write(append_all)
 
     async def read(self, query: LogQuery) -> LogPage:
         return await self._database.read_long(partial(_read, query=query))
@@ -141,7 +141,7 @@ def _raise_group(connection: sqlite3.Connection, name: str) -> int:
 
 def _append(
     connection: sqlite3.Connection, key: StreamKey, events: Sequence[LogEvent], ingestion_ms: int
-) -> None:
+) -> list[KeptEvents]:
     ordered = sorted(events, key=_timestamp_ms)
     spans = [(span, sum([message_bytes(event.message) for event in span])) for span in _spans(ordered)]
     group_id = _raise_group(connection, key.group)
@@ -152,12 +152,16 @@ def _append(
     )
     (stream_id,) = raised.fetchone()
     raised.close()
+    kept: list[KeptEvents] = []
     for span, span_bytes in spans:
         first_ms, last_ms = span[0].timestamp_ms, span[-1].timestamp_ms
         body = _body(span, first_ms)
-        connection.execute(
+        added = connection.execute(
             _ADD_CHUNK, (group_id, stream_id, first_ms, last_ms, ingestion_ms, span_bytes, body)
         )
+        assert added.lastrowid is not None
+        kept.append(KeptEvents(added.lastrowid, span))
+    return kept
 
 
 def _timestamp_ms(event: LogEvent) -> int:

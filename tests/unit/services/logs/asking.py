@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
 from lambent.domain.call import Call, root_principal
+from lambent.domain.parcel import Parcel
 from lambent.errors import ServiceError
 from lambent.services import Members
 from lambent.services.logs import logs_service
 from lambent.store import LogEvents
+from lambent.store.functions import Functions
+from lambent.telemetry.log_subscriptions import LogSubscriptions
 from lambent.testing import ManualClock, MemoryLogEvents, MemoryStore
 
 DAY_MS = 86_400_000
@@ -26,8 +29,19 @@ class Logs:
         self.documents = documents
         self.events: LogEvents = MemoryLogEvents()
         self.clock = ManualClock()
-        self._operations = logs_service(documents=documents, log_events=self.events, clock=self.clock)
+        self.functions = Functions(documents)
+        self.parcels: list[Parcel] = []
+        self._operations = logs_service(
+            documents=documents,
+            log_events=self.events,
+            functions=self.functions,
+            subscriptions=LogSubscriptions(self._tell),
+            clock=self.clock,
+        )
         self.account, self.region = "000000000000", "us-east-1"
+
+    async def _tell(self, parcels: Sequence[Parcel]) -> None:
+        self.parcels += parcels
 
     @property
     def now_ms(self) -> int:

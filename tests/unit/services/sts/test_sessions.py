@@ -15,7 +15,12 @@ from lambent.domain.identity import Role, access_key_id
 from lambent.domain.session import unseal
 from lambent.errors import AccessDenied, MalformedPolicyDocumentException
 from lambent.services.sts import sts_service
-from lambent.services.sts.errors import PackedPolicyTooLargeException, ValidationError
+from lambent.services.sts.errors import (
+    InvalidAuthorizationMessageException,
+    InvalidParameterValue,
+    PackedPolicyTooLargeException,
+    ValidationError,
+)
 from lambent.store.identities import Draft, Identities
 from lambent.testing import ManualClock, MemoryStore
 
@@ -56,7 +61,9 @@ class Sts:
         asyncio.run(self.identities.change(decide))
         return role
 
-    def ask(self, operation: str, caller: Principal = ROOT, key_id: str = "", **parameters: Any) -> Any:
+    def ask(
+        self, operation: str, caller: Principal = ROOT, key_id: str = "", token: str = "", **parameters: Any
+    ) -> Any:
         account = caller.arn.split(":")[4]
         call = Call(
             account=account,
@@ -66,6 +73,7 @@ class Sts:
             principal=caller,
             endpoint_url="",
             at_s=0,
+            headers={"x-amz-security-token": token},
         )
         return asyncio.run(_awaited(self.operations[operation](call, parameters)))
 
@@ -282,3 +290,61 @@ def test_an_access_key_id_tells_its_account(sts: Sts) -> None:
     assert sts.ask("get_access_key_info", AccessKeyId=unknown) == {"Account": OTHER}
     with pytest.raises(ValidationError):
         sts.ask("get_access_key_info", AccessKeyId="AKIAIOSFODNN7EXAMPLE")
+
+
+def test_a_chain_of_roles_passes_transitive_tags_and_the_source_identity_on(sts: Sts) -> None:
+    everything = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
+    first = sts.role("first", trust=trusting("*", Action=everything))
+    second = sts.role("second", trust=trusting("*", Action=everything))
+    answer = sts.assume(
+        first,
+        ALICE,
+        Tags=[{"Key": "team", "Value": "red"}, {"Key": "stage", "Value": "test"}],
+        TransitiveTagKeys=["team"],
+        SourceIdentity="alice",
+    )
+    key_id, token = answer["Credentials"]["AccessKeyId"], answer["Credentials"]["SessionToken"]
+
+    def chained(**parameters: Any) -> Any:
+        return sts.assume(second, CHAINED, key_id=key_id, token=token, **parameters)
+
+    answer = chained(Tags=[{"Key": "stage", "Value": "live"}])
+    assert answer["SourceIdentity"] == "alice"
+    found = unseal(SECRET, answer["Credentials"]["AccessKeyId"], answer["Credentials"]["SessionToken"])
+    assert found is not None
+    assert found[0].tags == {"team": "red", "stage": "live"}
+    assert found[0].transitive_tag_keys == ("team",)
+    with pytest.raises(InvalidParameterValue, match="conflicts with a transitive tag key"):
+        chained(Tags=[{"Key": "Team", "Value": "blue"}])
+    with pytest.raises(AccessDenied):
+        chained(SourceIdentity="eve")
+
+
+def test_a_tag_key_is_given_once_regardless_of_case(sts: Sts) -> None:
+    with pytest.raises(InvalidParameterValue, match="Duplicate tag keys found"):
+        sts.assume(sts.role(), Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}])
+
+
+def test_a_federated_user_has_a_name_of_the_lenders_choice(sts: Sts) -> None:
+    answer = sts.ask("get_federation_token", ALICE, Name="bob", Policy=SESSION_POLICY, DurationSeconds=900)
+    assert answer["FederatedUser"] == {
+        "FederatedUserId": f"{ACCOUNT}:bob",
+        "Arn": f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+    }
+    assert answer["PackedPolicySize"] >= 1
+    credentials = answer["Credentials"]
+    assert credentials["Expiration"].timestamp() == 1_767_323_045 + 900
+    found = unseal(SECRET, credentials["AccessKeyId"], credentials["SessionToken"])
+    assert found is not None
+    assert (found[0].lent_arn, found[0].policy) == (ALICE.arn, SESSION_POLICY)
+    of_root = sts.ask("get_federation_token", Name="bob")["Credentials"]
+    assert of_root["Expiration"].timestamp() == 1_767_323_045 + 3600
+    with pytest.raises(AccessDenied, match=r"^Cannot call GetFederationToken with session credentials$"):
+        sts.ask("get_federation_token", CHAINED, Name="bob")
+    with pytest.raises(MalformedPolicyDocumentException):
+        sts.ask("get_federation_token", ALICE, Name="bob", Policy="{}")
+
+
+def test_no_encoded_message_is_valid(sts: Sts) -> None:
+    with pytest.raises(InvalidAuthorizationMessageException):
+        sts.ask("decode_authorization_message", EncodedMessage="abc")
