@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -190,6 +191,20 @@ def forget(hierarchies: Iterable[Hierarchy]) -> None:
     for hierarchy in hierarchies:
         _remove_directory(Path(hierarchy.directory))
         _remove_directory(Path(hierarchy.directory).parent)  # stays if another server uses it
+
+
+def way_to_a_group(services: Path = Path("/run/systemd/system")) -> str | None:
+    """Return with which command an ordinary user's server has a group of its own, or None where that is not known.
+
+    systemd gives one to whoever asks for it (systemd.resource-control(5), ``Delegate=``), but not to what a login shell
+    starts.
+
+    Args:
+        services: there where systemd runs the machine (sd_booted(3)).
+    """
+    if os.geteuid() == 0 or not services.is_dir() or shutil.which("systemd-run") is None:
+        return None
+    return "systemd-run --user --scope -p Delegate=yes lambent up"
 
 
 def has_controller(hierarchies: Iterable[Hierarchy], controller: str) -> bool:

@@ -34,6 +34,7 @@ from lambent.sandbox.cgroup import (
     has_controller,
     orders,
     server_name,
+    way_to_a_group,
 )
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.launching import FROZEN, Launching
@@ -141,7 +142,10 @@ class NamespaceSandbox(Launching):
         for hierarchy in self._hierarchies:
             if controller in hierarchy.controllers:
                 return Enforcement(promise, True, f"{controller} control group, version {hierarchy.version}")
-        return Enforcement(promise, enforced_without, _WITHOUT_CGROUP[controller])
+        words = _WITHOUT_CGROUP[controller]
+        if controller == "memory" and (command := way_to_a_group()) is not None:
+            words += f"; `{command}` may have one"
+        return Enforcement(promise, enforced_without, words)
 
     def _freezing(self) -> Enforcement:
         if has_controller(self._hierarchies, FREEZER):

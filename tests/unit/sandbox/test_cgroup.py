@@ -231,3 +231,19 @@ def test_forgetting_leaves_what_others_still_use(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "lambent").iterdir()] == ["two"]
     cgroup.forget([hierarchy(tmp_path / "lambent/two", 1, "memory")])
     assert not (tmp_path / "lambent").exists()
+
+
+def test_where_systemd_runs_the_machine_an_ordinary_user_is_told_how_to_have_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    program = tmp_path / "systemd-run"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = "systemd-run --user --scope -p Delegate=yes lambent up"
+    assert cgroup.way_to_a_group(tmp_path) == command
+    assert cgroup.way_to_a_group(tmp_path / "missing") is None
+    program.unlink()
+    assert cgroup.way_to_a_group(tmp_path) is None
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cgroup.way_to_a_group(tmp_path) is None
