@@ -110,7 +110,7 @@ def test_every_decision_has_a_number_of_its_own_and_is_in_the_list() -> None:
 def commands() -> dict[str, Any]:
     """Return the commands of the command line, by name."""
     group: Any = typer.main.get_command(app)
-    return group.commands
+    return {name: group.get_command(None, name) for name in group.list_commands(None)}
 
 
 def command_lines(page: Path) -> Iterator[list[str]]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lambent.cli import bill_diff
 from lambent.cli.client import EndpointOption, RegionOption, connect
 from lambent.cli.export import (
     AMOUNT,
@@ -147,6 +148,9 @@ def check(
     elif not as_json:
         since = f" since {found['rows_since']}" if found["rows_since"] > f"{found['month']}-01" else ""
         typer.echo(f"{found['rows']:,} rows of {found['month']}{since} agree: ${found['recomputed']}.")
+
+
+app.command("diff")(bill_diff.diff)
 
 
 def _disagreement(found: Mapping[str, Any]) -> str:

@@ -45,11 +45,6 @@ class Overrides:
     choices: Choices
 
 
-def register(group: typer.Typer) -> None:
-    """Add the command to a group."""
-    group.command("diff")(diff)
-
-
 def diff(
     context: typer.Context,
     base: Annotated[

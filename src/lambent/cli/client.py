@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
@@ -287,6 +286,9 @@ def download(url: str, *, timeout_s: float) -> bytes:
     if not url.startswith(("https://", "http://")):
         raise OSError(f"{url} is no address on the web")
     no_proxies: dict[str, str] = {}
+    # A server starts by this module, too, and would have to wait for it.
+    import urllib.request
+
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler(no_proxies if is_loopback(url) else None)
     )

@@ -6,32 +6,16 @@ Exit codes: 0 done, 1 failed, 2 misused, 130 interrupted. A traceback is a bug r
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lambent import __version__
-from lambent.cli import (
-    advise,
-    bill,
-    bill_diff,
-    budget,
-    demo,
-    deploy,
-    dev,
-    functions,
-    iam,
-    invoke,
-    ledger,
-    logs,
-    pattern,
-    simulate,
-    tune,
-    up,
-)
 from lambent.cli.client import AwsOption, EndpointOption, RegionOption, TargetFlags
 from lambent.cli.failures import translate
 from lambent.cli.terminal import notice, one_line
@@ -40,8 +24,51 @@ from lambent.cli.terminal import notice, one_line
 # public exception is right for both: it is the root of all errors that have a message to show.
 _SHOWN = typer.BadParameter.__mro__[2]
 
+_PLACES: Mapping[str, str] = {
+    "up": "lambent.cli.up:up",
+    "demo": "lambent.cli.demo:demo",
+    "deploy": "lambent.cli.deploy:deploy",
+    "dev": "lambent.cli.dev:dev",
+    "invoke": "lambent.cli.invoke:invoke",
+    "logs": "lambent.cli.logs:logs",
+    "list": "lambent.cli.functions:list_functions",
+    "url": "lambent.cli.functions:url",
+    "delete": "lambent.cli.functions:delete",
+    "advise": "lambent.cli.advise:advise",
+    "ledger": "lambent.cli.ledger:ledger",
+    "simulate": "lambent.cli.simulate:simulate",
+    "tune": "lambent.cli.tune:tune",
+    "version": "lambent.cli.main:version",
+    "bill": "lambent.cli.bill:app",
+    "budget": "lambent.cli.budget:app",
+    "iam": "lambent.cli.iam:app",
+    "pattern": "lambent.cli.pattern:app",
+}
+
+
+class _Commands(TyperGroup):
+    """Imports a command when it is asked for: a server need not wait for what only a tuner is made of."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_PLACES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _PLACES:
+            return None
+        module, _, attribute = _PLACES[cmd_name].partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+            command.name = cmd_name
+            return command
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name)(found)
+        return typer.main.get_command(alone)
+
+
 app = typer.Typer(
     name="lambent",
+    cls=_Commands,
     help="AWS Lambda on your own machine: the same API, zip files and SDKs, real isolation, no Docker.",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -77,27 +104,6 @@ def version() -> None:
     typer.echo(f"lambent {__version__}")
 
 
-app.command("up")(up.up)
-app.command("demo")(demo.demo)
-app.command("deploy")(deploy.deploy)
-app.command("dev")(dev.dev)
-app.command("invoke")(invoke.invoke)
-app.command("logs")(logs.logs)
-app.command("list")(functions.list_functions)
-app.command("url")(functions.url)
-app.command("delete")(functions.delete)
-app.command("advise")(advise.advise)
-app.command("ledger")(ledger.ledger)
-app.command("simulate")(simulate.simulate)
-app.command("tune")(tune.tune)
-app.command("version")(version)
-bill_diff.register(bill.app)
-app.add_typer(bill.app, name="bill")
-app.add_typer(budget.app, name="budget")
-app.add_typer(iam.app, name="iam")
-app.add_typer(pattern.app, name="pattern")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -126,6 +132,7 @@ def _report(error: Exception) -> int:
 def _report_misuse(error: Any) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "lambent"
-    sentence = one_line(error.format_message()).rstrip(".")
-    notice(f"lambent: {sentence}. Try `{command} --help`.", style="red")
+    # Who named none of a group's commands has been shown its help, and there is no more to say.
+    if sentence := one_line(error.format_message()).rstrip("."):
+        notice(f"lambent: {sentence}. Try `{command} --help`.", style="red")
     return int(error.exit_code)

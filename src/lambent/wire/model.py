@@ -1,4 +1,4 @@
-"""APIs compiled from botocore's service models, once, at load.
+"""APIs compiled from botocore's service models: what there is at load, how it is read and written at its first use.
 
 `load_api` is the only reader of models. What comes out, `Api` and `Operation`, is all that the rest of the
 house ever sees of them: names, statuses, and compiled functions. Depends on botocore for the model files and
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -31,9 +32,9 @@ class UnsupportedModelError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Operation:
-    """One operation, compiled.
+    """One operation, compiled part by part when each is needed first: of hundreds, a server is asked for a few.
 
     Attributes:
         api: the API that it belongs to.
@@ -41,9 +42,7 @@ class Operation:
         method_name: the method of the service that serves it, ``create_function``.
         traits: what the model says of it.
         is_streaming: whether its result is a stream of events, which of the protocols rest-json alone writes.
-        parse: (request, path parameters) → parameters. Used by `wire.parse`.
-        serialize: (result, request id) → response. Used by `wire.serialize`.
-        check: the constraints of its input; None when there are none. Used by `wire.validate`.
+        constraints: compiles what its input must be like.
     """
 
     api: Api
@@ -51,9 +50,24 @@ class Operation:
     method_name: str
     traits: OperationTraits
     is_streaming: bool
-    parse: ParseRequest = field(repr=False)
-    serialize: SerializeResult = field(repr=False)
-    check: Check | None = field(repr=False)
+    constraints: Constraints = field(repr=False)
+
+    @cached_property
+    def parse(self) -> ParseRequest:
+        """(request, path parameters) → parameters. Used by `wire.parse`."""
+        return self.api.speaker.parser(self.traits)
+
+    @cached_property
+    def serialize(self) -> SerializeResult:
+        """(result, request id) → response. Used by `wire.serialize`."""
+        if self.is_streaming and self.api.protocol != "rest-json":
+            return _refuse_stream(self.name)
+        return self.api.speaker.serializer(self.traits)
+
+    @cached_property
+    def check(self) -> Check | None:
+        """The constraints of its input; None when there are none. Used by `wire.validate`."""
+        return self.constraints.check(self.traits.input) if self.traits.input is not None else None
 
     def __repr__(self) -> str:
         return f"<Operation {self.api.service}.{self.name}>"
@@ -118,7 +132,7 @@ def load_api(service: str, *, is_former: bool = False) -> Api:
     )
     for name, operation in model["operations"].items():
         traits = _operation_traits(model["shapes"], name, operation)
-        operations[name] = _compile_operation(api, traits, constraints)
+        operations[name] = _operation(api, traits, constraints)
     return api
 
 
@@ -181,7 +195,7 @@ def _operation_traits(table: Mapping[str, Traits], name: str, operation: Traits)
     )
 
 
-def _compile_operation(api: Api, traits: OperationTraits, constraints: Constraints) -> Operation:
+def _operation(api: Api, traits: OperationTraits, constraints: Constraints) -> Operation:
     is_streaming = traits.output is not None and any(
         m.is_event_stream for m in traits.output.members.values()
     )
@@ -191,11 +205,7 @@ def _compile_operation(api: Api, traits: OperationTraits, constraints: Constrain
         method_name=_method_name(traits.name),
         traits=traits,
         is_streaming=is_streaming,
-        parse=api.speaker.parser(traits),
-        serialize=_refuse_stream(traits.name)
-        if is_streaming and api.protocol != "rest-json"
-        else api.speaker.serializer(traits),
-        check=constraints.check(traits.input) if traits.input is not None else None,
+        constraints=constraints,
     )
 
 

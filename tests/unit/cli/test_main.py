@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -53,6 +54,14 @@ def test_no_command_shows_the_help(run: Run) -> None:
     assert "lambent: " not in ran.err
 
 
+@pytest.mark.parametrize("group", ["budget", "iam"])
+def test_a_group_without_a_command_shows_its_help_and_says_no_more(run: Run, group: str) -> None:
+    ran = run(group)
+    assert ran.code == 2
+    assert f"Usage: lambent {group}".encode() in ran.out
+    assert ran.err == ""
+
+
 def raising(error: BaseException):
     def connect(*_: object) -> None:
         raise error
@@ -90,6 +99,16 @@ def test_help_waits_for_no_sdk() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode == 0
     assert b"deploy" in ended.stdout
+
+
+def test_a_command_waits_for_no_other_commands_modules() -> None:
+    code = (
+        "import sys; from lambent.cli import main; main(['version']);"
+        "print(sorted(name for name in sys.modules if name.startswith('lambent.cli.')))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+    imported = {name.removeprefix("lambent.cli.") for name in re.findall(r"lambent\.cli\.\w+", ended.stdout)}
+    assert imported == {"client", "failures", "main", "terminal"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["version"], ["up", "--help"]])
