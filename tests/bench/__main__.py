@@ -27,6 +27,7 @@ from tests.bench.peers import HELLO, HELLO_BOTO3, HOLD, Floor, Lambent, RieMissi
 from tests.harness import REPOSITORY
 
 _BENCH_DIRECTORY = REPOSITORY / ".bench"
+_FAULT = "Not measured, by a fault of the bench's own:"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table.write(results, options.output)
     table.show(results, before, console)
     console.print(f"Written to {options.output}.")
-    return 0
+    return int(any(notice.startswith(_FAULT) for notice in notices))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,6 +111,9 @@ def _measure(effort: Effort, groups: Sequence[Group], progress: Console) -> tupl
                 found += group(bench)
             except LoadFailed as error:
                 notices.append(f"Not measured: {words} A server {error} {_last_words(lambent)}".rstrip())
+            except Exception as error:  # what the others have found is worth its minutes
+                progress.print_exception()
+                notices.append(f"{_FAULT} {words} {type(error).__name__}: {error}")
     return found, notices
 
 

@@ -27,8 +27,8 @@ from lambent.domain.grouping import groups
 from lambent.domain.ledger import DAY_MS, INVOCATION, Category, Rare, Rows
 from lambent.domain.pricing.price_list import AWS
 from lambent.store.ledger import RowQuery
-from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.telemetry.billing import BillingListener
 
 ACCOUNT = "000000000000"
@@ -61,7 +61,7 @@ def _figure(name: str, unit: str, value: float, note: str) -> Figure:
 
 async def _append_cpu_us(path: Path) -> float:
     """Return the processor time of this process for each report that becomes a row, in microseconds."""
-    database = Database(path, migrations="ledger", full_sync=False)
+    database = LightDatabase(path, migrations="ledger", full_sync=False)
 
     async def tags_of(key: FunctionKey) -> dict[str, str]:
         return {"team": "red"}
@@ -129,7 +129,7 @@ def _reports() -> Iterator[Report]:
 
 async def _ask(path: Path, count: int) -> dict[str, float]:
     """Fill a ledger, and return how many seconds questions take."""
-    database = Database(path, migrations="ledger", full_sync=False)
+    database = LightDatabase(path, migrations="ledger", full_sync=False)
     ledger = SqliteLedger(database)
     if not await ledger.usage(ACCOUNT, first_day=_FIRST_DAY, last_day=_LAST_DAY):
         await fill(ledger, count)

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 from tests.bench import load, processes
 from tests.bench.goals import LAMBENT, Figure
 from tests.bench.load import Target
@@ -140,7 +141,7 @@ async def _copy(path: Path, count: int) -> None:
 
 def _copies(template: Function, count: int) -> Iterator[Function]:
     for number in range(count):
-        key = dataclasses.replace(template.key, name=f"copy-{number:05}")
+        key = msgspec.structs.replace(template.key, name=f"copy-{number:05}")
 
         def copied(version: FunctionVersion, key: object = key) -> FunctionVersion:
             return dataclasses.replace(

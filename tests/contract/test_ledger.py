@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from lambent.domain.ledger import DAY_MS, INVOCATION, SUMS, Category, Rare, Rows, Sums, flat
 from lambent.store.ledger import Ledger, RowQuery
-from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.store.sqlite.light_writes import LightDatabase
 
 T = TypeVar("T")
 ACCOUNT = "000000000000"
@@ -55,7 +55,7 @@ def rows(count: int = 1, *, of: Category | None = None, at_ms: int = NOW_MS, **c
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    database = Database(tmp_path / "ledger.db", migrations="ledger", full_sync=False)
+    database = LightDatabase(tmp_path / "ledger.db", migrations="ledger", full_sync=False)
     yield SqliteLedger(database)
     database.close()
 
@@ -246,7 +246,7 @@ def test_sums_of_whatever_is_written_are_those_of_its_rows(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """However rows are batched: the kept sums, the recount, and the sum over single rows are one."""
-    database = Database(tmp_path_factory.mktemp("l") / "ledger.db", migrations="ledger", full_sync=False)
+    database = LightDatabase(tmp_path_factory.mktemp("l") / "ledger.db", migrations="ledger", full_sync=False)
     ledger = SqliteLedger(database)
     rare = st.builds(
         Rare,

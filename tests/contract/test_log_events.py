@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lambent.store import LogEvent, LogEvents, LogQuery, StoredEvent, StreamKey
 from lambent.store.log_order import identified
-from lambent.store.sqlite.database import Database
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.store.sqlite.log_events import SqliteLogEvents
 from lambent.testing import MemoryLogEvents
 
@@ -26,7 +26,7 @@ def events(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogEvents
     if request.param == "memory":
         yield MemoryLogEvents()
         return
-    database = Database(tmp_path / "logs.db", migrations="logs", full_sync=False)
+    database = LightDatabase(tmp_path / "logs.db", migrations="logs", full_sync=False)
     yield SqliteLogEvents(database)
     database.close()
 
@@ -270,6 +270,42 @@ def test_a_deleted_stream_is_gone_and_may_come_back_empty(events: LogEvents) -> 
     run(story())
 
 
+def test_a_batch_for_a_stream_that_has_just_been_deleted_counts_once_for_the_others(
+    events: LogEvents,
+) -> None:
+    async def story() -> None:
+        both = [(key(), made(1)), (key("kept"), made(2))]
+        await events.append(both, ingestion_ms=3)
+        await events.delete(GROUP, stream="s")
+        await events.append(both, ingestion_ms=4)
+        assert [(event.stream, event.timestamp_ms) for event in await found(events)] == [
+            ("s", 1),
+            ("kept", 2),
+            ("kept", 2),
+        ]
+        assert await events.sizes() == {GROUP: 3 * len("line 1")}
+
+    run(story())
+
+
+def test_one_batch_may_write_to_a_stream_twice_and_to_very_many(events: LogEvents) -> None:
+    async def story() -> None:
+        many = [(key(f"{number:03}"), made(number, 3 * MINUTE_MS + number)) for number in range(150)]
+        for _ in range(2):
+            kept = await events.append([*many, (key("000"), made(500))], ingestion_ms=3)
+            told = [event_id for runs in kept for event_id, _, _ in identified(runs)]
+            assert len(set(told)) == 301
+        in_it = await found(events, streams=["000"])
+        assert times(in_it) == [0, 0, 500, 500, 3 * MINUTE_MS, 3 * MINUTE_MS]
+        first, *_ = await events.streams(GROUP)
+        assert (first.first_event_ms, first.last_event_ms) == (0, 3 * MINUTE_MS)
+        everything = await found(events)
+        assert len(everything) == 602
+        assert await events.sizes() == {GROUP: sum(len(event.message) for event in everything)}
+
+    run(story())
+
+
 def test_a_deleted_group_is_gone_with_all_its_streams(events: LogEvents) -> None:
     async def story() -> None:
         await events.append([(key(), made(1)), (key("t"), made(2))], ingestion_ms=3)
@@ -328,10 +364,10 @@ def test_events_survive_a_restart(tmp_path: Path) -> None:
     async def read() -> None:
         assert times(await found(SqliteLogEvents(database))) == [1, 2]
 
-    database = Database(tmp_path / "logs.db", migrations="logs", full_sync=False)
+    database = LightDatabase(tmp_path / "logs.db", migrations="logs", full_sync=False)
     run(write())
     database.close()
-    database = Database(tmp_path / "logs.db", migrations="logs", full_sync=False)
+    database = LightDatabase(tmp_path / "logs.db", migrations="logs", full_sync=False)
     run(read())
     database.close()
 
@@ -375,7 +411,7 @@ def test_pages_put_together_are_all_events_in_order_in_both_implementations(
                     break
         return [(event.stream, event.timestamp_ms, event.message) for event in seen]
 
-    database = Database(tmp_path_factory.mktemp("logs") / "logs.db", migrations="logs", full_sync=False)
+    database = LightDatabase(tmp_path_factory.mktemp("logs") / "logs.db", migrations="logs", full_sync=False)
     try:
         from_disk = asyncio.run(story(SqliteLogEvents(database)))
     finally:

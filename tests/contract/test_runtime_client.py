@@ -25,7 +25,8 @@ from lambent.domain.facts import LogLine
 from lambent.domain.limits import SYNC_RESPONSE_MAX_BYTES
 from lambent.node.environment import next_response
 from lambent.node.output import Output
-from lambent.node.runtime_api import Answer, Connection, RuntimeApi
+from lambent.node.runtime_api import Answer, RuntimeApi
+from lambent.node.runtime_connection import Connection
 from lambent.response_stream import ResponseStream
 from lambent.runtimes.python import library
 from lambent.runtimes.python.interpreters import Interpreter, find_interpreters
@@ -305,6 +306,24 @@ def test_what_cannot_be_encoded_is_a_marshal_error(tell: Tell) -> None:
         cycle.append(cycle)
         def handler(e, c):
             return [{1}, cycle, {(1, 2): 3}, [bytearray(b"x")]][e]
+        """,
+        story,
+    )
+
+
+def test_what_could_not_be_encoded_once_is_encoded_when_it_can_be(tell: Tell) -> None:
+    async def story(conversation: Conversation) -> None:
+        assert json.loads((await conversation.send(b"true")).body)["errorType"] == "Runtime.MarshalError"
+        assert await conversation.ask(False) == {"inner": [[1.5, None, "ü"]]}
+        assert json.loads((await conversation.send(b"true")).body)["errorType"] == "Runtime.MarshalError"
+
+    tell(
+        """
+        leaf = [1.5, None, "ü"]
+        value = {"inner": [leaf]}
+        def handler(e, c):
+            leaf[3:] = [{1}] if e else []
+            return value
         """,
         story,
     )

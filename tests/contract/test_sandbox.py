@@ -324,6 +324,28 @@ async def test_what_is_frozen_stands_still_and_goes_on_afterwards(bench: Bench) 
 
 
 @story
+async def test_what_is_to_be_patient_is_scheduled_so_until_it_need_not_be_any_more(bench: Bench) -> None:
+    source = "import os, sys\nfor _ in sys.stdin: print(os.sched_getscheduler(0), flush=True)"
+    asks, asked = os.pipe()
+    process, output = await bench.piped(bench.python(source, inherited=((asks, 0),)))
+    os.close(asks)
+    found: list[int] = []
+    for is_patient in (None, True, True, False):
+        if is_patient is not None:
+            process.set_patient(is_patient)
+        os.write(asked, b"\n")
+        found.append(int(await asyncio.to_thread(os.read, output, 100)))
+    may_decide = os.geteuid() == 0 or bench.sandbox.kind == "process"
+    batch = os.SCHED_BATCH if may_decide else os.SCHED_OTHER
+    assert found == [os.SCHED_OTHER, batch, batch, os.SCHED_OTHER]
+    os.close(asked)
+    await process.wait()
+    await process.close()
+    process.set_patient(True)
+    os.close(output)
+
+
+@story
 async def test_what_is_frozen_can_be_killed_and_asked_to_end(bench: Bench) -> None:
     for end in ("kill", "terminate", "close", "from outside"):
         process, output = await bench.piped(bench.shell("echo ready; exec sleep 1000"))

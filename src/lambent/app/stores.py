@@ -34,9 +34,9 @@ def open_stores(
     # Log events and rows of the ledger survive the death of the process; only a power cut may take the last of them.
     return (
         SqliteDocuments(opened(Database(data.control_database, migrations="control", full_sync=True))),
-        SqliteLogEvents(opened(Database(data.logs_database, migrations="logs", full_sync=False))),
+        SqliteLogEvents(opened(LightDatabase(data.logs_database, migrations="logs", full_sync=False))),
         SqliteMessages(opened(LightDatabase(data.queues_database, migrations="queues", full_sync=True))),
-        SqliteLedger(opened(Database(data.ledger_database, migrations="ledger", full_sync=False))),
+        SqliteLedger(opened(LightDatabase(data.ledger_database, migrations="ledger", full_sync=False))),
     )
 
 

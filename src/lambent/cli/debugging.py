@@ -56,8 +56,9 @@ class DebuggedInvocation:
         client = connection.new_client("lambda", None, False, headers=headers)
         self._result: Any = None
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, args=(ask, client), daemon=True)
-        self._thread.start()
+        # Not asked of the thread: one whose `join` Ctrl-C interrupts counts as ended (Python before 3.13).
+        self._is_over = threading.Event()
+        threading.Thread(target=self._run, args=(ask, client), daemon=True).start()
 
     def wait_until_listening(self) -> Waiting | None:
         """Return where the debugger is awaited; None when the invocation is over already.
@@ -66,7 +67,7 @@ class DebuggedInvocation:
             CommandError: the server tells nothing.
         """
         deadline_s = time.monotonic() + _LISTEN_TIMEOUT_S
-        while self._thread.is_alive():
+        while not self._is_over.is_set():
             found = self._ask("GET")
             if found is not None:
                 return found
@@ -77,23 +78,23 @@ class DebuggedInvocation:
 
     def wait_until_attached(self) -> bool:
         """Return when a debugger has attached: True; or when the invocation is over."""
-        while self._thread.is_alive():
+        while not self._is_over.is_set():
             found = self._ask("GET")
             if found is not None and found.is_attached:
                 return True
-            self._thread.join(_NEWS_INTERVAL_S)
+            self._is_over.wait(_NEWS_INTERVAL_S)
         return False
 
     def result(self) -> Any:
         """Return what the invocation came to, once it is over; raises what its request raised."""
-        self._thread.join()
+        self._is_over.wait()
         if self._failure is not None:
             raise self._failure
         return self._result
 
     def end(self) -> None:
         """End the invocation if it still runs. Never raises."""
-        if self._thread.is_alive():
+        if not self._is_over.is_set():
             with contextlib.suppress(OSError, ValueError):
                 self._ask("DELETE")
 
@@ -102,6 +103,8 @@ class DebuggedInvocation:
             self._result = ask(client)
         except Exception as error:
             self._failure = error
+        finally:
+            self._is_over.set()
 
     def _ask(self, method: str) -> Waiting | None:
         request = urllib.request.Request(self._address, method=method)  # noqa: S310 - the endpoint's own scheme

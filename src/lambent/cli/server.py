@@ -13,9 +13,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from pathlib import Path
-from types import FrameType
-from typing import IO, Any
+from typing import IO
 
+from lambent.cli import signals
 from lambent.cli.terminal import CommandError
 
 START_TIMEOUT_S = 60.0
@@ -40,7 +40,7 @@ def running(folder: Path, *, port: int | None = None, config: Path | None = None
     log_path = folder / "server.log"
     # The user's own configuration is for the user's own server.
     environment = {name: value for name, value in os.environ.items() if name != "LAMBENT_CONFIG"}
-    with _signals_as_exits(), log_path.open("wb") as log:
+    with signals.as_exits(), log_path.open("wb") as log:
         process = _start(_command(port, folder) + _config(config), environment, folder, log)
         try:
             _wait_for_health(process, f"http://127.0.0.1:{port}", log_path)
@@ -125,20 +125,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-@contextlib.contextmanager
-def _signals_as_exits() -> Generator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that they stop the server as well."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before: dict[int, Any] = {
-        number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -11,14 +11,12 @@ import contextlib
 import os
 import re
 import secrets
-import signal
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
+from lambent.cli import signals
 from lambent.cli.blueprint import Blueprint
 from lambent.cli.client import Connection, error_code
 from lambent.cli.deployment import wait_until_ready
@@ -214,37 +212,11 @@ class Temporaries:
 def temporaries(connection: Connection, purpose: str) -> Generator[Temporaries]:
     """Give temporary functions, and delete them in the end, also after Ctrl-C, SIGTERM and SIGHUP."""
     made = Temporaries(connection, purpose)
-    with _signals_as_exits():
+    with signals.as_exits():
         if count := made.remove_leftovers():
             notice(f"Removed {count} temporary functions that a killed run had left behind.")
         try:
             yield made
         finally:
-            with _uninterrupted():
+            with signals.ignored():
                 made.delete()
-
-
-@contextlib.contextmanager
-def _signals_as_exits() -> Generator[None]:
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    with _handled({signal.SIGTERM: leave, signal.SIGHUP: leave}):
-        yield
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Generator[None]:
-    """Let an impatient second Ctrl-C wait until all is deleted."""
-    with _handled(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
-        yield
-
-
-@contextlib.contextmanager
-def _handled(handlers: Mapping[int, Any]) -> Generator[None]:
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

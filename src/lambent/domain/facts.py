@@ -106,20 +106,8 @@ class Output(Fact, frozen=True, kw_only=True, gc=False):
     lines: tuple[LogLine, ...]
 
 
-class RuntimeDone(Fact, frozen=True, kw_only=True, gc=False):
-    """The runtime answered, failed or was stopped."""
-
-    request_id: str
-    status: str
-    """``success``, ``error``, ``failure`` or ``timeout``."""
-    error_type: str | None
-    duration_ms: float
-    produced_bytes: int
-    trace_id: str
-
-
 class Report(Fact, frozen=True, kw_only=True, gc=False):
-    """The account of one invocation: what was measured and what it costs."""
+    """The runtime answered, failed or was stopped: what was measured of the invocation, and what it costs."""
 
     request_id: str
     status: str

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from lambent.domain.alias import Alias
 from lambent.domain.concurrency import ProvisionedConcurrency
 from lambent.domain.event_invoke_config import EventInvokeConfig
@@ -23,8 +25,7 @@ LATEST_PUBLISHED = "$LATEST.PUBLISHED"
 """Of functions on capacity providers: what was published last without a number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionKey:
+class FunctionKey(msgspec.Struct, frozen=True, kw_only=True, gc=False, cache_hash=True):
     """Which function: names are unique in an account and region."""
 
     account: str

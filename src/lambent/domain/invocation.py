@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from lambent.domain.facts import Report
 from lambent.domain.function import FunctionVersion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event on its way to one version of a function."""
 
     request_id: str
@@ -36,8 +35,7 @@ class Invocation:
     """Above 1: an event that is tried again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an invocation came to. A failure of the user's function is an outcome, not an exception."""
 
     payload: bytes

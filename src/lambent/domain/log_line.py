@@ -27,12 +27,11 @@ from lambent.domain.facts import (
     Report,
     RestoreReport,
     RestoreStart,
-    RuntimeDone,
     Start,
 )
 
 JSON_FORMAT = "JSON"
-NOTHING: tuple[LogLine, ...] = ()
+NOTHING: tuple[str, ...] = ()
 
 _LEVELS = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "WARNING": 3, "ERROR": 4, "FATAL": 5, "CRITICAL": 5}
 _DEBUG, _INFO, _WARN = _LEVELS["DEBUG"], _LEVELS["INFO"], _LEVELS["WARN"]
@@ -48,24 +47,23 @@ def lines_of(fact: Fact) -> tuple[LogLine, ...]:
     Every line ends with a newline, so that a tail is the plain concatenation of the lines. A fact that leaves
     no trace in the log gives an empty tuple.
     """
+    if type(fact) is Output:
+        return _application_lines(fact) if fact.origin.log_format == JSON_FORMAT else _ended(fact.lines)
+    return tuple([LogLine(at_s=fact.at_s, text=text) for text in platform_texts(fact)])
+
+
+def platform_texts(fact: Fact) -> tuple[str, ...]:
+    """Return the texts of the lines that the platform itself writes about a fact; all of them have its time."""
     if fact.origin.log_format == JSON_FORMAT:
-        return json_lines(fact)
-    return text_lines(fact)
-
-
-def text_lines(fact: Fact) -> tuple[LogLine, ...]:
-    """Return the lines of a fact in the Text format."""
+        return _json_texts(fact)
     write = _TEXT.get(type(fact))
     return NOTHING if write is None else write(fact)
 
 
-def json_lines(fact: Fact) -> tuple[LogLine, ...]:
-    """Return the lines of a fact in the JSON format, without those below the function's log levels."""
-    if isinstance(fact, Output):
-        return _application_lines(fact)
+def _json_texts(fact: Fact) -> tuple[str, ...]:
     threshold = _LEVELS.get(fact.origin.system_log_level or "", _INFO)
     return tuple(
-        LogLine(at_s=fact.at_s, text=_json(_record(fact.at_s, kind, record)))
+        _json(_record(fact.at_s, kind, record))
         for kind, level, record in platform_records(fact)
         if level >= threshold
     )
@@ -83,59 +81,48 @@ def platform_records(fact: Fact) -> tuple[tuple[str, int, dict[str, Any]], ...]:
 # --- Text
 
 
-def _text_init_start(fact: InitStart) -> tuple[LogLine, ...]:
+def _text_init_start(fact: InitStart) -> tuple[str, ...]:
     origin = fact.origin
     text = (
         f"INIT_START Runtime Version: {origin.runtime_version}\t"
         f"Runtime Version ARN: {origin.runtime_version_arn}\n"
     )
-    return (LogLine(at_s=fact.at_s, text=text),)
+    return (text,)
 
 
-def _text_init_report(fact: InitReport) -> tuple[LogLine, ...]:
+def _text_init_report(fact: InitReport) -> tuple[str, ...]:
     # A successful init on demand is told by the `Init Duration` of the first REPORT line; no other one is.
     if fact.status == _SUCCESS and fact.origin.initialization_type == _ON_DEMAND:
         return NOTHING
     error = f"\tError Type: {fact.error_type}" if fact.error_type and fact.status != "timeout" else ""
     status = "" if fact.status == _SUCCESS else f"\tStatus: {fact.status}{error}"
     text = f"INIT_REPORT Init Duration: {fact.duration_ms:.2f} ms\tPhase: {fact.phase}{status}\n"
-    return (LogLine(at_s=fact.at_s, text=text),)
+    return (text,)
 
 
-def _text_restore_start(fact: RestoreStart) -> tuple[LogLine, ...]:
+def _text_restore_start(fact: RestoreStart) -> tuple[str, ...]:
     origin = fact.origin
     text = (
         f"RESTORE_START Runtime Version: {origin.runtime_version}\t"
         f"Runtime Version ARN: {origin.runtime_version_arn}\n"
     )
-    return (LogLine(at_s=fact.at_s, text=text),)
+    return (text,)
 
 
-def _text_restore_report(fact: RestoreReport) -> tuple[LogLine, ...]:
+def _text_restore_report(fact: RestoreReport) -> tuple[str, ...]:
     error = f"\tError Type: {fact.error_type}" if fact.error_type and fact.status != "timeout" else ""
     status = "" if fact.status == _SUCCESS else f"\tStatus: {fact.status}{error}"
     text = f"RESTORE_REPORT Restore Duration: {fact.duration_ms:.2f} ms{status}\n"
-    return (LogLine(at_s=fact.at_s, text=text),)
+    return (text,)
 
 
-def _text_start(fact: Start) -> tuple[LogLine, ...]:
+def _text_start(fact: Start) -> tuple[str, ...]:
     text = f"START RequestId: {fact.request_id} Version: {fact.origin.version}\n"
-    return (LogLine(at_s=fact.at_s, text=text),)
+    return (text,)
 
 
-def _text_output(fact: Output) -> tuple[LogLine, ...]:
-    for line in fact.lines:
-        if not line.text.endswith("\n"):
-            return tuple(_ended(line) for line in fact.lines)
-    return fact.lines
-
-
-def _ended(line: LogLine) -> LogLine:
-    return line if line.text.endswith("\n") else LogLine(at_s=line.at_s, text=line.text + "\n")
-
-
-def _text_report(fact: Report) -> tuple[LogLine, ...]:
-    at_s, request_id = fact.at_s, fact.request_id
+def _text_report(fact: Report) -> tuple[str, ...]:
+    request_id = fact.request_id
     init = "" if fact.init_duration_ms is None else f"Init Duration: {fact.init_duration_ms:.2f} ms\t"
     if fact.restore_duration_ms is not None:
         init = (
@@ -147,14 +134,15 @@ def _text_report(fact: Report) -> tuple[LogLine, ...]:
         f"Billed Duration: {fact.billed_duration_ms} ms\tMemory Size: {fact.memory_size_mb} MB\t"
         f"Max Memory Used: {fact.max_memory_used_mb} MB\t{init}{_text_status(fact)}\n"
     )
-    end = LogLine(at_s=at_s, text=f"END RequestId: {request_id}\n")
-    lines = (end, LogLine(at_s=at_s, text=report))
+    lines = (f"END RequestId: {request_id}\n", report)
     if fact.status == "timeout":
-        text = f"{iso_ms(at_s)} {request_id} Task timed out after {fact.duration_ms / 1000:.2f} seconds\n\n"
-        return (LogLine(at_s=at_s, text=text), *lines)
+        text = (
+            f"{iso_ms(fact.at_s)} {request_id} Task timed out after {fact.duration_ms / 1000:.2f} seconds\n\n"
+        )
+        return (text, *lines)
     if fact.error_message is not None:
         text = f"{fact.error_message}\n{fact.error_type or 'Runtime.Unknown'}\n"
-        return (LogLine(at_s=at_s, text=text), *lines)
+        return (text, *lines)
     return lines
 
 
@@ -166,29 +154,39 @@ def _text_status(fact: Report) -> str:
     return ""
 
 
-def _text_logs_dropped(fact: LogsDropped) -> tuple[LogLine, ...]:
+def _text_logs_dropped(fact: LogsDropped) -> tuple[str, ...]:
     # AWS says this in JSON logs only; a gap that is not marked would be a lie in either format.
     text = (
         f"LOGS_DROPPED Dropped Records: {fact.dropped_records}\tDropped Bytes: {fact.dropped_bytes}\t"
         f"Reason: {fact.reason}\n"
     )
-    return (LogLine(at_s=fact.at_s, text=text),)
+    return (text,)
 
 
 # A table by type: the look-up is quicker than a chain of isinstance on the path of every invocation.
-_TEXT: Mapping[type[Fact], Callable[[Any], tuple[LogLine, ...]]] = {
+_TEXT: Mapping[type[Fact], Callable[[Any], tuple[str, ...]]] = {
     InitStart: _text_init_start,
     InitReport: _text_init_report,
     RestoreStart: _text_restore_start,
     RestoreReport: _text_restore_report,
     Start: _text_start,
-    Output: _text_output,
     Report: _text_report,
     LogsDropped: _text_logs_dropped,
 }
 
 
-# --- JSON: what the function wrote
+# --- what the function wrote
+
+
+def _ended(lines: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+    for line in lines:
+        if not line.text.endswith("\n"):
+            return tuple([_with_end(line) for line in lines])
+    return lines
+
+
+def _with_end(line: LogLine) -> LogLine:
+    return line if line.text.endswith("\n") else LogLine(at_s=line.at_s, text=line.text + "\n")
 
 
 class _Levelled(msgspec.Struct):
@@ -203,7 +201,7 @@ _levelled = msgspec.json.Decoder(_Levelled)
 
 def _application_lines(fact: Output) -> tuple[LogLine, ...]:
     threshold = _LEVELS.get(fact.origin.application_log_level or "", _INFO)
-    return tuple(_ended(line) for line in fact.lines if _level_of(line.text) >= threshold)
+    return tuple(_with_end(line) for line in fact.lines if _level_of(line.text) >= threshold)
 
 
 def _level_of(text: str) -> int:
@@ -291,16 +289,12 @@ def _records_of_start(fact: Start) -> _Records:
     return (("platform.start", _INFO, record | _tracing(fact.trace_id) | _tenancy(fact.tenant_id)),)
 
 
-def _records_of_runtime_done(fact: RuntimeDone) -> _Records:
-    record: dict[str, Any] = {"requestId": fact.request_id, "status": fact.status}
-    if fact.error_type:
-        record["errorType"] = fact.error_type
-    record["metrics"] = {"durationMs": round(fact.duration_ms, 3), "producedBytes": fact.produced_bytes}
-    level = _DEBUG if fact.status == _SUCCESS else _WARN
-    return (("platform.runtimeDone", level, record | _tracing(fact.trace_id)),)
-
-
 def _records_of_report(fact: Report) -> _Records:
+    done: dict[str, Any] = {"requestId": fact.request_id, "status": fact.status}
+    if fact.error_type:
+        done["errorType"] = fact.error_type
+    done["metrics"] = {"durationMs": round(fact.duration_ms, 3), "producedBytes": fact.response_bytes}
+    done |= _tracing(fact.trace_id)
     metrics: dict[str, Any] = {
         "durationMs": round(fact.duration_ms, 3),
         "billedDurationMs": fact.billed_duration_ms,
@@ -324,7 +318,11 @@ def _records_of_report(fact: Report) -> _Records:
     if fact.is_spillover:
         own["isSpillover"] = True
     record["lambent"] = own
-    return (("platform.report", _INFO if fact.status == _SUCCESS else _WARN, record),)
+    is_success = fact.status == _SUCCESS
+    return (
+        ("platform.runtimeDone", _DEBUG if is_success else _WARN, done),
+        ("platform.report", _INFO if is_success else _WARN, record),
+    )
 
 
 def _records_of_logs_dropped(fact: LogsDropped) -> _Records:
@@ -353,7 +351,6 @@ _RECORDS: Mapping[type[Fact], Callable[[Any], _Records]] = {
     RestoreStart: _records_of_restore_start,
     RestoreReport: _records_of_restore_report,
     Start: _records_of_start,
-    RuntimeDone: _records_of_runtime_done,
     Report: _records_of_report,
     LogsDropped: _records_of_logs_dropped,
 }

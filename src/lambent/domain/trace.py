@@ -58,6 +58,13 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         lineage = (*others[1 - _ANCESTORS_MAX :], (ancestor, self.rounds(function_arn) + 1))
         return msgspec.structs.replace(self, lineage=lineage)
 
+    def header_through(self, function_arn: str) -> str:
+        """Return the header of the trace of an invocation of this function: what nearly all of them need it for."""
+        if self.lineage:
+            return str(self.through(function_arn))
+        lineage = f"Lineage={_ancestor(function_arn)}:1"
+        return f"Root={self.root};Parent={self.parent};Sampled={self.is_sampled:d};{lineage}"
+
     @property
     def for_caller(self) -> str:
         """The value of the response header."""

@@ -25,7 +25,7 @@ from lambent.errors import (
     UnrecognizedClientException,
 )
 from lambent.wire.http import HttpRequest
-from lambent.wire.scope import credential_scope
+from lambent.wire.scope import Scope, credential_scope
 from lambent.wire.sigv4 import parse_authorization, verify
 
 _ACCOUNT_DIGITS = 12
@@ -78,6 +78,7 @@ class OpenAuthentication:
         self._secret = secret
         self._account = account
         self._region = region
+        self._of_scope = lru_cache(maxsize=1024)(self._account_of)
 
     async def authenticate(self, request: HttpRequest) -> Caller:
         """Return the caller; a request without credentials is the default account's root.
@@ -87,11 +88,10 @@ class OpenAuthentication:
         """
         _refuse_foreign_pages(request)
         scope = credential_scope(request)
-        if scope is None:
-            return self._root(self._account, self._region, "")
+        if (known := self._of_scope(scope)) is not None:
+            return known
+        assert scope is not None, "who claims nothing is known"
         access_key_id, region, _ = scope
-        if len(access_key_id) == _ACCOUNT_DIGITS and access_key_id.isascii() and access_key_id.isdigit():
-            return self._root(access_key_id, region, access_key_id)
         if access_key_id.startswith(ASSUMED_ROLE_KEY_PREFIX):
             found = unseal(self._secret, access_key_id, _session_token(request))
             if found is not None:
@@ -101,6 +101,21 @@ class OpenAuthentication:
             if key is not None:
                 return _of_key(key, region)
         return self._root(self._account, region, access_key_id)
+
+    def known(self, request: HttpRequest, scope: Scope | None) -> Caller | None:
+        """Return the caller where nothing has to be weighed or looked up; None: `authenticate` finds out."""
+        if "origin" in request.headers:
+            return None
+        return self._of_scope(scope)
+
+    def _account_of(self, scope: Scope | None) -> Caller | None:
+        """Return the caller that a scope names by an account, as its root; None: it is somebody's access key."""
+        if scope is None:
+            return self._root(self._account, self._region, "")
+        access_key_id, region, _ = scope
+        if len(access_key_id) == _ACCOUNT_DIGITS and access_key_id.isascii() and access_key_id.isdigit():
+            return self._root(access_key_id, region, access_key_id)
+        return None
 
     def _root(self, account: str, region: str, access_key_id: str) -> Caller:
         return _root_of(account, region or self._region, access_key_id)
@@ -115,6 +130,10 @@ class IamAuthentication:
         self._root = root
         self._account = account
         self._clock = clock
+
+    def known(self, request: HttpRequest, scope: Scope | None) -> Caller | None:
+        """Return None: every signature is verified, by `authenticate`."""
+        return None
 
     async def authenticate(self, request: HttpRequest) -> Caller:
         """Return the caller that signed the request.

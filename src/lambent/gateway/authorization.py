@@ -78,6 +78,10 @@ class Authorization:
         self._find_resource = find_resource
         self._is_enforced = is_enforced
 
+    def is_free(self, service: str, account: str, parameters: Mapping[str, Any]) -> bool:
+        """Return whether nothing has to be weighed, as for nearly every call where callers have no policies."""
+        return not self._is_enforced and not _may_name_another_account(service, account, parameters)
+
     async def admit(self, asked: Asked) -> str | None:
         """Let a call pass, and return the other account whose resource a policy opens to it, if that is so.
 
@@ -86,8 +90,8 @@ class Authorization:
                 service's custom.
         """
         call = asked.call
-        if not self._is_enforced and not _may_name_another_account(asked):
-            return None  # What nearly every call is.
+        if self.is_free(asked.service, call.account, asked.parameters):
+            return None
         needed = requirements(asked.service, asked.operation, call, asked.parameters)
         if not needed:
             return None
@@ -223,14 +227,14 @@ def _refused(asked: Asked, requirement: Requirement, text: str) -> ServiceError:
     return AccessDeniedException(text.replace(requirement.action, requirement.action.lower()))
 
 
-def _may_name_another_account(asked: Asked) -> bool:
-    if asked.service == "lambda":
-        return ":" in asked.parameters.get("FunctionName", ":")
-    if asked.service == "sqs":
-        if (url := asked.parameters.get("QueueUrl")) is not None:
-            return f"/{asked.call.account}/" not in url
-        return "QueueOwnerAWSAccountId" in asked.parameters
-    return asked.service in ("events", "sns")
+def _may_name_another_account(service: str, account: str, parameters: Mapping[str, Any]) -> bool:
+    if service == "lambda":
+        return ":" in parameters.get("FunctionName", ":")
+    if service == "sqs":
+        if (url := parameters.get("QueueUrl")) is not None:
+            return f"/{account}/" not in url
+        return "QueueOwnerAWSAccountId" in parameters
+    return service in ("events", "sns")
 
 
 def _user_type(asked: Asked) -> str:

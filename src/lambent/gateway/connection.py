@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection of a client: bytes in, requests out, answers back, in turn.
 
-Parsed by httptools. Knows HTTP and nothing of AWS; it is made by `server`, whose uvicorn accepts connections, ends
-them and counts what still runs. A connection has one task for as long as it lives: what a request costs here is
-paid by every operation.
+Parsed by httptools, but for what `plain_request` knows at sight. Knows HTTP and nothing of AWS; it is made by
+`server`, whose uvicorn accepts connections, ends them and counts what still runs. A connection has one
+task for as long as it lives: what a request costs here is paid by every operation.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import httptools
 from uvicorn.server import ServerState
 
 from lambent.busy_poll import BusyPoll
+from lambent.gateway.plain_request import plain_request
 from lambent.wire.http import BrokenBody, HttpRequest, HttpResponse, StreamedBody
 
 _log = logging.getLogger(__name__)
@@ -77,6 +78,8 @@ class HttpConnection(asyncio.Protocol):
         """Requests of which at least the head has come."""
         self._is_receiving = False
         """Whether the last of them is still coming."""
+        self._is_between = True
+        """Whether the parser is between two requests."""
         self._stays_open = True
         self._is_refused = False
         self._is_read_paused = False
@@ -128,6 +131,9 @@ class HttpConnection(asyncio.Protocol):
         if self._is_refused:
             return
         self._is_quiet = False
+        if self._is_between and not self._unanswered and (plain := plain_request(data)) is not None:
+            self._take_whole(*plain)
+            return
         self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -154,6 +160,7 @@ class HttpConnection(asyncio.Protocol):
     # httptools' ----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._is_between = False
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -194,6 +201,7 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         self._is_receiving = False
+        self._is_between = True
         parser, body = self._parser, self._body
         request = HttpRequest(
             method=parser.get_method().decode("latin-1"),
@@ -211,6 +219,24 @@ class HttpConnection(asyncio.Protocol):
         if ("connection" in self._headers or not stays_open) and parser.get_http_version() == "1.0":
             stays_open = takes_chunks = False  # It would have to be told that it stays open.
         self._turns.append((request, stays_open, takes_chunks))
+        self._wake()
+
+    def _take_whole(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
+        """Take a request for which the parser was not needed."""
+        is_complete = len(body) <= BODY_MAX_BYTES
+        request = HttpRequest(
+            method=method,
+            path=path,
+            query=query,
+            headers=headers,
+            body=body if is_complete else b"",
+            is_complete=is_complete,
+            base_url=self._base_url,
+            client_address=self._client_address,
+            gone=self._until_gone,
+        )
+        self._unanswered += 1
+        self._turns.append((request, True, True))
         self._wake()
 
     def _until_gone(self) -> asyncio.Future[None]:
@@ -291,7 +317,9 @@ class HttpConnection(asyncio.Protocol):
         self._streaming = body
         is_whole = False
         try:
-            piece = b"".join([_status_line(response.status), self._common(), _lines(response), end, b"\r\n"])
+            piece = b"".join(
+                [_status_line(response.status), self._common(), _lines(response.headers), end, b"\r\n"]
+            )
             while piece and not transport.is_closing():
                 transport.write(piece)
                 while self._is_write_paused:
@@ -318,10 +346,14 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
-        stays_open = stays_open and self._goes_on
-        head = [_status_line(response.status), self._common(), _head(response, stays_open=stays_open)]
-        if not is_head:
-            head.append(response.body)
+        status, body = response.status, response.body
+        end = b"\r\n" if status in _WITHOUT_BODY else b"content-length: %d\r\n\r\n" % len(body)
+        if not (stays_open and (self._stays_open or self._goes_on)):
+            stays_open, end = False, b"connection: close\r\n" + end
+        is_current = self._state.default_headers is self._common_headers
+        common = self._common_bytes if is_current else self._common()
+        first = _STATUS_LINES.get(status) or _status_line(status)
+        head = (first, common, _lines(response.headers), end, b"" if is_head else body)
         transport.write(b"".join(head))
         self._rest(stays_open=stays_open)
 
@@ -342,10 +374,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _common(self) -> bytes:
         """Return the headers that all answers have: the date, which uvicorn renews once in a second."""
-        headers = self._state.default_headers
-        if headers is not self._common_headers:
-            self._common_headers = headers
-            self._common_bytes = b"".join([b"%b: %b\r\n" % header for header in headers])
+        self._common_headers = headers = self._state.default_headers
+        self._common_bytes = b"".join([b"%b: %b\r\n" % header for header in headers])
         return self._common_bytes
 
     def _end_idling(self) -> None:
@@ -413,17 +443,11 @@ def _plain(status: int, sentence: str) -> HttpResponse:
 
 
 def _status_line(status: int) -> bytes:
+    """Return the status line, of a status without a name as well."""
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def _head(response: HttpResponse, *, stays_open: bool) -> bytes:
-    has_length = response.status not in _WITHOUT_BODY
-    end = b"content-length: %d\r\n\r\n" % len(response.body) if has_length else b"\r\n"
-    return _lines(response) + (end if stays_open else b"connection: close\r\n" + end)
-
-
-def _lines(response: HttpResponse) -> bytes:
-    headers = response.headers
+def _lines(headers: list[tuple[str, str]]) -> bytes:
     text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if text.count("\r") + text.count("\n") != 2 * len(headers):
         # Whatever a message holds, a header is one line of latin-1.

@@ -6,7 +6,7 @@ import logging
 import random
 import re
 from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 
@@ -25,19 +25,22 @@ from lambent.gateway.auth import ANYBODY, Caller
 from lambent.gateway.authorization import Asked, Authorization
 from lambent.gateway.own import OwnPaths
 from lambent.gateway.requirements import WITHOUT_SIGNATURE
-from lambent.gateway.urls import FunctionUrls
+from lambent.gateway.urls import URL_LABEL, FunctionUrls
 from lambent.own_log import is_disk_full
 from lambent.services import OperationMethod
 from lambent.wire.http import HttpRequest, HttpResponse
-from lambent.wire.model import Api
-from lambent.wire.parse import parse
+from lambent.wire.model import Api, Operation
+from lambent.wire.parse import read
 from lambent.wire.route import Route, Router
+from lambent.wire.scope import Scope
 from lambent.wire.serialize import serialize, serialize_error
-from lambent.wire.validate import validate
 
 _log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID_RANDOM = ~(0xF << 76 | 0x3 << 62)
+_UUID_4 = 0x4 << 76 | 0x2 << 62
+"""The bits of a random UUID, and those that say that it is one (RFC 9562, 5.4)."""
 _FAILURES: Mapping[str, type[ServiceError]] = {"lambda": ServiceException}
 """What a failure of ours is called by services that have a word of their own for it."""
 _RESPONSE_HEADERS = "ResponseHeaders"
@@ -46,6 +49,15 @@ _RESPONSE_HEADERS = "ResponseHeaders"
 
 class Authentication(Protocol):
     """Finds out who asks."""
+
+    def known(self, request: HttpRequest, scope: Scope | None) -> Caller | None:
+        """Return the caller where that can be told at once; None: ask `authenticate`.
+
+        Args:
+            request: what is asked.
+            scope: the credential scope that it claims.
+        """
+        ...
 
     async def authenticate(self, request: HttpRequest) -> Caller:
         """Return the caller, or raise a ServiceError."""
@@ -82,19 +94,23 @@ class Dispatch:
         self._router = Router(list(apis.values()))
         self._apis = list(apis.values())
         self._default_api = apis["lambda"]
-        self._services = services
+        self._methods = {
+            operation: services.get(api.service, {}).get(operation.method_name)
+            for api in apis.values()
+            for operation in api.operations.values()
+        }
         self._authentication = authentication
         self._own_paths = own_paths
         self._clock = clock
 
     def answer(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse]:
         """Return the answer to any request."""
+        is_own = request.path.startswith("/_lambent/")
         urls = self._function_urls
-        if urls is not None and (place := urls.place_of(request)) is not None:
+        is_near = is_own or URL_LABEL in request.headers.get("host", "").lower()
+        if is_near and urls is not None and (place := urls.place_of(request)) is not None:
             return urls.answer(request, place)
-        if request.path.startswith("/_lambent/"):
-            return self._own_paths.answer(request)
-        return self._answer(request)
+        return self._own_paths.answer(request) if is_own else self._answer(request)
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         request_id = _request_id(request)
@@ -104,17 +120,21 @@ class Dispatch:
             if not request.is_complete:
                 # Before the signature is looked at: it covers a body that is not kept.
                 raise _too_large(route)
-            caller = await self._caller(route, request)
-            parameters = parse(route, request)
-            validate(route.operation, parameters)
+            caller = self._authentication.known(request, route.scope) or await self._caller(route, request)
+            parameters = read(route, request)
             call = self._call(request, caller, request_id)
-            if self._authorization is not None:
+            authorization = self._authorization
+            if authorization is not None and not authorization.is_free(
+                route.operation.api.service, caller.account, parameters
+            ):
                 asked = _asked(route, call, parameters, caller=caller, request=request)
-                admitted = await self._authorization.admit(asked)
+                admitted = await authorization.admit(asked)
                 call = call if admitted is None else msgspec.structs.replace(call, admitted_account=admitted)
-            result = dict(await self._method_of(route)(call, parameters))
+            operation = route.operation
+            method = self._methods[operation] or _not_served(operation)
+            result = dict(await method(call, parameters))
             headers: Mapping[str, str] = result.pop(_RESPONSE_HEADERS, {})
-            response = serialize(route.operation, result, request_id)
+            response = serialize(operation, result, request_id)
             response.headers.extend(headers.items())
         except ServiceError as error:
             return self._refuse(route, request, error, request_id)
@@ -129,13 +149,6 @@ class Dispatch:
             if (route.operation.api.service, route.operation.name) in WITHOUT_SIGNATURE:
                 return ANYBODY
             raise
-
-    def _method_of(self, route: Route) -> OperationMethod:
-        api, operation = route.operation.api, route.operation
-        method = self._services.get(api.service, {}).get(operation.method_name)
-        if method is None:
-            raise NotImplemented_(f"Lambent does not serve {api.service}:{operation.name} yet.")
-        return method
 
     def _call(self, request: HttpRequest, caller: Caller, request_id: str) -> Call:
         host = request.headers.get("host")
@@ -169,6 +182,10 @@ class Dispatch:
         return next((api for api in self._apis if api.protocol == protocol), self._default_api)
 
 
+def _not_served(operation: Operation) -> NoReturn:
+    raise NotImplemented_(f"Lambent does not serve {operation.api.service}:{operation.name} yet.")
+
+
 def _asked(
     route: Route, call: Call, parameters: Mapping[str, Any], *, caller: Caller, request: HttpRequest
 ) -> Asked:
@@ -198,9 +215,8 @@ def _request_id(request: HttpRequest) -> str:
     if offered and _REQUEST_ID.fullmatch(offered):
         return offered
     # As `str(uuid.uuid4())`, at a fifth of its cost.
-    digits = f"{random.getrandbits(128):032x}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    digits = f"{random.getrandbits(128) & _UUID_RANDOM | _UUID_4:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _too_large(route: Route) -> ServiceError:

@@ -49,6 +49,8 @@ _FORBIDDEN = (
     "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
 )
 _ACTION = "InvokeFunctionUrl"
+URL_LABEL = ".lambda-url."
+"""What the hosts of all addresses have in them."""
 
 Stream = Callable[..., Awaitable[Streamed]]
 FindOwner = Callable[[str], Awaitable[UrlOwner | None]]
@@ -107,7 +109,7 @@ class FunctionUrls:
     def place_of(self, request: HttpRequest) -> tuple[str, str] | None:
         """Return the id of the address that a request is for, and the path there; None when it is for none."""
         host = request.headers.get("host", "").lower()
-        if ".lambda-url." in host and (match := self._host.fullmatch(host)) is not None:
+        if URL_LABEL in host and (match := self._host.fullmatch(host)) is not None:
             return match[1], request.path
         if request.path.startswith("/_lambent/url/") and (match := _PATH_FORM.fullmatch(request.path)):
             return match[1], match[2] or "/"

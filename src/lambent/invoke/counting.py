@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from lambent.clock import Clock
 from lambent.domain.function import FunctionKey
 from lambent.invoke.rates import REQUESTS_PER_CONCURRENCY_PER_S, TokenBucket, throttled
@@ -41,29 +43,13 @@ class _Function:
         return self.reserved.is_idle(now_s) and all(it.is_idle(now_s) for it in self.provisioned.values())
 
 
-class Admission:
-    """One invocation that is counted; leaving the context counts it off."""
+class Admission(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One invocation that is counted, until it is given back to `Counting.end`."""
 
-    __slots__ = ("_counting", "_provisioned", "_share", "spills_over")
-
-    def __init__(
-        self, counting: Counting, share: _Share | None, provisioned: _Share | None, spills_over: bool
-    ) -> None:
-        self._counting = counting
-        self._share = share
-        self._provisioned = provisioned
-        self.spills_over = spills_over
-        """Whether its version has provisioned concurrency and that is used up."""
-
-    def __enter__(self) -> Admission:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._share is not None:
-            self._share.running -= 1
-        if self._provisioned is not None:
-            self._provisioned.running -= 1
-        self._counting.count_off()
+    share: _Share | None
+    provisioned: _Share | None
+    spills_over: bool
+    """Whether its version has provisioned concurrency and that is used up."""
 
 
 class Counting:
@@ -99,11 +85,16 @@ class Counting:
             unreserved[place] += max(0, provisioned - function.reserved.running)
         return [(*place, running[place], unreserved[place]) for place in running]
 
-    def count_off(self) -> None:
-        """One has ended; its `Admission` says so."""
+    def end(self, admission: Admission) -> bool:
+        """Count an invocation off; return whether it was the last that ran."""
+        if admission.share is not None:
+            admission.share.running -= 1
+        if admission.provisioned is not None:
+            admission.provisioned.running -= 1
         self._running -= 1
+        return self._running == 0
 
-    def admitted(
+    def admit(
         self,
         key: FunctionKey,
         reserved_concurrency: int | None = None,
@@ -113,7 +104,7 @@ class Counting:
         unreserved_concurrency: int | None = None,
         is_rate_limited: bool = True,
     ) -> Admission:
-        """Count an invocation, until the context that is returned is left.
+        """Count an invocation, until what is returned is given to `end`.
 
         A function with a reservation has that and no more. Any other has what is provisioned for its version,
         and beyond it what is left of the concurrency that such functions share. Each of these allows ten
@@ -148,7 +139,7 @@ class Counting:
             limit = self._account_concurrency if unreserved_concurrency is None else unreserved_concurrency
             _admit(share, limit, now_s, _UNRESERVED)
         self._running += 1
-        return Admission(self, share, provisioned, provisioned_concurrency > 0 and provisioned is None)
+        return Admission(share, provisioned, provisioned_concurrency > 0 and provisioned is None)
 
     def _provisioned_of(self, function: _Function, configuration_id: str) -> _Share:
         share = function.provisioned.get(configuration_id)

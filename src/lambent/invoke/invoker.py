@@ -6,8 +6,9 @@ import asyncio
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Self
+
+import msgspec
 
 from lambent.clock import Clock
 from lambent.domain.concurrency import Provisioned
@@ -113,23 +114,21 @@ class Invoker:
             ServiceException: no environment could be started.
         """
         try:
-            with self._counting.admitted(
+            admission = self._counting.admit(
                 invocation.version.key,
                 reserved_concurrency,
                 configuration_id=invocation.version.configuration_id,
                 provisioned_concurrency=provisioned_concurrency,
                 unreserved_concurrency=unreserved_concurrency,
                 is_rate_limited=is_rate_limited,
-            ) as admission:
-                self._is_idle.clear()
-                concurrency_max = (
-                    unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
-                )
-                try:
-                    return await self._run(invocation, admission.spills_over, concurrency_max, into)
-                finally:
-                    if self._counting.running() == 1:
-                        self._is_idle.set()
+            )
+            self._is_idle.clear()
+            concurrency_max = unreserved_concurrency if reserved_concurrency is None else reserved_concurrency
+            try:
+                return await self._run(invocation, admission.spills_over, concurrency_max, into)
+            finally:
+                if self._counting.end(admission):
+                    self._is_idle.set()
         except TooManyRequestsException:
             self._emit(Throttled(function=invocation.version.key))
             raise
@@ -184,11 +183,13 @@ class Invoker:
             return await self._debug(invocation, invocation.debug_port)
         pool = self._pool_of(invocation.version, invocation.tenant_id)
         try:
-            environment = await pool.acquire(spills_over=spills_over, concurrency_max=concurrency_max)
+            environment = pool.take(spills_over=spills_over, concurrency_max=concurrency_max)
+            if environment is None:
+                environment = await pool.acquire(spills_over=spills_over, concurrency_max=concurrency_max)
         except Exception as error:
             raise _start_failure(invocation.version, error) from error
         if pool.is_provisioned and pool.is_spillover(environment):
-            invocation = replace(invocation, is_spillover=True)
+            invocation = msgspec.structs.replace(invocation, is_spillover=True)
         used_mb = None
         try:
             outcome = await environment.invoke(invocation, into)

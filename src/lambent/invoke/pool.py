@@ -61,6 +61,8 @@ class Pool:
         self._provisioned: set[Resident] = set()
         self._provisioned_idle: list[Resident] = []
         self._provisioned_wanted = 0
+        self.is_provisioned = False
+        """Whether environments are to be kept ready here."""
         self._busy: dict[Environment, Resident] = {}
         self._starting: set[asyncio.Task[None]] = set()
         self._ahead_soon: set[asyncio.Task[None]] = set()
@@ -89,11 +91,6 @@ class Pool:
         return self._idling + len(self._busy) + len(self._starting)
 
     @property
-    def is_provisioned(self) -> bool:
-        """Whether environments are to be kept ready here."""
-        return self._provisioned_wanted > 0
-
-    @property
     def provisioned(self) -> Provisioned:
         """What is kept ready."""
         return Provisioned(allocated=len(self._provisioned), available=len(self._provisioned_idle))
@@ -119,7 +116,17 @@ class Pool:
             TooManyRequestsException: environments were started too quickly, or there is no memory for one.
             Exception: whatever kept the environment that this invocation asked for from starting.
         """
-        resident = self._take_idle(spills_over=spills_over) or await self._wait_for_one()
+        environment = self.take(spills_over=spills_over, concurrency_max=concurrency_max)
+        if environment is not None:
+            return environment
+        return self._taken(await self._wait_for_one(), concurrency_max)
+
+    def take(self, *, spills_over: bool = False, concurrency_max: int | None = None) -> Environment | None:
+        """Return an idle environment, as `acquire` does; None: there is none."""
+        resident = self._take_idle(spills_over=spills_over)
+        return None if resident is None else self._taken(resident, concurrency_max)
+
+    def _taken(self, resident: Resident, concurrency_max: int | None) -> Environment:
         resident.is_ahead = False
         if len(self._idle) < self._ahead:
             self._start_ahead_soon(concurrency_max)
@@ -181,7 +188,7 @@ class Pool:
             self._stop_soon(resident, "failed")
             self._replace()
             return
-        place = self._next_waiting()
+        place = self._next_waiting() if self._waiting else None
         if place is not None:
             self._busy[resident.environment] = resident
             place.set_result(resident)
@@ -212,7 +219,7 @@ class Pool:
         Raises:
             ProvisioningError: the function cannot be initialized, or there is no memory; none is kept then.
         """
-        self._provisioned_wanted = count
+        self._want(count)
         self._let_surplus_go("deprovisioned")
         at_once = asyncio.Semaphore(_PROVISIONING_AT_ONCE_MAX)
         try:
@@ -220,9 +227,13 @@ class Pool:
                 for _ in range(count - len(self._provisioned)):
                     starts.create_task(self._provision_one(at_once))
         except ExceptionGroup as errors:
-            self._provisioned_wanted = 0
+            self._want(0)
             self._let_surplus_go("deprovisioned")
             raise errors.exceptions[0] from None
+
+    def _want(self, provisioned: int) -> None:
+        self._provisioned_wanted = provisioned
+        self.is_provisioned = provisioned > 0
 
     async def _provision_one(self, at_once: asyncio.Semaphore) -> None:
         async with at_once:
@@ -261,7 +272,7 @@ class Pool:
     def retire(self, reason: str) -> None:
         """Stop every environment as soon as it is idle; there will be no new ones without a new invocation."""
         self._retired_reason = reason
-        self._provisioned_wanted = 0
+        self._want(0)
         for task in self._ahead_soon - self._starting:
             task.cancel()
         self._let_surplus_go(reason)

@@ -23,10 +23,8 @@ from lambent.domain.facts import (
     InitStart,
     LogLine,
     Output,
-    Report,
     RestoreReport,
     RestoreStart,
-    RuntimeDone,
     Start,
 )
 from lambent.domain.invocation import Invocation, Outcome
@@ -35,23 +33,20 @@ from lambent.domain.limits import (
     LOG_TAIL_MAX_BYTES,
     PROVISIONED_INIT_MAX_S,
     RESTORE_MAX_S,
+    SYNC_RESPONSE_MAX_BYTES,
 )
 from lambent.domain.log_line import lines_of
-from lambent.domain.pricing import price_of
-from lambent.domain.pricing.price_list import FREE_SNAPSHOT_RUNTIMES
 from lambent.errors import ServiceError, SnapStartException, SnapStartTimeoutException
 from lambent.node.deadline import Deadline
-from lambent.node.ending import End, Ending, NotStarted, RuntimeExit, TimedOut, ending_of, init_status
+from lambent.node.ending import End, NotStarted, RuntimeExit, TimedOut, ending_of, init_status
 from lambent.node.plan import Plan, Surroundings
+from lambent.node.reporting import Reporting
 from lambent.node.runtime_api import Answer, Restoring, RuntimeApi
 from lambent.node.runtime_process import Launch, RuntimeEnded, RuntimeProcess
 from lambent.response_stream import ResponseStream
 from lambent.sandbox import SandboxError
 
 _log = logging.getLogger(__name__)
-_MB = 1024 * 1024
-_QUICK_MS = 20.0
-_MEMORY_READ_PAUSE_S = 0.2
 
 
 class State(Enum):
@@ -89,20 +84,21 @@ class Environment:
         deadline = Deadline if plan.debugger is None else plan.debugger.deadline
         self._deadline = deadline(self._loop, partial(self._interrupt, TimedOut()))
         self._state = State.NEW
+        self.is_usable = False
+        """Whether an invocation may be handed to it."""
         self._starts = 0
         self._runtime: RuntimeProcess | None = None
         self._snapshot = plan.snapshot
         self._invocation: Invocation | None = None
         self._tail: list[Fact] | None = None
-        self._init_duration_ms: float | None = None
+        self._emit = surroundings.emit
+        """States a fact; while somebody wants the tail of the log, it also keeps it."""
+        self._reporting = Reporting(plan, surroundings.clock)
         self._measured_init_ms = 0.0
-        self._restore_duration_ms: float | None = None
-        self._billed_restore_ms = 0
         self._answered_s = 0.0
-        self._memory_bytes = 0
-        self._memory_read_s = -math.inf
-        self._cold_start_reason: str | None = plan.cold_start_reason
         self._is_frozen = False
+        self._is_patient = False
+        """Whether its runtime waits for its turn when it wakes."""
         self._idle_since_s = 0.0
         self._freezing: asyncio.TimerHandle | None = None
 
@@ -113,11 +109,6 @@ class Environment:
     def state(self) -> State:
         """What it is doing now."""
         return self._state
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether an invocation may be handed to it."""
-        return self._state in (State.READY, State.RESET)
 
     # The three verbs ---------------------------------------------------------------------------------------
 
@@ -137,7 +128,7 @@ class Environment:
         is_ahead = self._plan.origin.initialization_type == INITIALIZATION_TYPE
         end = await self._run_init(phase="init", budget_s=PROVISIONED_INIT_MAX_S if is_ahead else INIT_MAX_S)
         if end is None:
-            self._init_duration_ms = None if is_ahead else self._measured_init_ms
+            self._reporting.init_duration_ms = None if is_ahead else self._measured_init_ms
             self._become_ready()
         else:
             await self._reset()
@@ -150,7 +141,10 @@ class Environment:
             # A runtime that died while it idled still has its descriptors here and its walls around it.
             await self._stop_runtime()
         self._invocation = invocation
-        self._tail = [] if invocation.wants_log_tail else None
+        if invocation.wants_log_tail:
+            self._tail, self._emit = [], self._emit_and_keep
+        elif self._tail is not None:
+            self._tail, self._emit = None, self._around.emit  # of an invocation that was broken off
         started_s = self._clock.monotonic_s()
         if self._state is State.RESET:
             begin = self._run_init if self._snapshot is None else self._restore
@@ -167,6 +161,7 @@ class Environment:
             end = ended.end
         finally:
             self._deadline.lift()
+            self._around.crowd.leave()
             del answered  # its exception's traceback holds this frame, and with it the event
         return await self._conclude(invocation, started_s, end, into)
 
@@ -174,7 +169,7 @@ class Environment:
         """End the environment and remove everything of it. May be repeated."""
         if self._state is State.SHUTDOWN:
             return
-        self._state = State.SHUTDOWN
+        self._state, self.is_usable = State.SHUTDOWN, False
         if self._freezing is not None:
             self._freezing.cancel()
         await self._stop_runtime()
@@ -230,8 +225,9 @@ class Environment:
         started_s = self._clock.monotonic_s()
         end = await self._begun(api, budget_s)
         ended_s = self._clock.monotonic_s()
-        self._restore_duration_ms = (ended_s - asked_s) * 1000
-        self._billed_restore_ms = math.ceil((ended_s - started_s) * 1000)
+        reporting = self._reporting
+        reporting.restore_duration_ms = duration_ms = (ended_s - asked_s) * 1000
+        reporting.billed_restore_ms = billed_ms = math.ceil((ended_s - started_s) * 1000)
         status, error_type = init_status(end)
         self._emit(
             RestoreReport(
@@ -239,9 +235,9 @@ class Environment:
                 origin=self._plan.origin,
                 status=status,
                 error_type=error_type,
-                duration_ms=self._restore_duration_ms,
+                duration_ms=duration_ms,
                 # Without an environment there is no invocation with which it could be charged.
-                billed_duration_ms=self._billed_restore_ms if phase == "init" and end is not None else 0,
+                billed_duration_ms=billed_ms if phase == "init" and end is not None else 0,
             )
         )
         return end
@@ -278,6 +274,7 @@ class Environment:
 
     async def _start_runtime(self, launch: Launch, restoring: Restoring) -> RuntimeApi:
         self._starts += 1
+        self._is_patient = False
         self._runtime = RuntimeProcess(
             self._plan,
             self._around,
@@ -312,8 +309,17 @@ class Environment:
         # The runtime is at work already; what it writes is read later.
         self._emit_start(invocation, now_s)
         self._deadline.set(left_s)
-        self._around.busy_poll.watch(answered)
+        is_crowded = self._around.crowd.enter()
+        if not is_crowded:
+            self._around.busy_poll.watch(answered)
+        if is_crowded is not self._is_patient:
+            self._set_patient(is_crowded)
         return answered
+
+    def _set_patient(self, is_patient: bool) -> None:
+        self._is_patient = is_patient
+        if self._runtime is not None and self._runtime.process is not None:
+            self._runtime.process.set_patient(is_patient)
 
     async def _conclude(
         self, invocation: Invocation, started_s: float, end: End, into: ResponseStream | None = None
@@ -325,23 +331,23 @@ class Environment:
         timeout_s = invocation.version.timeout_s
         if isinstance(end, TimedOut):
             duration_ms = timeout_s * 1000.0
-        if into is None or into.content_type is None:
-            ending = ending_of(end, request_id=invocation.request_id, timeout_s=timeout_s)
-            report = self._report(invocation, ending, duration_ms)
-        else:
-            ending = ending_of(
-                end,
-                request_id=invocation.request_id,
-                timeout_s=timeout_s,
-                response_max_bytes=into.max_bytes,
-            )
-            report = self._report(invocation, ending, duration_ms, streamed_bytes=into.size_bytes)
-        self._emit(_runtime_done(report, ending))
+        streamed = into if into is not None and into.content_type is not None else None
+        ending = ending_of(
+            end,
+            request_id=invocation.request_id,
+            timeout_s=timeout_s,
+            response_max_bytes=SYNC_RESPONSE_MAX_BYTES if streamed is None else streamed.max_bytes,
+        )
+        report = self._reporting.report(
+            invocation,
+            ending,
+            duration_ms,
+            process=None if self._runtime is None else self._runtime.process,
+            streamed_bytes=None if streamed is None else streamed.size_bytes,
+        )
         self._emit(report)
-        tail = _tail_text(self._tail) if self._tail is not None else b""
-        self._invocation, self._tail = None, None
-        self._init_duration_ms, self._cold_start_reason = None, None
-        self._restore_duration_ms, self._billed_restore_ms = None, 0
+        tail = b"" if self._tail is None else self._take_tail(self._tail)
+        self._invocation = None
         is_alive = self._runtime is not None and self._runtime.exit is None
         if isinstance(end, Answer) and not end.is_last and self._state is State.INVOKE and is_alive:
             self._become_ready()
@@ -350,68 +356,6 @@ class Environment:
         return Outcome(
             payload=ending.payload, report=report, function_error=ending.function_error, log_tail=tail
         )
-
-    def _report(
-        self, invocation: Invocation, ending: Ending, duration_ms: float, *, streamed_bytes: int | None = None
-    ) -> Report:
-        version = self._plan.version
-        is_restored = self._restore_duration_ms is not None
-        before_ms = self._billed_restore_ms if is_restored else self._init_duration_ms or 0.0
-        billed_ms = max(1, math.ceil(duration_ms + before_ms))
-        cost = price_of(
-            architecture=version.architecture,
-            memory_mb=version.memory_mb,
-            billed_duration_ms=billed_ms,
-            ephemeral_storage_mb=version.ephemeral_storage_mb,
-            is_restored=is_restored and not version.runtime.startswith(FREE_SNAPSHOT_RUNTIMES),
-            is_provisioned=self._plan.origin.initialization_type == INITIALIZATION_TYPE
-            and not invocation.is_spillover,
-            is_tenants_new=invocation.tenant_id is not None
-            and self._cold_start_reason not in (None, "reset"),
-            region=version.key.region,
-            streamed_bytes=streamed_bytes or 0,
-        )
-        return Report(
-            at_s=self._clock.now_s(),
-            origin=self._plan.origin,
-            request_id=invocation.request_id,
-            status=ending.status,
-            error_type=ending.error_type,
-            error_message=ending.error_message,
-            duration_ms=duration_ms,
-            billed_duration_ms=billed_ms,
-            memory_size_mb=version.memory_mb,
-            max_memory_used_mb=min(self._memory_used_mb(duration_ms), version.memory_mb),
-            init_duration_ms=self._init_duration_ms,
-            restore_duration_ms=self._restore_duration_ms,
-            billed_restore_duration_ms=self._billed_restore_ms if is_restored else None,
-            cold_start_reason=self._cold_start_reason,
-            gb_seconds=cost.gb_seconds,
-            price_usd=cost.price_usd,
-            trace_id=invocation.trace_id,
-            tenant_id=invocation.tenant_id,
-            is_spillover=invocation.is_spillover,
-            invoked_arn=invocation.invoked_arn,
-            source=invocation.source,
-            attempt=invocation.attempt,
-            request_bytes=len(invocation.payload),
-            response_bytes=len(ending.payload) if streamed_bytes is None else streamed_bytes,
-            streamed_bytes=streamed_bytes,
-        )
-
-    def _memory_used_mb(self, duration_ms: float) -> int:
-        """The most memory used so far.
-
-        Asking the kernel costs as much as the rest of a quick invocation, and it keeps the peak for us: in a
-        rapid series of quick invocations it is asked again only after a moment.
-        """
-        now_s = self._clock.monotonic_s()
-        is_due = duration_ms >= _QUICK_MS or now_s - self._memory_read_s >= _MEMORY_READ_PAUSE_S
-        process = self._runtime.process if self._runtime is not None else None
-        if is_due and process is not None:
-            self._memory_bytes = max(self._memory_bytes, process.peak_memory_bytes())
-            self._memory_read_s = now_s
-        return math.ceil(self._memory_bytes / _MB)
 
     # Frozen between invocations ----------------------------------------------------------------------------
 
@@ -449,11 +393,16 @@ class Environment:
         if to not in _MOVES[self._state]:
             raise RuntimeError(f"{self!r} cannot move to {to.value}")
         self._state = to
+        self.is_usable = to is State.READY or to is State.RESET
 
-    def _emit(self, fact: Fact) -> None:
+    def _emit_and_keep(self, fact: Fact) -> None:
         if self._tail is not None:
             self._tail.append(fact)
         self._around.emit(fact)
+
+    def _take_tail(self, facts: list[Fact]) -> bytes:
+        self._tail, self._emit = None, self._around.emit
+        return _tail_text(facts)
 
     def _emit_start(self, invocation: Invocation, at_s: float) -> None:
         self._emit(
@@ -480,14 +429,13 @@ class Environment:
 
     async def _reset(self) -> None:
         """Take the runtime away; /tmp stays."""
-        self._memory_bytes, self._memory_read_s = 0, -math.inf
+        self._reporting.reset()
         if self._state is State.SHUTDOWN:
             return
         await self._stop_runtime()
         # `stop` may have come in between.
         if self.state in (State.INIT, State.INVOKE, State.READY):
             self._move(State.RESET)
-        self._cold_start_reason = "reset"
 
     async def _stop_runtime(self) -> None:
         self._deadline.close()
@@ -502,19 +450,6 @@ def restore_failure(end: End) -> ServiceError:
         return SnapStartTimeoutException("The restore took longer than the timeout of 10 seconds.")
     return SnapStartException(
         "The afterRestore runtime hook encountered an error. For more information, check the Amazon CloudWatch logs."
-    )
-
-
-def _runtime_done(report: Report, ending: Ending) -> RuntimeDone:
-    return RuntimeDone(
-        at_s=report.at_s,
-        origin=report.origin,
-        request_id=report.request_id,
-        status=ending.status,
-        error_type=ending.error_type,
-        duration_ms=report.duration_ms,
-        produced_bytes=len(ending.payload) if report.streamed_bytes is None else report.streamed_bytes,
-        trace_id=report.trace_id,
     )
 
 

@@ -22,6 +22,7 @@ from lambent.domain.session import Credentials, credentials_document
 from lambent.node.ahead import zygote_of
 from lambent.node.architecture import Architectures, ForeignArchitecture
 from lambent.node.command import LAYER_ROOT, TASK_ROOT, Roots, command_of, environment_of
+from lambent.node.crowd import Crowd
 from lambent.node.debugger import Debugger, free_port, open_debugger
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Held, Listening, Plan, Snapshot, Surroundings, with_debugger
@@ -124,6 +125,7 @@ class LocalNode:
         self._credentials = credentials
         self._hold_memory = hold_memory
         self._busy_poll = busy_poll
+        self._crowd = Crowd(processors=len(os.sched_getaffinity(0)), monotonic_s=clock.monotonic_s)
         self._architectures = architectures
         self._freeze_after_s = freeze_after_s
         self._endpoint: Endpoint | None = None
@@ -268,6 +270,7 @@ class LocalNode:
             clock=self._clock,
             emit=self._emit,
             busy_poll=self._busy_poll,
+            crowd=self._crowd,
             hold_memory=self._hold_memory,
             freeze_after_s=self._freeze_after_s,
             serve_endpoint=self._endpoint.serve,

@@ -36,6 +36,8 @@ class LineParser:
 
     def __init__(self) -> None:
         self._rest = b""
+        self.has_rest = False
+        """Whether something stands there that is no line yet."""
         self._frame_at_s = 0.0
         self._frame_left = 0
         """Bytes of the current frame that have not been handed on; 0 outside of frames."""
@@ -61,12 +63,8 @@ class LineParser:
                 break
             start = end
         self._rest = buffer[start:]
+        self.has_rest = bool(self._rest) or self._frame_left > 0
         return lines
-
-    @property
-    def has_rest(self) -> bool:
-        """Whether something stands there that is no line yet."""
-        return bool(self._rest) or self._frame_left > 0
 
     def finish_line(self, at_s: float) -> list[LogLine]:
         """Return text that stands without a newline as a line; what is left of a frame is still to come."""
@@ -76,7 +74,7 @@ class LineParser:
 
     def end(self, at_s: float) -> list[LogLine]:
         """Return what is left, be it the beginning of a frame: nothing will follow."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest, self.has_rest = self._rest, b"", False
         if self._frame_left:
             at_s, self._frame_left = self._frame_at_s, 0
         elif rest.startswith(_FRAME_MARK):

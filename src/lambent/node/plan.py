@@ -12,6 +12,7 @@ from lambent.busy_poll import BusyPoll
 from lambent.clock import Clock
 from lambent.domain.facts import Fact, Origin
 from lambent.domain.function import FunctionVersion
+from lambent.node.crowd import Crowd
 from lambent.node.debugger import PORT_VARIABLE, Debugger
 from lambent.runtimes import DebuggerLaunch
 from lambent.sandbox import Mount, Sandbox, SandboxSpec, Template, Tmp
@@ -50,6 +51,8 @@ class Surroundings:
     clock: Clock
     emit: Callable[[Fact], None]
     busy_poll: BusyPoll
+    crowd: Crowd
+    """Counts the invocations that run."""
     hold_memory: Callable[[int], Held]
     """Counts this many MB as taken, until they are released."""
     freeze_after_s: float

@@ -17,7 +17,8 @@ from lambent.node.debugger import PORT_VARIABLE, READY_DESCRIPTOR
 from lambent.node.ending import RuntimeExit, TimedOut
 from lambent.node.output import Output as LogPipe
 from lambent.node.plan import Listening, Plan, Surroundings
-from lambent.node.runtime_api import Connection, Restoring, RuntimeApi
+from lambent.node.runtime_api import Restoring, RuntimeApi
+from lambent.node.runtime_connection import Connection
 from lambent.sandbox import SandboxProcess, SandboxSpec
 
 RUNTIME_FD, LOG_FD = 3, 4

@@ -220,6 +220,13 @@ class SandboxProcess(Protocol):
         """Set the CPU share, in vCPUs (0: no limit). Does nothing where the promise is not enforced."""
         ...
 
+    def set_patient(self, is_patient: bool) -> None:
+        """Say whether the command waits for its turn when it wakes, or may take a processor from others at once.
+
+        It may at first. Never raises; does nothing where this user may not decide that.
+        """
+        ...
+
     def freeze(self) -> None:
         """Stop everything inside where it stands, until `thaw`. Never raises; may be repeated.
 

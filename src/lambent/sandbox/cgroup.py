@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambent.sandbox.kernel_files import number, read
 from lambent.sandbox.order import CgroupOrder
 
 CONTROLLERS = ("memory", "cpu", "pids")
@@ -314,7 +315,7 @@ class SandboxCgroup:
         for hierarchy, group in self._groups:
             if "memory" in hierarchy.controllers:
                 file = "memory.oom_control" if hierarchy.version == 1 else "memory.events"
-                return _counters(group / file).get("oom_kill", 0)
+                return number(read(f"{group}/{file}"), b"oom_kill")
         return 0
 
     def remove(self) -> bool:
@@ -325,24 +326,16 @@ class SandboxCgroup:
 
 
 def _peak_memory_bytes(version: int, group: Path) -> int:
-    names = ("memory.max_usage_in_bytes",) if version == 1 else ("memory.peak", "memory.current")
-    prefix, cache = ("total_", "cache") if version == 1 else ("", "file")
-    for name in names:  # memory.peak is younger (Linux 5.19) than the rest
-        try:
-            usage = int((group / name).read_text(encoding="ascii"))
-        except OSError:
-            continue
-        counters = _counters(group / "memory.stat")
-        return max(0, usage - counters.get(f"{prefix}{cache}", 0) + counters.get(f"{prefix}shmem", 0))
-    return 0
-
-
-def _counters(path: Path) -> dict[str, int]:
-    try:
-        lines = path.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return {}
-    return {name: int(value) for name, value in (line.split() for line in lines)}
+    prefix, cache = (b"total_", b"cache") if version == 1 else (b"", b"file")
+    if version == 1:
+        usage = read(f"{group}/memory.max_usage_in_bytes")
+    else:
+        # memory.peak is younger (Linux 5.19) than the rest
+        usage = read(f"{group}/memory.peak") or read(f"{group}/memory.current")
+    if not usage:
+        return 0
+    counters = read(f"{group}/memory.stat")
+    return max(0, int(usage) - number(counters, prefix + cache) + number(counters, prefix + b"shmem"))
 
 
 def _remove_directory(group: Path) -> bool:

@@ -20,13 +20,13 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from lambent.sandbox import ExitStatus, SandboxError, SeedlingSpec, command
 from lambent.sandbox.cgroup import SandboxCgroup, limit
 from lambent.sandbox.control import Spawner, readable, writable
 from lambent.sandbox.ends import Ends
+from lambent.sandbox.kernel_files import pid_of, resident_peak_bytes
 from lambent.sandbox.order import Order, Outbound, parse_report, receive, send_order
 
 _log = logging.getLogger(__name__)
@@ -225,6 +225,15 @@ class LaunchedProcess:
         with contextlib.suppress(FileNotFoundError):  # ended meanwhile
             self._cgroup.limit_cpu(share)
 
+    def set_patient(self, is_patient: bool) -> None:
+        """See `SandboxProcess.set_patient`."""
+        pid = pid_of(self._command)
+        if pid > 0:
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(
+                    pid, os.SCHED_BATCH if is_patient else os.SCHED_OTHER, os.sched_param(0)
+                )
+
     def freeze(self) -> None:
         """See `SandboxProcess.freeze`."""
         self._set_frozen(True)
@@ -288,7 +297,7 @@ class LaunchedProcess:
         charged = self._cgroup.peak_memory_bytes()
         # What a stem shares with its zygote is charged to nobody here, and would be used by a sandbox of its
         # own: the command alone counts whole, its descendants only where nothing else counts them.
-        resident = _resident_peak_bytes(self._command, with_descendants=charged is None)
+        resident = resident_peak_bytes(self._command, with_descendants=charged is None)
         self._peak_bytes = max(self._peak_bytes, charged or 0, resident)
         return self._peak_bytes
 
@@ -476,32 +485,3 @@ def _send(pidfd: int, number: signal.Signals) -> None:
             signal.pidfd_send_signal(pidfd, number)
     except OSError:
         pass  # already gone
-
-
-def _resident_peak_bytes(pidfd: int, *, with_descendants: bool) -> int:
-    """Return the peak resident size of a process (and of its descendants, added up); 0 when it is gone."""
-    if pidfd < 0:
-        return 0
-    info = _fields(Path(f"/proc/self/fdinfo/{pidfd}"))
-    pids, total_bytes = [int(info.get("Pid", "-1"))], 0
-    while pids:
-        pid = pids.pop()
-        if pid > 0:
-            total_bytes += int(_fields(Path(f"/proc/{pid}/status")).get("VmHWM", "0 kB").split()[0]) * 1024
-            pids += _children(pid) if with_descendants else []
-    return total_bytes
-
-
-def _fields(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []

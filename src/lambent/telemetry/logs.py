@@ -7,14 +7,22 @@ facts becomes one append: the events of an execution environment go into the sto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Sequence
 
 from lambent.clock import Clock
-from lambent.domain.facts import Fact, Origin
-from lambent.domain.log_line import lines_of
+from lambent.domain.facts import Fact, Origin, Output
+from lambent.domain.log_line import lines_of, platform_texts
 from lambent.store import Documents, LogEvent, LogEvents, StreamKey
 from lambent.store.log_groups import LogGroup, LogGroupKey, LogGroups
 from lambent.telemetry.log_subscriptions import LogSubscriptions
+
+_SLICE_FACTS = 500
+"""So many become lines before others have their turn on the event loop: a millisecond's work."""
+_MANY_STREAMS = 32
+_PACE_S = 0.4
+"""Every stream of a batch becomes a chunk, whatever is in it. While many environments are at work, their lines are seen
+half a second after they were written."""
 
 
 class LogListener:
@@ -35,10 +43,13 @@ class LogListener:
         self._log_events = log_events
         self._clock = clock
         self._subscriptions = subscriptions
+        self.pace_s = 0.0
+        """For how long no batch is wanted after the last one."""
 
     async def consume(self, facts: Sequence[Fact]) -> None:
         """Write the lines of a batch of facts; returns when they are durable."""
-        written = _events_by_origin(facts)
+        written = await _events_by_origin(facts)
+        self.pace_s = _PACE_S if len(written) > _MANY_STREAMS else 0.0
         if not written:
             return
         now_ms = int(self._clock.now_s() * 1000)
@@ -59,19 +70,27 @@ class LogListener:
             )
 
 
-def _events_by_origin(facts: Iterable[Fact]) -> list[tuple[Origin, list[LogEvent]]]:
+async def _events_by_origin(facts: Sequence[Fact]) -> list[tuple[Origin, list[LogEvent]]]:
     # By identity: an environment's facts share one origin, and hashing it for every fact would cost more than
     # the rest of this function.
     found: dict[int, tuple[Origin, list[LogEvent]]] = {}
-    for fact in facts:
-        lines = lines_of(fact)
-        if lines:
+    for begin in range(0, len(facts), _SLICE_FACTS):
+        if begin:
+            await asyncio.sleep(0)
+        for fact in facts[begin : begin + _SLICE_FACTS]:
             origin = fact.origin
             entry = found.get(id(origin))
             if entry is None:
                 entry = found[id(origin)] = (origin, [])
-            entry[1].extend([LogEvent(int(line.at_s * 1000), line.text) for line in lines])
-    return list(found.values())
+            add = entry[1].append
+            if type(fact) is Output:
+                for line in lines_of(fact):
+                    add(LogEvent(int(line.at_s * 1000), line.text))
+            else:
+                at_ms = int(fact.at_s * 1000)
+                for text in platform_texts(fact):
+                    add(LogEvent(at_ms, text))
+    return [(origin, events) for origin, events in found.values() if events]
 
 
 def _group_of(origin: Origin) -> LogGroupKey:

@@ -6,9 +6,10 @@ report, in the batches in which facts come; the rest when it happens, which is a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from lambent.domain.facts import Fact, Report
+from lambent.domain.facts import Fact, Origin, Report
 from lambent.domain.function import FunctionKey
 from lambent.domain.function_facts import (
     DeliveryFailed,
@@ -66,15 +67,22 @@ _Series = tuple[FunctionKey, str]
 class Metrics:
     """Counts what happens to functions; a `lambent.telemetry.stream.Listener`. Owns the counts."""
 
+    kinds = frozenset({Report})
+    """The facts that it wants to hear."""
+
     def __init__(self) -> None:
         self._counts: dict[str, dict[_Series, int]] = {name: {} for name in _COUNTERS}
         self._sums: dict[str, dict[_Series, tuple[int, float]]] = {name: {} for name in _SUMMARIES}
 
     async def consume(self, facts: Sequence[Fact]) -> None:
         """Count a batch of facts of environments."""
+        # By identity: an environment's facts share one origin.
+        groups: defaultdict[int, list[Report]] = defaultdict(list)
         for fact in facts:
             if type(fact) is Report:
-                self._report(fact)
+                groups[id(fact.origin)].append(fact)
+        for reports in groups.values():
+            self._count(reports[0].origin, reports)
 
     def hear(self, fact: FunctionFact) -> None:
         """Count a fact about a function; never waits and never fails."""
@@ -111,27 +119,28 @@ class Metrics:
                 lines.append(f"aws_lambda_{name}{place} {running[number]}")
         return "\n".join(lines) + "\n"
 
-    def _report(self, report: Report) -> None:
-        series = report.origin.function, ""
-        self._add("Invocations", series)
-        if report.status != "success":
-            self._add("Errors", series)
-        if report.is_spillover:
-            self._add("ProvisionedConcurrencySpilloverInvocations", series)
-        elif report.origin.initialization_type == _PROVISIONED:
-            self._add("ProvisionedConcurrencyInvocations", series)
-        self._observe("Duration", series, report.duration_ms)
+    def _count(self, origin: Origin, reports: Sequence[Report]) -> None:
+        """Count invocations of one environment."""
+        series, count = (origin.function, ""), len(reports)
+        self._add("Invocations", series, count)
+        self._observe("Duration", series, sum([report.duration_ms for report in reports]), count)
+        if errors := sum([report.status != "success" for report in reports]):
+            self._add("Errors", series, errors)
+        if spilled := sum([report.is_spillover for report in reports]):
+            self._add("ProvisionedConcurrencySpilloverInvocations", series, spilled)
+        if origin.initialization_type == _PROVISIONED and count > spilled:
+            self._add("ProvisionedConcurrencyInvocations", series, count - spilled)
 
     def _add(self, name: str, series: _Series, count: int = 1) -> None:
         counts = self._counts[name]
         series = _within(counts, series)
         counts[series] = counts.get(series, 0) + count
 
-    def _observe(self, name: str, series: _Series, value: float) -> None:
+    def _observe(self, name: str, series: _Series, total: float, count: int = 1) -> None:
         sums = self._sums[name]
         series = _within(sums, series)
-        count, total = sums.get(series, (0, 0.0))
-        sums[series] = count + 1, total + value
+        count_before, total_before = sums.get(series, (0, 0.0))
+        sums[series] = count_before + count, total_before + total
 
 
 def _within(known: Mapping[_Series, object], series: _Series) -> _Series:

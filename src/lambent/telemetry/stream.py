@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Protocol, Self
 
 from lambent.domain.facts import Fact, LogsDropped, Origin, Output
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 LANE_MAX_BYTES = 64 * 1024 * 1024
 """Output that may wait for one listener."""
 LANE_MAX_FACTS = 200_000
-BATCH_MAX_FACTS = 5_000
+BATCH_MAX_FACTS = 20_000
 _LINGER_S = 0.1
 """Nobody sees a log line sooner than this. It is worth it: with many environments at work, most of the cost of a
 line is that of the batch that it comes in."""
@@ -32,7 +33,8 @@ _FACT_BYTES = 400
 class Listener(Protocol):
     """Someone who wants to hear facts.
 
-    One that has ``kinds``, a set of classes of facts, hears those alone.
+    One that has ``kinds``, a set of classes of facts, hears those alone. One that has ``pace_s`` is given the next
+    batch no sooner than that after the last one: it may set it with each, by what the batch has cost.
     """
 
     async def consume(self, facts: Sequence[Fact]) -> None:
@@ -91,7 +93,7 @@ class FactStream:
     async def flush(self) -> None:
         """Return when every fact emitted so far has been consumed."""
         self._distribute()
-        await asyncio.gather(*(lane.drained() for lane in self._lanes))
+        await asyncio.gather(*(lane.drain() for lane in self._lanes))
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -135,6 +137,8 @@ class _Lane:
         self._filled = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._hurry = asyncio.Event()
+        """Set while nothing is to be waited for that could be handed out."""
 
     def add(self, facts: Sequence[Fact]) -> None:
         kinds = self._kinds
@@ -146,23 +150,40 @@ class _Lane:
         self._weight_bytes += _weight_bytes(facts)
         if len(self._waiting) > self._max_facts or self._weight_bytes > self._max_bytes:
             self._drop_output()
+        if len(self._waiting) >= self._batch_max_facts:
+            self._hurry.set()
         self._filled.set()
         self._empty.clear()
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_s = 0.0
         while True:
             await self._filled.wait()
+            pause_s = next_s - loop.time()
+            if pause_s > 0 and not self._hurry.is_set():
+                await self._pause(pause_s)
             batch = self._take()
             try:
                 await self._listener.consume(batch)
             except Exception:
                 _log.exception("%s failed to take %d facts.", self.name, len(batch))
+            next_s = loop.time() + getattr(self._listener, "pace_s", 0.0)
             if not self._waiting:
                 self._filled.clear()
                 self._empty.set()
+                self._hurry.clear()
 
-    async def drained(self) -> None:
-        await self._empty.wait()
+    async def drain(self) -> None:
+        """Hand out what is there at once, and return when that is done."""
+        if not self._empty.is_set():
+            self._hurry.set()
+            await self._empty.wait()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
 
     def _take(self) -> Sequence[Fact]:
         count = min(len(self._waiting), self._batch_max_facts)

@@ -21,6 +21,7 @@ import msgspec
 from lambent.wire.constraints import Check, Constraints
 from lambent.wire.deviations import DEVIATIONS, Deviations
 from lambent.wire.former import query_model
+from lambent.wire.heads import KnownHeads, are_for
 from lambent.wire.protocols import PROTOCOLS, Protocol, ServiceTraits
 from lambent.wire.protocols.door import ErrorShape, OperationTraits, ParseRequest, SerializeResult
 from lambent.wire.shapes import Shape, Traits, resolve
@@ -68,6 +69,14 @@ class Operation:
     def check(self) -> Check | None:
         """The constraints of its input; None when there are none. Used by `wire.validate`."""
         return self.constraints.check(self.traits.input) if self.traits.input is not None else None
+
+    @cached_property
+    def heads(self) -> KnownHeads | None:
+        """What heads of its requests say, if that and a body are all they say. Used by `wire.parse`."""
+        shape = self.traits.input
+        if self.api.protocol != "rest-json" or shape is None or not are_for(shape):
+            return None
+        return KnownHeads(shape)
 
     def __repr__(self) -> str:
         return f"<Operation {self.api.service}.{self.name}>"

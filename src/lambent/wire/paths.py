@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Generic, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 T = TypeVar("T")
 
 _LONGEST_PATH = 64  # segments; longer paths match nothing
-_REMEMBERED_MAX = 4096
-_REMEMBERED_MAX_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +52,9 @@ class PathTable(Generic[T]):
         self._root: _Node[T] = _Node()
         for method, template, target in templates:
             self._add(method, template, target)
-        # The same paths are asked for again and again: a function's is where its invocations go.
-        self._remembered = lru_cache(maxsize=_REMEMBERED_MAX)(self._find)
 
     def find(self, method: str, path: str, query: str) -> tuple[T, Mapping[str, str]] | None:
         """Return what a raw path leads to and its labels, percent-decoded once; None if nothing matches."""
-        if len(path) + len(query) <= _REMEMBERED_MAX_LENGTH:
-            return self._remembered(method, path, query)
-        return self._find(method, path, query)
-
-    def _find(self, method: str, path: str, query: str) -> tuple[T, Mapping[str, str]] | None:
         segments = path.strip("/").split("/")
         if len(segments) > _LONGEST_PATH:
             return None

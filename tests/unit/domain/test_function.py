@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, replace
 
+import msgspec
 import pytest
 
 from lambent.domain.function import Function, FunctionKey, runtime_version_arn
@@ -18,7 +19,11 @@ def test_a_function_has_an_arn_and_a_qualified_one() -> None:
 
 
 def test_functions_of_the_same_name_elsewhere_are_others() -> None:
-    others = [replace(KEY, account="123456789012"), replace(KEY, region="eu-west-1"), replace(KEY, name="g")]
+    others = [
+        msgspec.structs.replace(KEY, account="123456789012"),
+        msgspec.structs.replace(KEY, region="eu-west-1"),
+        msgspec.structs.replace(KEY, name="g"),
+    ]
     assert len({KEY, *others}) == 4
     assert len({key.path for key in (KEY, *others)}) == 4
     assert FunctionKey(account="000000000000", region="us-east-1", name="f") == KEY

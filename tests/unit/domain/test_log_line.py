@@ -18,7 +18,6 @@ from lambent.domain.facts import (
     Origin,
     Output,
     Report,
-    RuntimeDone,
     Start,
 )
 from lambent.domain.function import FunctionKey
@@ -173,19 +172,6 @@ class TestText:
 
     def test_what_is_of_no_interest_in_a_log_leaves_no_line(self) -> None:
         assert texts(EnvironmentStopped(at_s=AT_S, origin=ORIGIN, reason="idle")) == []
-        assert texts(DONE) == []
-
-
-DONE = RuntimeDone(
-    at_s=AT_S,
-    origin=ORIGIN,
-    request_id=ID,
-    status="success",
-    error_type=None,
-    duration_ms=27.4012,
-    produced_bytes=12,
-    trace_id="",
-)
 
 
 class TestJsonOfThePlatform:
@@ -217,8 +203,23 @@ class TestJsonOfThePlatform:
         assert line["record"]["lambent"]["isSpillover"] is True
 
     def test_a_failed_report_names_the_error(self) -> None:
-        (line,) = records(replace(REPORT, status="error", error_type="Runtime.ExitError"), "WARN")
-        assert (line["record"]["status"], line["record"]["errorType"]) == ("error", "Runtime.ExitError")
+        lines = records(replace(REPORT, status="error", error_type="Runtime.ExitError"), "WARN")
+        assert [(line["record"]["status"], line["record"]["errorType"]) for line in lines] == [
+            ("error", "Runtime.ExitError"),
+            ("error", "Runtime.ExitError"),
+        ]
+
+    def test_the_end_of_the_runtimes_work_is_told_before_the_report(self) -> None:
+        done, _ = records(replace(REPORT, response_bytes=12), "DEBUG")
+        assert done == {
+            "time": "2026-01-02T03:04:05.678Z",
+            "type": "platform.runtimeDone",
+            "record": {
+                "requestId": ID,
+                "status": "success",
+                "metrics": {"durationMs": 27.4, "producedBytes": 12},
+            },
+        }
 
     def test_the_start_of_a_runtime_is_described(self) -> None:
         (line,) = records(InitStart(at_s=AT_S, origin=ORIGIN, phase="init"))
@@ -254,10 +255,13 @@ class TestJsonOfThePlatform:
             (Start(at_s=AT_S, origin=ORIGIN, request_id=ID, trace_id=""), "WARN", []),
             (REPORT, "INFO", ["platform.report"]),
             (REPORT, "WARN", []),
-            (DONE, "INFO", []),
-            (DONE, "DEBUG", ["platform.runtimeDone"]),
-            (replace(DONE, status="timeout"), "WARN", ["platform.runtimeDone"]),
-            (replace(DONE, status="error", error_type="E"), "INFO", ["platform.runtimeDone"]),
+            (REPORT, "DEBUG", ["platform.runtimeDone", "platform.report"]),
+            (replace(REPORT, status="timeout"), "WARN", ["platform.runtimeDone", "platform.report"]),
+            (
+                replace(REPORT, status="error", error_type="E"),
+                "INFO",
+                ["platform.runtimeDone", "platform.report"],
+            ),
             (InitStart(at_s=AT_S, origin=ORIGIN, phase="init"), "INFO", ["platform.initStart"]),
             (InitStart(at_s=AT_S, origin=ORIGIN, phase="init"), "WARN", []),
         ],

@@ -56,6 +56,12 @@ def test_a_lineage_that_is_none_is_no_lineage_and_a_long_one_is_cut() -> None:
     assert trace.through(FUNCTION).rounds(FUNCTION) == 1
 
 
+def test_the_header_of_an_invocation_is_that_of_the_trace_through_its_function() -> None:
+    fresh = trace_of("", at_s=0)
+    for trace in (fresh, fresh.through(OTHER), fresh.through(FUNCTION)):
+        assert trace.header_through(FUNCTION) == str(trace.through(FUNCTION))
+
+
 def test_of_many_traces_the_one_that_went_through_the_function_most_often_goes_on() -> None:
     once, twice = (
         trace_of("", at_s=0).through(FUNCTION),

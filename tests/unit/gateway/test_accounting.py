@@ -18,8 +18,8 @@ from lambent.domain.pricing.price_list import AWS
 from lambent.errors import AccessDeniedException
 from lambent.gateway.accounting import Accounting
 from lambent.gateway.auth import Caller
-from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.testing import ManualClock
 from lambent.wire.http import HttpRequest, HttpResponse
 
@@ -30,7 +30,7 @@ class Books:
     """A ledger with its paths."""
 
     def __init__(self, directory: Path) -> None:
-        self.database = Database(directory / "ledger.db", migrations="ledger", full_sync=False)
+        self.database = LightDatabase(directory / "ledger.db", migrations="ledger", full_sync=False)
         self.ledger = SqliteLedger(self.database)
         self.settled = 0
         self.clock = ManualClock()

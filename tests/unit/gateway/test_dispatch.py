@@ -294,6 +294,9 @@ def test_own_paths_need_no_credentials_and_no_service(door: Door) -> None:
 class Strict:
     """Authentication that nobody passes without a signature."""
 
+    def known(self, request: HttpRequest, scope: object) -> None:
+        return None
+
     async def authenticate(self, request: HttpRequest) -> Any:
         raise MissingAuthenticationTokenException("Missing Authentication Token")
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from lambent.domain.function import FunctionVersion
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.invoke.budget import MemoryBudget
+from lambent.invoke.counting import Admission, Counting
 from lambent.invoke.pool import Pool
 from lambent.invoke.rates import ScalingRates
 from lambent.invoke.starts import Starts
 from lambent.response_stream import ResponseStream
 from lambent.testing import ManualClock
 from samples import VERSION, report
+
+
+@contextlib.contextmanager
+def counted(counting: Counting, *place: Any, **limits: Any) -> Generator[Admission]:
+    """An invocation that runs while the context lasts."""
+    admission = counting.admit(*place, **limits)
+    try:
+        yield admission
+    finally:
+        counting.end(admission)
 
 
 class FakeEnvironment:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent.errors import TooManyRequestsException
 from lambent.invoke.counting import Counting
 from lambent.testing import ManualClock
 from samples import KEY
+from unit.invoke.pools import counted
 
-OTHER = replace(KEY, name="other")
-ELSEWHERE = replace(KEY, account="111111111111")
+OTHER = msgspec.structs.replace(KEY, name="other")
+ELSEWHERE = msgspec.structs.replace(KEY, account="111111111111")
 TOO_QUICK = "FunctionInvocationRateLimitExceeded"
 RESERVED_TOO_QUICK = "ReservedFunctionInvocationRateLimitExceeded"
 
@@ -22,11 +23,11 @@ RESERVED_TOO_QUICK = "ReservedFunctionInvocationRateLimitExceeded"
 def test_what_runs_is_known_by_account_and_region() -> None:
     counting = Counting(account_concurrency=1000, clock=ManualClock())
     with (
-        counting.admitted(KEY),
-        counting.admitted(OTHER, 5),
-        counting.admitted(OTHER, 5),
-        counting.admitted(KEY, configuration_id="c", provisioned_concurrency=1),
-        counting.admitted(ELSEWHERE),
+        counted(counting, KEY),
+        counted(counting, OTHER, 5),
+        counted(counting, OTHER, 5),
+        counted(counting, KEY, configuration_id="c", provisioned_concurrency=1),
+        counted(counting, ELSEWHERE),
     ):
         assert sorted(counting.by_place()) == [
             (KEY.account, KEY.region, 4, 2),
@@ -45,7 +46,7 @@ class Caller:
     def ask(self, key: Any = KEY, **limits: Any) -> str | None:
         """Why one more invocation is refused; None when it is not."""
         try:
-            with self.counting.admitted(key, **limits):
+            with counted(self.counting, key, **limits):
                 return None
         except TooManyRequestsException as error:
             return str(error.members["Reason"])
@@ -86,7 +87,7 @@ def test_what_is_too_quick_for_provisioned_concurrency_spills_over() -> None:
     limits = {"configuration_id": "one", "provisioned_concurrency": 1, "unreserved_concurrency": 2}
     spilled: list[bool] = []
     for _ in range(30):
-        with caller.counting.admitted(KEY, **limits) as admission:  # type: ignore[arg-type]
+        with counted(caller.counting, KEY, **limits) as admission:  # type: ignore[arg-type]
             spilled.append(admission.spills_over)
     assert spilled == [False] * 10 + [True] * 20
     assert caller.ask(**limits) == TOO_QUICK
@@ -95,14 +96,14 @@ def test_what_is_too_quick_for_provisioned_concurrency_spills_over() -> None:
 def test_what_is_too_much_for_provisioned_concurrency_spills_over_also_within_a_reservation() -> None:
     counting = Caller().counting
     limits: dict[str, Any] = {"configuration_id": "one", "provisioned_concurrency": 1}
-    with counting.admitted(KEY, 2, **limits) as first, counting.admitted(KEY, 2, **limits) as second:
+    with counted(counting, KEY, 2, **limits) as first, counted(counting, KEY, 2, **limits) as second:
         assert (first.spills_over, second.spills_over) == (False, True)
         with pytest.raises(TooManyRequestsException) as refused:
-            counting.admitted(KEY, 2, **limits)
+            counting.admit(KEY, 2, **limits)
         assert refused.value.members["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
-    with counting.admitted(KEY, 2, **limits) as third:
+    with counted(counting, KEY, 2, **limits) as third:
         assert not third.spills_over
-    with counting.admitted(KEY, 2) as without:
+    with counted(counting, KEY, 2) as without:
         assert not without.spills_over
 
 
@@ -116,10 +117,10 @@ def test_a_rate_limit_says_when_to_come_back_and_a_limit_of_concurrency_does_not
     caller = Caller()
     caller.admitted(reserved_concurrency=1)
     with pytest.raises(TooManyRequestsException) as refused:
-        caller.counting.admitted(KEY, 1)
+        caller.counting.admit(KEY, 1)
     assert refused.value.members["retryAfterSeconds"] == "1"
     with pytest.raises(TooManyRequestsException) as refused:
-        caller.counting.admitted(KEY, 0)
+        caller.counting.admit(KEY, 0)
     assert refused.value.members == {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent.domain.concurrency import Provisioned
@@ -278,7 +279,7 @@ def test_functions_make_room_for_each_other() -> None:
             await invoker.invoke(invocation())
             # The sample report says 10 MB, less than is claimed for anything.
             assert memory.claimed_mb == 16
-            other = replace(VERSION, key=replace(KEY, name="other"), configuration_id="other")
+            other = replace(VERSION, key=msgspec.structs.replace(KEY, name="other"), configuration_id="other")
             await invoker.invoke(invocation(version=other))
             assert house.stopped == ["evicted"]
         assert memory.claimed_mb == 0

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent.domain.event_invoke_config import EventInvokeConfig
@@ -301,7 +302,7 @@ async def test_the_backlog_of_one_function_does_not_hold_up_another(world: World
     world.gate.clear()
     await world.accept("a", "b", "c")
     await settle()
-    other = replace(KEY, name="other")
+    other = msgspec.structs.replace(KEY, name="other")
     event = QueuedEvent(request_id="other", key=other, accepted_s=world.clock.now_s())
     await world.events.accept(event, b"{}")
     await settle()

@@ -17,14 +17,16 @@ import pytest
 
 from lambent.busy_poll import BusyPoll
 from lambent.clock import SystemClock
-from lambent.domain.facts import EnvironmentStopped, Fact, InitReport, Output, Report, RuntimeDone, Start
+from lambent.domain.facts import EnvironmentStopped, Fact, InitReport, Output, Report, Start
 from lambent.domain.invocation import Outcome
 from lambent.domain.log_line import lines_of
 from lambent.domain.pricing import price_of, price_of_stream
+from lambent.node.crowd import Crowd
 from lambent.node.environment import Environment, State
 from lambent.node.plan import Plan, Surroundings
 from lambent.response_stream import ResponseStream
 from lambent.sandbox import Enforcement, ExitStatus, SandboxError, SandboxProcess, SandboxSpec, Tmp
+from lambent.testing import ManualClock
 from samples import ORIGIN, VERSION, invocation
 
 PREFIX = "/2018-06-01/runtime"
@@ -104,6 +106,7 @@ class ScriptedProcess:
         self.is_closed = False
         self.cpu_share = 0.0
         self.is_frozen = False
+        self.is_patient = False
         self.freezes = 0
         self.given: dict[int, int] = {}
         self._runtime = runtime
@@ -133,6 +136,9 @@ class ScriptedProcess:
 
     def limit_cpu(self, share: float) -> None:
         self.cpu_share = share
+
+    def set_patient(self, is_patient: bool) -> None:
+        self.is_patient = is_patient
 
     def freeze(self) -> None:
         self.is_frozen = True
@@ -218,6 +224,8 @@ class World:
     environment: Environment
     sandbox: ScriptedSandbox
     tmp: ScriptedTmp
+    crowd: Crowd
+    crowd_clock: ManualClock
     facts: list[Fact] = field(default_factory=list[Fact])
 
     async def invoke(self, **changes: Any) -> Outcome:
@@ -250,7 +258,8 @@ def tell(
         async def serve_endpoint(_: socket.socket) -> Any:
             raise AssertionError("there is no network here")
 
-        tmp = ScriptedTmp()
+        tmp, clock = ScriptedTmp(), ManualClock()
+        crowd = Crowd(processors=2, monotonic_s=clock.monotonic_s)
         spec = SandboxSpec(
             name="e",
             command=("/runtime",),
@@ -273,11 +282,12 @@ def tell(
             clock=SystemClock(),
             emit=facts.append,
             busy_poll=BusyPoll(span_s=0.0),
+            crowd=crowd,
             hold_memory=lambda _: Mock(),
             freeze_after_s=freeze_after_s,
             serve_endpoint=serve_endpoint,
         )
-        world = World(Environment(plan, around), sandbox, tmp, facts)
+        world = World(Environment(plan, around), sandbox, tmp, crowd, clock, facts)
         try:
             await story(world)
         finally:
@@ -432,7 +442,7 @@ def test_a_streamed_response_is_read_while_the_invocation_runs_and_counted_at_it
             billed_duration_ms=report.billed_duration_ms,
         )
         assert report.price_usd == without.price_usd + price_of_stream(7_000_003)
-        assert [done.produced_bytes for done in world.of(RuntimeDone)] == [7_000_003]
+        assert report.response_bytes == 7_000_003
         assert world.environment.state is State.READY
 
     tell(tmp_path, script, story)
@@ -571,6 +581,47 @@ def test_a_runtime_that_exits_right_after_its_answer_is_never_waited_for(tmp_pat
     tell(tmp_path, script, story)
 
 
+def test_a_runtime_waits_for_its_turn_while_more_run_than_there_are_processors(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.environment.start()
+        (process,) = world.sandbox.processes
+        await world.invoke()
+        assert not process.is_patient
+        for _ in range(2):
+            world.crowd.enter()
+        await world.invoke()
+        assert process.is_patient
+        for _ in range(2):
+            world.crowd.leave()
+        await world.invoke()
+        assert process.is_patient, "it was crowded a moment ago"
+        await world.crowd_clock.advance(2)
+        await world.invoke()
+        assert not process.is_patient
+        assert [world.crowd.enter() for _ in range(3)] == [False, False, True], "all that ran are counted off"
+
+    tell(tmp_path, echo, story)
+
+
+def test_a_runtime_that_is_started_again_is_told_again(tmp_path: Path) -> None:
+    async def script(runtime: Runtime) -> int:
+        if runtime.number == 1:
+            await runtime.next()
+            return 1
+        return await echo(runtime)
+
+    async def story(world: World) -> None:
+        await world.environment.start()
+        for _ in range(2):
+            world.crowd.enter()
+        assert (await world.invoke()).function_error == "Unhandled"
+        assert world.sandbox.processes[0].is_patient
+        await world.invoke()
+        assert world.sandbox.processes[1].is_patient, "the new one has been told, too"
+
+    tell(tmp_path, script, story)
+
+
 def test_a_timeout_takes_the_runtime_away_and_is_billed_in_full(tmp_path: Path) -> None:
     async def script(runtime: Runtime) -> int:
         if runtime.number == 1:
@@ -671,7 +722,6 @@ def test_everything_that_happened_was_stated_in_order(tmp_path: Path) -> None:
         "InitReport",
         "Start",
         "Output",
-        "RuntimeDone",
         "Report",
         "EnvironmentStopped",
     ]

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from lambent.node.runtime_api import Answer, Connection, RuntimeApi, RuntimeState
+from lambent.node.runtime_api import Answer, RuntimeApi, RuntimeState
+from lambent.node.runtime_connection import Connection
 
 PREFIX = "/2018-06-01/runtime"
 NEXT = f"GET {PREFIX}/invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n".encode()
@@ -143,6 +144,58 @@ def test_a_response_and_the_request_for_more_may_come_in_one_write() -> None:
         assert (await runtime.response())[0] == 202
         assert await runtime.response() == (200, b"{}")
         await runtime.send(post("/invocation/two/response", b"2") + NEXT)
+        assert (await answered).body == b"2"
+
+    tell(story)
+
+
+def in_one_go(request_id: str, body: bytes) -> bytes:
+    """What our own runtime clients write when a handler has returned."""
+    return post(f"/invocation/{request_id}/response", body, "Content-Type: application/json") + NEXT
+
+
+def test_what_our_own_clients_write_in_one_go_is_an_answer_and_asks_for_more() -> None:
+    async def story(conversation: Conversation, runtime: Runtime) -> None:
+        answered = await running(conversation, runtime)
+        await runtime.send(in_one_go("one", b"1"))
+        assert await answered == Answer(body=b"1", is_error=False)
+        assert conversation.api.is_waiting
+        answered = conversation.api.exchange(request_id="two", next_response=EVENT)
+        assert (await runtime.response())[0] == 202
+        assert await runtime.response() == (200, b"{}")
+        await runtime.send(in_one_go("two", b"2"))
+        assert (await answered).body == b"2"
+
+    tell(story)
+
+
+def test_what_our_own_clients_write_in_one_go_is_held_to_the_same_rules() -> None:
+    async def story(conversation: Conversation, runtime: Runtime) -> None:
+        answered = await running(conversation, runtime)
+        assert await runtime.refusal(in_one_go("other", b"1")) == (400, "InvalidRequestID")
+        assert (await runtime.response())[0] == 403  # of `next`: the invocation still runs
+        assert await runtime.refusal(in_one_go("one", b"x" * (LIMIT_BYTES + 1))) == (
+            413,
+            "RequestEntityTooLarge",
+        )
+        assert (await answered).is_too_large
+        assert await runtime.refusal(in_one_go("one", b"1")) == (403, "InvalidStateTransition")
+
+    tell(story)
+
+
+def test_in_pieces_it_means_the_same() -> None:
+    async def story(conversation: Conversation, runtime: Runtime) -> None:
+        answered = await running(conversation, runtime)
+        content = in_one_go("one", b'{"a": 1}')
+        for piece in (content[:70], content[70:-20], content[-20:]):
+            await runtime.send(piece)
+            await asyncio.sleep(0.01)
+        assert await answered == Answer(body=b'{"a": 1}', is_error=False)
+        answered = conversation.api.exchange(request_id="two", next_response=EVENT)
+        assert (await runtime.response())[0] == 202
+        assert await runtime.response() == (200, b"{}")
+        await runtime.send(in_one_go("two", b"2"))
         assert (await answered).body == b"2"
 
     tell(story)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent.domain.function import FunctionVersion
@@ -163,7 +164,7 @@ async def test_a_deleted_version_is_forgotten_also_while_its_snapshot_is_being_t
     node.is_slow = True
     asking = asyncio.create_task(node.snapshots.of(version("2")))
     await node.has_begun.wait()
-    node.snapshots.forget(replace(KEY, name="other"))
+    node.snapshots.forget(msgspec.structs.replace(KEY, name="other"))
     node.snapshots.forget(KEY, "3")
     assert not any(runtime.is_closed for runtime in node.begun)
     node.snapshots.forget(KEY)

@@ -125,6 +125,20 @@ def test_an_exception_undoes_its_own_change_and_no_other(path: Path) -> None:
     with_database(path, story)
 
 
+def test_an_exception_undoes_a_change_that_was_alone(path: Path) -> None:
+    def half_done(connection: sqlite3.Connection) -> None:
+        put("half")(connection)
+        raise ValueError("changed my mind")
+
+    async def story(database: Database) -> None:
+        with pytest.raises(ValueError, match="changed my mind"):
+            await database.write(half_done)
+        assert keys(database) == []
+        assert await database.write(put("a")) == "a"
+
+    with_database(path, story)
+
+
 def test_when_the_group_cannot_be_committed_everybody_hears_of_it_and_nothing_is_kept(path: Path) -> None:
     """As when the disk is full at the end: nobody may be told that a change is safe."""
 

@@ -97,14 +97,15 @@ def test_a_change_is_told_when_it_is_durable_and_a_soft_one_when_it_is_written(
     async def story(database: LightDatabase) -> None:
         disk = Disk(monkeypatch)
         hard: list[asyncio.Task[str]] = []
-        # The writer thread takes those that come while the log is written back, as at the start, by another way.
+        # The writer thread takes those that come while the log is written back, as at the start, by another way, and
+        # may have done with them before an earlier one.
         while not disk.is_asked.is_set():
             hard.append(asyncio.create_task(database.write_lightly(put(f"hard-{len(hard)}"))))
             await asyncio.sleep(0.005)
         assert await database.write_lightly(put("soft"), is_soft=True) == "soft"
-        assert not hard[-1].done()
+        assert not all(task.done() for task in hard)
         disk.may_go_on.set()
-        assert await hard[-1] == f"hard-{len(hard) - 1}"
+        assert await asyncio.gather(*hard) == [f"hard-{number}" for number in range(len(hard))]
 
     with_database(path, story)
 
@@ -170,13 +171,68 @@ def test_while_the_writer_is_at_work_light_changes_are_made_after_what_came_befo
 def test_the_log_does_not_grow_for_as_long_as_somebody_writes(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_CHECKPOINT_COMMITS", 20)
+    monkeypatch.setattr(module, "_CHECKPOINT_BYTES", 20 * module._LIGHT_COMMIT_BYTES)
 
     async def story(database: LightDatabase) -> None:
         for number in range(1_000):
             await database.write_lightly(put(f"{number}", "x" * 4_000), is_soft=number % 20 != 0)
         assert path.with_name("control.db-wal").stat().st_size < 3_000_000 < 1_000 * 4_000
         assert len(keys(database)) == 1_000
+
+    with_database(path, story)
+
+
+def test_a_disk_that_keeps_the_loop_waiting_is_left_to_the_writer_thread_for_a_while(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STALL_S", 0.01)
+
+    def where(_: sqlite3.Connection) -> str:
+        return threading.current_thread().name
+
+    def slow(_: sqlite3.Connection) -> None:
+        time.sleep(0.02)
+
+    async def story(database: LightDatabase) -> None:
+        here = threading.current_thread().name
+        # The log is written back at the start: until that is done, the writer thread is who writes.
+        while await database.write_lightly(where) != here:
+            pass
+        await database.write_lightly(slow)
+        assert await database.write_lightly(where) != here
+        monkeypatch.setattr(module, "_STALLED_S", 0.0)
+        database._stalled_until_s = time.monotonic()  # type: ignore[attr-defined]
+        while await database.write_lightly(where) != here:
+            pass
+
+    with_database(path, story)
+
+
+def test_the_first_commit_of_a_log_that_begins_anew_is_made_beside_the_loop(path: Path) -> None:
+    async def story(database: LightDatabase) -> None:
+        threads: list[str] = []
+        is_written = threading.Event()
+
+        def trace(statement: str) -> None:
+            if statement.startswith("PRAGMA user_version = "):
+                threads.append(threading.current_thread().name)
+                is_written.set()
+
+        # The log is written back at the start: after two durable changes, that is over.
+        for name in "xy":
+            await database.write_lightly(put(name))
+        database._writer.set_trace_callback(trace)  # type: ignore[attr-defined]
+        database._syncer.check_point()  # type: ignore[attr-defined]
+        assert await asyncio.to_thread(is_written.wait, PATIENCE_S)
+        assert threads[0].startswith("syncer-")
+        # Until the turn is free again, that commit may be under way.
+        with database._turn:  # type: ignore[attr-defined]
+            pass
+        wal = path.with_name("control.db-wal")
+        header = wal.read_bytes()[:32]
+        await database.write_lightly(put("a"))
+        # The loop's commit has added to a log whose header, which SQLite synchronizes, was there.
+        assert wal.read_bytes()[:32] == header
 
     with_database(path, story)
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent.domain.budget import DAILY, Budget
@@ -19,20 +20,20 @@ from lambent.domain.ledger import INVOCATION, Category, Rows
 from lambent.domain.parcel import Parcel
 from lambent.domain.pricing.price_list import AWS
 from lambent.store.budgets import Budgets
-from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.telemetry.budgets import BudgetWatch
 from lambent.testing import ManualClock, MemoryStore
 from samples import KEY, VERSION
 
-OTHER = replace(KEY, name="g")
+OTHER = msgspec.structs.replace(KEY, name="g")
 
 
 class Place:
     """An account with two functions, a ledger, and a watch that can be replaced by a new server's."""
 
     def __init__(self, directory: Path) -> None:
-        self.database = Database(directory / "ledger.db", migrations="ledger", full_sync=False)
+        self.database = LightDatabase(directory / "ledger.db", migrations="ledger", full_sync=False)
         self.ledger = SqliteLedger(self.database)
         self.store = MemoryStore()
         self.clock = ManualClock()

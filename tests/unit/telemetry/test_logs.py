@@ -97,6 +97,18 @@ def test_facts_without_lines_make_no_group(here: Listening) -> None:
     asyncio.run(story())
 
 
+def test_batches_of_many_streams_come_further_apart(here: Listening) -> None:
+    async def story() -> None:
+        many = [said("hello", origin=replace(ORIGIN, log_stream=f"s-{number}")) for number in range(100)]
+        await here.listener.consume(many)
+        assert here.listener.pace_s > 0
+        assert len(await here.events()) == 100
+        await here.listener.consume([said("hello") for _ in range(100)])
+        assert here.listener.pace_s == 0
+
+    asyncio.run(story())
+
+
 def test_a_group_that_exists_is_left_as_it_is(here: Listening) -> None:
     async def story() -> None:
         made = await here.groups.ensure(GROUP, now_ms=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from lambent.domain.function_facts import (
@@ -99,7 +100,7 @@ def test_functions_without_end_are_counted_together(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "SERIES_MAX", 2)
     metrics = Metrics()
     for number in range(5):
-        metrics.hear(Throttled(function=replace(KEY, name=f"f-{number}")))
+        metrics.hear(Throttled(function=msgspec.structs.replace(KEY, name=f"f-{number}")))
     found = {series: value for series, value in values(metrics).items() if series.startswith("Throttles")}
     assert sorted(found.values()) == [1, 1, 3]
     assert any("(others)" in series for series in found)

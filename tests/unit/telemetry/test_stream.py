@@ -109,6 +109,49 @@ def test_a_batch_is_no_larger_than_agreed() -> None:
     asyncio.run(story())
 
 
+class PacedEar(Ear):
+    """A listener that large batches cost much."""
+
+    pace_s = 0.0
+
+    async def consume(self, facts: Sequence[Fact]) -> None:
+        await super().consume(facts)
+        self.pace_s = 3600.0 if len(facts) >= 300 else 0.0
+
+
+def test_a_listener_hears_the_next_batch_when_the_pace_that_it_set_with_the_last_says_so() -> None:
+    async def story() -> None:
+        ear, other = PacedEar(), Ear()
+        async with FactStream(ear, other, linger_s=0) as stream:
+            for count in (1, 300, 1):
+                for number in range(count):
+                    stream.emit(happened(number))
+                other.was_called.clear()
+                async with asyncio.timeout(10):
+                    await other.was_called.wait()
+            assert [len(batch) for batch in ear.batches] == [1, 300]
+            assert [len(batch) for batch in other.batches] == [1, 300, 1]
+            await stream.flush()
+            assert [len(batch) for batch in ear.batches] == [1, 300, 1]
+
+    asyncio.run(story())
+
+
+def test_a_paced_listener_hears_at_once_when_a_whole_batch_waits() -> None:
+    async def story() -> None:
+        ear = PacedEar()
+        async with FactStream(ear, linger_s=0, batch_max_facts=300) as stream:
+            for _ in range(3):
+                ear.was_called.clear()
+                for number in range(300):
+                    stream.emit(happened(number))
+                async with asyncio.timeout(10):
+                    await ear.was_called.wait()
+            assert [len(batch) for batch in ear.batches] == [300, 300, 300]
+
+    asyncio.run(story())
+
+
 def test_a_listener_that_hangs_delays_nobody_else_and_not_the_end() -> None:
     async def story() -> None:
         slow, quick = Ear(), Ear()

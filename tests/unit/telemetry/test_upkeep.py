@@ -13,8 +13,8 @@ from lambent.domain.function import FunctionKey, FunctionVersion
 from lambent.domain.ledger import PROVISIONED, SNAPSHOT, flat
 from lambent.domain.upkeep import Upkeep
 from lambent.store.ledger import RowQuery
-from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger import SqliteLedger
+from lambent.store.sqlite.light_writes import LightDatabase
 from lambent.telemetry.upkeep import UpkeepMeter
 from lambent.testing import ManualClock
 from samples import KEY, VERSION, replace
@@ -27,7 +27,7 @@ class Place:
     """A ledger, a clock, and meters that come and go."""
 
     def __init__(self, directory: Path) -> None:
-        self.database = Database(directory / "ledger.db", migrations="ledger", full_sync=False)
+        self.database = LightDatabase(directory / "ledger.db", migrations="ledger", full_sync=False)
         self.ledger = SqliteLedger(self.database)
         self.clock = ManualClock()
         self.meter = self.new_meter()

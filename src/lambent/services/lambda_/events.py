@@ -138,7 +138,7 @@ class Events:
                 invoked_arn=event.invoked_arn,
                 payload=payload,
                 tenant_id=event.tenant_id,
-                trace_id=str(trace.through(event.key.arn)),
+                trace_id=trace.header_through(event.key.arn),
                 source=event.source,
                 attempt=event.attempts + 1,
             ),

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from lambent.domain.call import Call
 from lambent.domain.concurrency import Provisioned
-from lambent.domain.function import FunctionVersion
+from lambent.domain.function import Function, FunctionVersion
 from lambent.domain.function_facts import EmitFunctionFact, LoopEnded
 from lambent.domain.invocation import Invocation, Outcome
 from lambent.domain.trace import Trace, trace_of
@@ -155,7 +155,8 @@ class InvocationOperations:
         )
         invocation_type = parameters.get("InvocationType", "RequestResponse")
         payload = parameters.get("Payload") or _EMPTY_EVENT
-        _check_request_id(call)
+        if "x-amzn-requestid" in call.headers:
+            _check_request_id(call)
         check_payload_size(payload, invocation_type)
         function = await self._records.get(target.key)
         if function is None:
@@ -179,11 +180,8 @@ class InvocationOperations:
             event = queued(call, target, trace, tenant_id=tenant_id)
             await self._accept(event, payload)
             return {"StatusCode": 202, RESPONSE_HEADERS: {TRACE_HEADER: trace.for_caller}}
-        try:
-            refuse_recursion(function, trace)
-        except RecursiveInvocationException:
-            self._emit(LoopEnded(function=function.key))
-            raise
+        if trace.lineage:
+            self._end_loop(function, trace)
         invocation = Invocation(
             request_id=call.request_id,
             version=version,
@@ -191,7 +189,7 @@ class InvocationOperations:
             payload=payload,
             client_context=client_context,
             tenant_id=tenant_id,
-            trace_id=str(trace.through(target.key.arn)),
+            trace_id=trace.header_through(target.key.arn),
             wants_log_tail=parameters.get("LogType") == "Tail",
             debug_port=_debug_port(call.headers[DEBUG_HEADER]) if DEBUG_HEADER in call.headers else None,
         )
@@ -217,6 +215,14 @@ class InvocationOperations:
         )
         return _answer(parameters, version, outcome, trace)
 
+    def _end_loop(self, function: Function, trace: Trace) -> None:
+        """Let an invocation by a function pass, unless that is a loop."""
+        try:
+            refuse_recursion(function, trace)
+        except RecursiveInvocationException:
+            self._emit(LoopEnded(function=function.key))
+            raise
+
 
 def _check_request_id(call: Call) -> None:
     """An id that the caller chose is either adopted or refused, never replaced."""
@@ -231,8 +237,13 @@ def _debug_port(text: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _plain(amount: Decimal) -> str:
-    return f"{amount:f}"
+def _bill(billed_ms: int, gb_seconds: Decimal, price_usd: Decimal) -> Mapping[str, str]:
+    """Return the headers that tell what an invocation costs; most cost the same."""
+    return {
+        "x-lambent-billed-duration-ms": str(billed_ms),
+        "x-lambent-gb-seconds": f"{gb_seconds:f}",
+        "x-lambent-price-usd": f"{price_usd:f}",
+    }
 
 
 def _answer(
@@ -241,9 +252,7 @@ def _answer(
     report = outcome.report
     headers = {
         TRACE_HEADER: trace.for_caller,
-        "x-lambent-billed-duration-ms": str(report.billed_duration_ms),
-        "x-lambent-gb-seconds": _plain(report.gb_seconds),
-        "x-lambent-price-usd": _plain(report.price_usd),
+        **_bill(report.billed_duration_ms, report.gb_seconds, report.price_usd),
     }
     if report.cold_start_reason is not None:
         headers["x-lambent-cold-start-reason"] = report.cold_start_reason

@@ -8,7 +8,8 @@ knows locks, revisions and which packages a change frees.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 from lambent.domain.function import Function, FunctionKey, FunctionVersion
 from lambent.errors import ResourceConflictException
@@ -33,9 +34,9 @@ class Records:
         # Calls of this process queue here; revisions guard against other processes.
         self._locks = [asyncio.Lock() for _ in range(_LOCKS)]
 
-    async def get(self, key: FunctionKey) -> Function | None:
-        """Return the function, or None."""
-        return await self._functions.get(key)
+    def get(self, key: FunctionKey) -> Coroutine[Any, Any, Function | None]:
+        """Return the function to come, or None."""
+        return self._functions.get(key)
 
     async def create(self, function: Function) -> None:
         """Keep a new function.

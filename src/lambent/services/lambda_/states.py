@@ -49,11 +49,12 @@ def check_invocable(version: FunctionVersion) -> None:
 
     Raises:
         ResourceConflictException: it is pending or failed.
-        SnapStartNotReadyException: its snapshot is being taken.
+        SnapStartNotReadyException: its snapshot is being taken (AWS page "Troubleshooting SnapStart errors for Lambda
+            functions").
     """
     if version.state == "Pending" and version.is_snap_start:
         raise SnapStartNotReadyException(
-            "Lambda is initializing your function. You can invoke the function when the function state becomes Active."
+            "Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE."
         )
     if version.state != "Active":
         raise ResourceConflictException(

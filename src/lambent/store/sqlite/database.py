@@ -34,11 +34,17 @@ class Write:
     """A change that is to be made, and whoever waits for it."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, change: Callable[[sqlite3.Connection], Any], *, is_soft: bool
+        self,
+        loop: asyncio.AbstractEventLoop,
+        change: Callable[[sqlite3.Connection], Any],
+        *,
+        is_soft: bool,
+        size_bytes: int = 0,
     ) -> None:
         self.loop = loop
         self.change = change
         self.is_soft = is_soft
+        self.size_bytes = size_bytes
         self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         """What the change returned, until that may be told."""
@@ -181,8 +187,11 @@ class Database:
         try:
             self._synchronize(is_soft=all(write.is_soft for write in group))
             self._writer.execute("BEGIN IMMEDIATE")
-            for write in group:
-                outcomes.append(self._attempt(write))
+            if len(group) == 1:
+                # What undoes it alone undoes the whole transaction.
+                outcomes.append((group[0].change(self._writer), None))
+            else:
+                outcomes += [self._attempt(write) for write in group]
             self._writer.execute("COMMIT")
         except BaseException as error:  # whatever it was, every waiting caller must hear of it
             if self._writer.in_transaction:

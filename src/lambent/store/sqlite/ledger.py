@@ -17,8 +17,8 @@ import msgspec
 
 from lambent.domain.ledger import SUMS, Category, Row, Rows, Sums, Usage, by_day, sum_of, sums_of
 from lambent.store.ledger import Audit, RowPage, RowQuery
-from lambent.store.sqlite.database import Database
 from lambent.store.sqlite.ledger_chunks import Chunk, pack, unpack
+from lambent.store.sqlite.light_writes import LightDatabase
 
 CHUNK_ROWS_MAX = 4096
 _COMPACT_PIECES_MAX = 256
@@ -28,10 +28,14 @@ _COMPACT_TODAY_MIN = 32
 _EXPIRE_SLICE = 500
 _READ_CATEGORIES_MAX = 500
 """Categories that are searched each by its own index; for more of them, all chunks are walked."""
+_LIGHT_ROWS_MAX, _LIGHT_BATCHES_MAX = 2_000, 100
+"""So much is written on the event loop, where it takes a few milliseconds; more by the writer thread."""
+_ROW_BYTES = 40
 _INTEGER_MAX = 2**62
 
 _encode = msgspec.json.Encoder().encode
 _decode_category = msgspec.json.Decoder(Category).decode
+_ADD_SEQUENCES = "UPDATE next_sequence SET sequence = sequence + ? RETURNING sequence"
 _ADD_CHUNK = "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_USAGE = (
     f"INSERT INTO usage (day, category_id, {', '.join(SUMS)}) VALUES (?, ?{', ?' * len(SUMS)}) "  # noqa: S608
@@ -42,15 +46,18 @@ _ADD_USAGE = (
 class SqliteLedger:
     """See `lambent.store.ledger.Ledger` for the contract."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: LightDatabase) -> None:
         self._database = database
         self._known: dict[Category, int] = {}
-        """Ids by category. Only the writer's thread changes it."""
+        """Ids by category."""
 
     async def append(self, batches: Sequence[Rows]) -> None:
-        def write(connection: sqlite3.Connection) -> dict[Category, int]:
+        count = sum(map(len, batches))
+
+        def change(connection: sqlite3.Connection) -> dict[Category, int]:
             new: dict[Category, int] = {}
-            (sequence,) = connection.execute("SELECT sequence FROM next_sequence").fetchone()
+            (after,) = connection.execute(_ADD_SEQUENCES, (count,)).fetchone()
+            sequence = after - count
             for rows in batches:
                 category_id = self._known.get(rows.category) or new.get(rows.category)
                 if category_id is None:
@@ -58,10 +65,12 @@ class SqliteLedger:
                 for day, of_day in by_day(rows):
                     _add(connection, category_id, day, of_day, sequence)
                     sequence += len(of_day)
-            connection.execute("UPDATE next_sequence SET sequence = ?", (sequence,))
             return new
 
-        new = await self._database.write(write)
+        if count <= _LIGHT_ROWS_MAX and len(batches) <= _LIGHT_BATCHES_MAX:
+            new = await self._database.write_lightly(change, size_bytes=count * _ROW_BYTES)
+        else:
+            new = await self._database.write(change)
         # Only now: what is undone must not be remembered.
         if len(self._known) > 100_000:
             self._known.clear()

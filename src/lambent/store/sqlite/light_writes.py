@@ -4,7 +4,8 @@ Handing a change to another thread and its result back takes longer than making 
 and the two threads have one interpreter lock. So a *light* change is made on the calling thread, together with the
 others of the same turn of the event loop, in one transaction. What SQLite has written then survives the death of the
 process; whoever needs more waits until the log has been synchronized, which a thread does for all who wait at that
-moment. Changes of many rows, and light ones when the writer thread is at work, go the way of every other database.
+moment. Changes of many rows, and light ones while the writer thread is at work or the disk stalls, go the way of every
+other database.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -24,10 +26,14 @@ from lambent.store.sqlite.database import Database, StoreError, Write
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-_CHECKPOINT_COMMITS = 300
-"""After so many light commits the log is written back: a few megabytes, as by SQLite's own default."""
-_HEAVY_COMMIT = 30
-"""What a commit of the writer thread counts as."""
+_CHECKPOINT_BYTES = 4_000_000
+"""After so much the log is written back, as by SQLite's own default."""
+_LIGHT_COMMIT_BYTES, _HEAVY_COMMIT_BYTES = 13_000, 400_000
+"""What a commit counts as besides what its changes say: three pages, and a guess at what the writer thread did."""
+_STALL_S = 0.05
+"""The disk is not to be waited for on the event loop once it took so long,"""
+_STALLED_S = 10.0
+"""for so long a time."""
 
 
 class LightDatabase(Database):
@@ -39,18 +45,22 @@ class LightDatabase(Database):
         # A checkpoint takes milliseconds, which the event loop does not have.
         self._writer.execute("PRAGMA wal_autocheckpoint = 0")
         self._light: list[Write] = []
-        self._commits = 0
+        self._logged_bytes = 0
+        self._stalled_until_s = 0.0
         self._is_synced = full_sync
         self._syncer = _Syncer(path, self._connect(), self._writer, self._turn)
         # What killed servers have left in the log: else it would grow from one to the next.
         self._syncer.check_point()
 
-    async def write_lightly(self, change: Callable[[sqlite3.Connection], T], *, is_soft: bool = False) -> T:
+    async def write_lightly(
+        self, change: Callable[[sqlite3.Connection], T], *, is_soft: bool = False, size_bytes: int = 0
+    ) -> T:
         """Run a change of a few rows and return its result once it is committed; see `Database.write`.
 
         Args:
             change: what to do with the connection; may be run again when it has failed.
             is_soft: a power cut may undo it, though not the death of the process.
+            size_bytes: what its rows take, if that is more than a page or two.
 
         Raises:
             StoreError: the database is closed.
@@ -58,7 +68,7 @@ class LightDatabase(Database):
         if self._is_closed:
             raise StoreError(f"The database {self._path} is closed.")
         loop = asyncio.get_running_loop()
-        write = Write(loop, change, is_soft=is_soft)
+        write = Write(loop, change, is_soft=is_soft, size_bytes=size_bytes)
         self._light.append(write)
         if len(self._light) == 1:
             loop.call_soon(self._commit_light)
@@ -74,7 +84,9 @@ class LightDatabase(Database):
         group, self._light = self._light, []
         if not group:
             return
-        if self._pending.unfinished_tasks or not self._turn.acquire(blocking=False):
+        began_s = time.monotonic()
+        is_for_thread = self._pending.unfinished_tasks or began_s < self._stalled_until_s
+        if is_for_thread or not self._turn.acquire(blocking=False):
             # Whoever is at work takes these as well, after what came before them.
             self._hand_over(group)
             return
@@ -82,11 +94,14 @@ class LightDatabase(Database):
             done = self._made(group)
         finally:
             self._turn.release()
+        ended_s = time.monotonic()
+        if ended_s - began_s > _STALL_S:
+            self._stalled_until_s = ended_s + _STALLED_S
         if not done:
             # With others it failed; alone each gets its own result or exception.
             self._hand_over(group)
             return
-        self._count(1)
+        self._count(_LIGHT_COMMIT_BYTES + sum([write.size_bytes for write in group]))
         waiting: list[Write] = []
         for write in group:
             if self._is_synced and not write.is_soft:
@@ -116,12 +131,12 @@ class LightDatabase(Database):
 
     def _commit(self, group: list[Write]) -> None:
         super()._commit(group)
-        self._count(_HEAVY_COMMIT)
+        self._count(_HEAVY_COMMIT_BYTES)
 
-    def _count(self, commits: int) -> None:
-        self._commits += commits
-        if self._commits >= _CHECKPOINT_COMMITS:
-            self._commits = 0
+    def _count(self, size_bytes: int) -> None:
+        self._logged_bytes += size_bytes
+        if self._logged_bytes >= _CHECKPOINT_BYTES:
+            self._logged_bytes = 0
             self._syncer.check_point()
 
 
@@ -199,6 +214,9 @@ class _Syncer:
             self._own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             with self._turn:
                 self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                # The first commit of a log that begins anew waits for the disk: let it be this one.
+                (version,) = self._writer.execute("PRAGMA user_version").fetchone()
+                self._writer.execute(f"PRAGMA user_version = {version}")
         except sqlite3.Error as error:
             # On a full disk, for instance: the log stays as it is, and is tried again when it has grown.
             _log.warning("The log of a database could not be written back: %s.", error)

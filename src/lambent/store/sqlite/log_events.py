@@ -8,18 +8,20 @@ stream is found without walking through it.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lambent.store import KeptEvents, LogEvent, LogPage, LogQuery, StreamKey, StreamSummary
 from lambent.store.log_order import Chunk, Window, merge, message_bytes, page_of, window_of
-from lambent.store.sqlite.database import Database
+from lambent.store.sqlite.light_writes import LightDatabase
 
 SPAN_MAX_MS = 60_000
 _COMPRESS_MIN_BYTES = 256
@@ -30,23 +32,36 @@ _REMOVE_SLICE = 500
 _STREAM_CURSORS_MAX = 100
 """Streams that are searched each by its own index; for more of them, the group's index is walked."""
 _INTEGER_MAX = 2**62
+_TIMESTAMP_MS = attrgetter("timestamp_ms")
 _LAST_CHARACTER = "\U0010ffff"
 
-_RAISE_STREAM = """
-INSERT INTO log_streams (
-    group_id, name, created_ms, first_event_ms, last_event_ms, last_ingestion_ms, stored_bytes
-) VALUES (?1, ?2, ?5, ?3, ?4, ?5, ?6)
-ON CONFLICT (group_id, name) DO UPDATE SET
-    first_event_ms    = min(coalesce(first_event_ms, excluded.first_event_ms), excluded.first_event_ms),
-    last_event_ms     = max(coalesce(last_event_ms, excluded.last_event_ms), excluded.last_event_ms),
-    last_ingestion_ms = excluded.last_ingestion_ms,
-    stored_bytes      = stored_bytes + excluded.stored_bytes
-RETURNING id
+_PACK_SLICE_CHARACTERS, _PACK_MAX_CHARACTERS, _PACK_ALL_MAX_CHARACTERS = 50_000, 250_000, 2_000_000
+"""What is packed on the event loop between two turns of others, of one stream, and in all: a millisecond's work is a
+quarter of a million."""
+_LIGHT_MAX_BYTES, _LIGHT_MAX_STREAMS = 500_000, 100
+"""Chunks that are written on the event loop; more by the writer thread."""
+_ROWS_MAX = 64
+"""Of one statement."""
+_KNOWN_MAX = 10_000
+"""Streams whose ids are remembered."""
+_ADD_STREAM = """
+INSERT INTO log_streams (group_id, name, created_ms, stored_bytes) VALUES (?, ?, ?, 0)
+ON CONFLICT (group_id, name) DO NOTHING
 """
-_ADD_CHUNK = """
-INSERT INTO log_chunks (group_id, stream_id, first_ms, last_ms, ingestion_ms, stored_bytes, body)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+_RAISE_STREAMS = """
+UPDATE log_streams SET
+    first_event_ms    = min(coalesce(first_event_ms, new.column2), new.column2),
+    last_event_ms     = max(coalesce(last_event_ms, new.column3), new.column3),
+    last_ingestion_ms = new.column4,
+    stored_bytes      = stored_bytes + new.column5
+FROM (VALUES {rows}) AS new WHERE log_streams.id = new.column1
 """
+_ADD_CHUNKS = """
+INSERT INTO log_chunks (group_id, stream_id, first_ms, last_ms, ingestion_ms, stored_bytes, body) VALUES {rows}
+"""
+
+_Place = tuple[int, int]
+"""The id of a group, and that of a stream in it. No id is ever used twice."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[list[int], list[str]]).decode
@@ -55,29 +70,43 @@ _unpack = msgspec.msgpack.Decoder(tuple[list[int], list[str]]).decode
 class SqliteLogEvents:
     """See `lambent.store.LogEvents` for the contract."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: LightDatabase) -> None:
         self._database = database
+        self._known: dict[StreamKey, _Place] = {}
+        """Where streams are, as far as is known: one may be gone."""
 
     async def create_stream(self, key: StreamKey, *, created_ms: int) -> bool:
         def create(connection: sqlite3.Connection) -> bool:
-            cursor = connection.execute(
-                "INSERT INTO log_streams (group_id, name, created_ms, stored_bytes) VALUES (?, ?, ?, 0) "
-                "ON CONFLICT (group_id, name) DO NOTHING",
-                (_raise_group(connection, key.group), key.stream, created_ms),
-            )
-            return cursor.rowcount == 1
+            group_id = _raise_group(connection, key.group)
+            return connection.execute(_ADD_STREAM, (group_id, key.stream, created_ms)).rowcount == 1
 
         return await self._database.write(create)
 
     async def append(
         self, batches: Sequence[tuple[StreamKey, Sequence[LogEvent]]], *, ingestion_ms: int
     ) -> list[list[KeptEvents]]:
-        def append_all(connection: sqlite3.Connection) -> list[list[KeptEvents]]:
-            return [
-                _append(connection, key, events, ingestion_ms) if events else [] for key, events in batches
-            ]
+        keys = [key for key, _ in batches]
+        packed = await _packed([events for _, events in batches])
+        known = {key: self._known[key] for key in keys if key in self._known}
+        try:
+            kept, found = await self._write(partial(_append, keys, packed, ingestion_ms, known), packed)
+        except _StreamGone:
+            for key in known:
+                self._known.pop(key, None)
+            kept, found = await self._write(partial(_append, keys, packed, ingestion_ms, {}), packed)
+        # Only now: what is undone must not be remembered.
+        if len(self._known) > _KNOWN_MAX:
+            self._known.clear()
+        self._known.update(found)
+        return kept
 
-        return await self._database.write(append_all)
+    async def _write(
+        self, change: Callable[[sqlite3.Connection], _Appended], packed: Sequence[Sequence[_Run]]
+    ) -> _Appended:
+        size_bytes = sum(len(run.body) for runs in packed for run in runs)
+        if size_bytes <= _LIGHT_MAX_BYTES and len(packed) <= _LIGHT_MAX_STREAMS:
+            return await self._database.write_lightly(change, size_bytes=size_bytes)
+        return await self._database.write(change)
 
     async def read(self, query: LogQuery) -> LogPage:
         return await self._database.read_long(partial(_read, query=query))
@@ -139,33 +168,123 @@ def _raise_group(connection: sqlite3.Connection, name: str) -> int:
     return int(row[0])
 
 
+class _StreamGone(Exception):
+    """A stream is not where it was."""
+
+
 def _append(
-    connection: sqlite3.Connection, key: StreamKey, events: Sequence[LogEvent], ingestion_ms: int
-) -> list[KeptEvents]:
-    ordered = sorted(events, key=_timestamp_ms)
-    spans = [(span, sum([message_bytes(event.message) for event in span])) for span in _spans(ordered)]
+    keys: Sequence[StreamKey],
+    packed: Sequence[Sequence[_Run]],
+    ingestion_ms: int,
+    known: Mapping[StreamKey, _Place],
+    connection: sqlite3.Connection,
+) -> _Appended:
+    """Write the runs of streams and return how they are kept, and where streams are that were not known.
+
+    In few statements, whatever the number of streams: when the writer thread makes them, it has to wait after each for
+    its turn with the interpreter, and takes it from whoever is at work.
+
+    Raises:
+        _StreamGone: what was known is not so any more.
+    """
+    found: dict[StreamKey, _Place] = {}
+    raised: dict[int, tuple[int, int, int, int, int]] = {}
+    chunks: list[tuple[int, int, int, int, int, int, bytes]] = []
+    for key, runs in zip(keys, packed, strict=True):
+        if not runs:
+            continue
+        place = known.get(key) or found.get(key)
+        if place is None:
+            place = found[key] = _place_of(connection, key, ingestion_ms)
+        group_id, stream_id = place
+        for run in runs:
+            first_ms, last_ms = run.first_ms, run.last_ms
+            _, before_ms, after_ms, _, before_bytes = raised.get(stream_id, (0, first_ms, last_ms, 0, 0))
+            raised[stream_id] = (
+                stream_id,
+                min(first_ms, before_ms),
+                max(last_ms, after_ms),
+                ingestion_ms,
+                before_bytes + run.size_bytes,
+            )
+            chunks.append((group_id, stream_id, first_ms, last_ms, ingestion_ms, run.size_bytes, run.body))
+    updates = _execute(connection, _RAISE_STREAMS, list(raised.values()))
+    if sum(cursor.rowcount for cursor in updates) < len(raised):
+        raise _StreamGone
+    numbers: list[int] = []
+    for cursor in _execute(connection, _ADD_CHUNKS, chunks):
+        assert cursor.lastrowid is not None
+        # One statement numbers its rows one after another.
+        numbers += range(cursor.lastrowid - cursor.rowcount + 1, cursor.lastrowid + 1)
+    chunk_ids = iter(numbers)
+    return [[KeptEvents(next(chunk_ids), run.events) for run in runs] for runs in packed], found
+
+
+def _execute(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]
+) -> Iterator[sqlite3.Cursor]:
+    """Run a statement on many rows at once, in as few pieces as can be."""
+    for begin in range(0, len(rows), _ROWS_MAX):
+        part = rows[begin : begin + _ROWS_MAX]
+        values = [value for row in part for value in row]
+        yield connection.execute(_with_rows(statement, len(part), len(part[0])), values)
+
+
+@lru_cache(maxsize=4 * _ROWS_MAX)
+def _with_rows(statement: str, rows: int, columns: int) -> str:
+    return statement.format(rows=", ".join([f"({', '.join('?' * columns)})"] * rows))
+
+
+def _place_of(connection: sqlite3.Connection, key: StreamKey, created_ms: int) -> _Place:
+    """Return where a stream is; one that does not exist is made."""
     group_id = _raise_group(connection, key.group)
-    first_ms, last_ms = ordered[0].timestamp_ms, ordered[-1].timestamp_ms
-    size_bytes = sum(span_bytes for _, span_bytes in spans)
-    raised = connection.execute(
-        _RAISE_STREAM, (group_id, key.stream, first_ms, last_ms, ingestion_ms, size_bytes)
-    )
-    (stream_id,) = raised.fetchone()
-    raised.close()
-    kept: list[KeptEvents] = []
-    for span, span_bytes in spans:
-        first_ms, last_ms = span[0].timestamp_ms, span[-1].timestamp_ms
-        body = _body(span, first_ms)
-        added = connection.execute(
-            _ADD_CHUNK, (group_id, stream_id, first_ms, last_ms, ingestion_ms, span_bytes, body)
-        )
-        assert added.lastrowid is not None
-        kept.append(KeptEvents(added.lastrowid, span))
-    return kept
+    connection.execute(_ADD_STREAM, (group_id, key.stream, created_ms))
+    found = "SELECT id FROM log_streams WHERE group_id = ? AND name = ?"
+    return group_id, int(connection.execute(found, (group_id, key.stream)).fetchone()[0])
 
 
-def _timestamp_ms(event: LogEvent) -> int:
-    return event.timestamp_ms
+# Packing.
+
+
+class _Run(NamedTuple):
+    """Events of a stream in order of time, a minute's at most, and the chunk that they become."""
+
+    events: Sequence[LogEvent]
+    first_ms: int
+    last_ms: int
+    size_bytes: int
+    """Of their messages."""
+    body: bytes
+
+
+_Appended = tuple[list[list[KeptEvents]], dict[StreamKey, _Place]]
+
+
+async def _packed(batches: Sequence[Sequence[LogEvent]]) -> list[list[_Run]]:
+    """Pack the events of streams: a little on the event loop, so that others have their turn, much in a thread."""
+    sizes = [sum([len(event.message) for event in events]) for events in batches]
+    if max(sizes, default=0) > _PACK_MAX_CHARACTERS or sum(sizes) > _PACK_ALL_MAX_CHARACTERS:
+        return await asyncio.to_thread(lambda: [_runs(events) for events in batches])
+    packed: list[list[_Run]] = []
+    waiting = 0
+    for events, size in zip(batches, sizes, strict=True):
+        if waiting > _PACK_SLICE_CHARACTERS:
+            waiting = 0
+            await asyncio.sleep(0)
+        waiting += size
+        packed.append(_runs(events))
+    return packed
+
+
+def _runs(events: Sequence[LogEvent]) -> list[_Run]:
+    return [_run(span) for span in _spans(sorted(events, key=_TIMESTAMP_MS))] if events else []
+
+
+def _run(events: Sequence[LogEvent]) -> _Run:
+    # In one piece: there are thousands, and event by event this would cost more than writing them.
+    size_bytes = message_bytes("".join([event.message for event in events]))
+    first_ms, last_ms = events[0].timestamp_ms, events[-1].timestamp_ms
+    return _Run(events, first_ms, last_ms, size_bytes, _body(events, first_ms))
 
 
 def _spans(ordered: Sequence[LogEvent]) -> Iterator[Sequence[LogEvent]]:

@@ -61,7 +61,8 @@ class RestJson:
         status = operation.status
         if operation.output is None:
             return lambda result, request_id: _empty(status, request_id)
-        return _Results(operation, operation.output, self._encoders).serialize
+        results = _Results(operation, operation.output, self._encoders)
+        return results.serialize_bytes if results.are_bytes else results.serialize
 
     def serialize_error(self, error: ServiceError, shape: ErrorShape | None, request_id: str) -> HttpResponse:
         code = shape.code if shape else error.error_code
@@ -265,12 +266,16 @@ def _headers(plan: HeaderPlan, members: Mapping[str, Any]) -> list[tuple[str, st
         value = members.get(name)
         if value is None:
             continue
-        written = write(value)
-        if isinstance(written, dict):
-            headers += [(header + key, str(item)) for key, item in cast("dict[str, Any]", written).items()]
-        else:
-            headers.append((header, written))
+        _add_header(headers, header, write(value))
     return headers
+
+
+def _add_header(headers: list[tuple[str, str]], header: str, written: Any) -> None:
+    """Add a header, or the headers of a map, whose names begin with this."""
+    if isinstance(written, dict):
+        headers += [(header + key, str(item)) for key, item in cast("dict[str, Any]", written).items()]
+    else:
+        headers.append((header, written))
 
 
 class _Results:
@@ -289,7 +294,8 @@ class _Results:
         )
         self._payload = output.payload
         payload = members[output.payload] if output.payload else None
-        self._is_bytes = payload is not None and payload.type in _BYTES
+        self.are_bytes = payload is not None and payload.type in _BYTES
+        """Whether the body is a member as it is: `serialize_bytes` is for those, `serialize` for the others."""
         body = {name: m for name, m in members.items() if m.location is None and m is not payload}
         self._has_members_in_body = bool(body) or not members
         self._encode_event = (
@@ -297,7 +303,7 @@ class _Results:
         )
         self._encode = (
             encoders.encoder(payload)
-            if payload and not self._is_bytes and not payload.is_event_stream
+            if payload and not self.are_bytes and not payload.is_event_stream
             else encoders.members(output.name, body)
         )
         self._elsewhere = frozenset({*self._headers, self._status_member, self._payload} - {None})
@@ -315,6 +321,30 @@ class _Results:
         if status == 204:
             return HttpResponse(status=status, headers=headers, body=b"")
         if body and not self._has_content_type(result):
+            headers.append(_JSON)
+        return HttpResponse(status=status, headers=headers, body=body)
+
+    def serialize_bytes(self, result: Mapping[str, Any], request_id: str) -> HttpResponse:
+        status, body = self._status, b""
+        headers, plan = [("x-amzn-RequestId", request_id)], self._headers
+        is_json = True
+        for name, value in result.items():
+            if value is None:
+                if name not in self._elsewhere:
+                    self._refuse_unknown(result)
+            elif name == self._payload:
+                body = value.encode() if isinstance(value, str) else bytes(value)
+            elif (member := plan.get(name)) is not None:
+                header, write = member
+                _add_header(headers, header, write(value))
+                is_json = is_json and name != self._content_type_member
+            elif name == self._status_member:
+                status = value or status
+            else:
+                self._refuse_unknown(result)
+        if status == 204:
+            body = b""
+        elif body and is_json:
             headers.append(_JSON)
         return HttpResponse(status=status, headers=headers, body=body)
 
@@ -344,8 +374,6 @@ class _Results:
         payload = result.get(self._payload)
         if payload is None:
             return b""
-        if self._is_bytes:
-            return payload.encode() if isinstance(payload, str) else bytes(payload)
         return encode_body(self._encode(payload))
 
     def _refuse_unknown(self, result: Mapping[str, Any]) -> None:

@@ -41,7 +41,7 @@ async def _with_functions(store: MemoryStore, count: int, versions: int) -> Worl
 
 
 def _copy(model: Function, name: str, versions: int) -> Put:
-    key = replace(model.key, name=name)
+    key = msgspec.structs.replace(model.key, name=name)
     latest = replace(model.latest, key=key)
     published = {str(n): replace(latest, version=str(n)) for n in range(1, versions + 1)}
     function = replace(model, key=key, latest=latest, versions=published, last_published=versions)

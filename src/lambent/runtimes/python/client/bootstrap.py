@@ -8,6 +8,8 @@ socket, and the response of one invocation leaves in the same write as the reque
 
 import json
 import os
+import re
+import select
 import sys
 import traceback
 import types
@@ -18,6 +20,29 @@ from lambda_json import encode as to_json
 
 VERSION_PATH = "/2018-06-01/runtime"
 _READ_BYTES = 16384
+_ACCEPTED = (
+    b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
+)
+"""What Lambent answers to a report; an answer that differs in anything is parsed as any other."""
+_EVENT = re.compile(
+    rb"HTTP/1\.1 200 OK\r\nContent-Type: application/json\r\n"
+    rb"Lambda-Runtime-Aws-Request-Id: ([!-~]+)\r\nLambda-Runtime-Deadline-Ms: ([0-9]+)\r\n"
+    rb"Lambda-Runtime-Invoked-Function-Arn: ([!-~]+)\r\nLambda-Runtime-Trace-Id: ([!-~]+)\r\n"
+    rb"Content-Length: ([0-9]+)\r\n\r\n"
+)
+"""The head of nearly every event, as Lambent writes it, with the values of these headers:"""
+_EVENT_HEADERS = (
+    "lambda-runtime-aws-request-id",
+    "lambda-runtime-deadline-ms",
+    "lambda-runtime-invoked-function-arn",
+    "lambda-runtime-trace-id",
+    "content-length",
+)
+_RESPONSE = (
+    "POST " + VERSION_PATH + "/invocation/%s/response HTTP/1.1\r\nHost: runtime\r\n"
+    "Content-Length: %d\r\nContent-Type: %s\r\n\r\n"
+)
+"""What `request` makes of a response, in one step."""
 INIT_ERROR_EXIT_STATUS = 1
 BEFORE_SNAPSHOT_ERROR_EXIT_STATUS = 64
 AFTER_RESTORE_ERROR_EXIT_STATUS = 65
@@ -51,6 +76,8 @@ class Channel:
     def __init__(self, descriptor):
         self._descriptor = descriptor
         self._buffer = b""
+        self._readable = select.poll()
+        self._readable.register(descriptor, select.POLLIN)
 
     def send(self, *requests):
         """Send requests, made by `request`, in one write where the kernel allows it."""
@@ -61,32 +88,71 @@ class Channel:
 
     def receive(self):
         """Return (status, headers by lower-case name, body) of the next response."""
+        buffer = self._buffer or self._fill(_READ_BYTES)
+        event = _EVENT.match(buffer)
+        if event is not None:
+            values = b" ".join(event.groups()).decode("latin-1").split(" ")
+            status, start, headers = 200, event.end(), dict(zip(_EVENT_HEADERS, values))  # noqa: B905 - Python 3.8 has no `strict`
+        else:
+            status, start, headers = self._head()
+            buffer = self._buffer
+        end = start + int(headers.get("content-length", 0))
+        while len(buffer) < end:
+            buffer = self._fill(end - len(buffer))
+        self._buffer = buffer[end:]
+        return status, headers, buffer[start:end]
+
+    def _head(self):
+        """Return (status, where the body begins, headers by lower-case name) of any response."""
         end = self._buffer.find(b"\r\n\r\n")
         while end < 0:
-            self._fill(_READ_BYTES)
-            end = self._buffer.find(b"\r\n\r\n")
+            end = self._fill(_READ_BYTES).find(b"\r\n\r\n")
         lines = self._buffer[:end].decode("latin-1").split("\r\n")
         headers = {}
         for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        start, length = end + 4, int(headers.get("content-length", 0))
-        while len(self._buffer) < start + length:
-            self._fill(start + length - len(self._buffer))
-        body = self._buffer[start : start + length]
-        self._buffer = self._buffer[start + length :]
-        return int(lines[0].split(" ", 2)[1]), headers, body
+        return int(lines[0].split(" ", 2)[1]), end + 4, headers
+
+    def receive_accepted(self):
+        """Take the answer to a report, whatever it says."""
+        buffer = self._buffer
+        while len(buffer) < len(_ACCEPTED):
+            # Shorter answers are none: a response has a status line and at least its length.
+            buffer = self._fill(_READ_BYTES)
+        if buffer.startswith(_ACCEPTED):
+            self._buffer = buffer[len(_ACCEPTED) :]
+        else:
+            self.receive()
 
     def renewed(self):
         """Return a channel over the same descriptor, behind which there is another socket now."""
         return Channel(self._descriptor)
 
     def _fill(self, wanted):
+        # Who waits in `read` is also woken, for nothing, when the other end has read what was written here.
+        self._readable.poll()
         chunk = os.read(self._descriptor, max(wanted, _READ_BYTES))
         if not chunk:
             # The platform has gone: there is nobody to report to.
             os._exit(0)
         self._buffer += chunk
+        return self._buffer
+
+
+_decode = json.JSONDecoder().raw_decode
+
+
+def parse(body):
+    """Return the value of an event: of JSON from its first character to its last without any detour."""
+    try:
+        text = body.decode("utf-8")
+        value, end = _decode(text)
+        if end == len(text):
+            return value
+    except ValueError:
+        pass
+    return json.loads(body)
 
 
 def load_handler(handler):
@@ -266,7 +332,7 @@ def run_one(channel, handler, headers, body):
     try:
         context = lambda_context.from_headers(headers, Fault)
         try:
-            event = json.loads(body)
+            event = parse(body)
         except Exception as error:
             raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from None
         result = handler(event, context)
@@ -278,7 +344,8 @@ def run_one(channel, handler, headers, body):
         lambda_log.write_error(payload, to_json)
         path = "/invocation/%s/error" % request_id
         return request("POST", path, _error_headers(payload, error), to_json(payload).encode("utf-8"))
-    return request("POST", "/invocation/%s/response" % request_id, (("Content-Type", content_type),), result)
+    head = _RESPONSE % (request_id, len(result), content_type)
+    return head.encode("latin-1", "replace") + result
 
 
 def _stream(channel, request_id, generator):
@@ -302,7 +369,7 @@ def serve(channel, handler):
         _, headers, body = channel.receive()
         answer = run_one(channel, handler, headers, body)
         channel.send(answer, next_request)
-        channel.receive()
+        channel.receive_accepted()
 
 
 def _search_paths():

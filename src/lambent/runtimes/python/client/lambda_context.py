@@ -40,6 +40,10 @@ class CognitoIdentity(_Attributes):
 
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
+    def __init__(self, identity):
+        self.cognito_identity_id = identity.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = identity.get("cognitoIdentityPoolId")
+
 
 class Client(_Attributes):
     """The calling mobile app."""
@@ -88,12 +92,7 @@ class LambdaContext(object):
             self.client_context = ClientContext(client_context)
             if self.client_context.client is not None:
                 self.client_context.client = Client(self.client_context.client)
-        self.identity = CognitoIdentity(
-            {
-                "cognito_identity_id": identity.get("cognitoIdentityId"),
-                "cognito_identity_pool_id": identity.get("cognitoIdentityPoolId"),
-            }
-        )
+        self.identity = CognitoIdentity(identity)
         self._deadline_ms = int(headers.get("lambda-runtime-deadline-ms", 0))
 
     def get_remaining_time_in_millis(self):
@@ -135,15 +134,16 @@ def from_headers(headers, fault):
         headers: by lower-case name.
         fault: exception class to raise, called with an error type and a message.
     """
-    client_context = _json_header(headers, "lambda-runtime-client-context", "Client Context", fault)
-    identity = _json_header(headers, "lambda-runtime-cognito-identity", "Cognito Identity", fault)
+    client_context = identity = None
+    if headers.get("lambda-runtime-client-context"):
+        client_context = _json_header(headers, "lambda-runtime-client-context", "Client Context", fault)
+    if headers.get("lambda-runtime-cognito-identity"):
+        identity = _json_header(headers, "lambda-runtime-cognito-identity", "Cognito Identity", fault)
     return LambdaContext(headers, client_context, identity or {})
 
 
 def _json_header(headers, name, words, fault):
-    text = headers.get(name)
-    if not text:
-        return None
+    text = headers[name]
     try:
         # Headers arrive as latin-1; the platform writes JSON in UTF-8.
         return json.loads(text.encode("latin-1"))

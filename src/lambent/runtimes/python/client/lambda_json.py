@@ -34,15 +34,48 @@ def _encode_other(value):
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 
 
-_encoder = None
+_chunks_of = None
+_open = {}
+"""The containers that are being written, by which the encoder knows cycles."""
+
+
+def _make_encoder():
+    """Return what makes the chunks of a value's text.
+
+    `JSONEncoder.encode` makes the same encoder in C anew for each value, which costs as much as a small value itself.
+    Where Python has none, or asks for it otherwise, its own way is taken.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=_ascii_only(), default=_encode_other)
+    texts = json.encoder.encode_basestring_ascii if encoder.ensure_ascii else json.encoder.encode_basestring
+    try:
+        write = json.encoder.c_make_encoder(
+            _open,
+            _encode_other,
+            texts,
+            None,
+            encoder.key_separator,
+            encoder.item_separator,
+            False,
+            False,
+            True,
+        )
+        if "".join(write({"a": [1.5, None, "b"]}, 0)) == '{"a": [1.5, null, "b"]}':
+            return write
+    except Exception:
+        pass
+    return lambda value, _: encoder.iterencode(value)
 
 
 def _text_of(value):
     """Encode; which runtime this is, is asked for at the first time, because before it this may be a zygote."""
-    global _encoder
-    if _encoder is None:
-        _encoder = json.JSONEncoder(ensure_ascii=_ascii_only(), default=_encode_other)
-    return _encoder.encode(value)
+    global _chunks_of
+    if _chunks_of is None:
+        _chunks_of = _make_encoder()
+    try:
+        return "".join(_chunks_of(value, 0))
+    except BaseException:
+        _open.clear()
+        raise
 
 
 def _is_named(value):
