@@ -268,9 +268,9 @@ def programs() -> set[int]:
 def test_a_command_is_executed_when_the_program_does_not_take_its_order(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says that it waits, and hangs up."""
+    """It says that it waits, and listens no more."""
     monkeypatch.setattr("lambent.sandbox.launching._START_TIMEOUT_S", 0.5)
-    deaf = "import os, signal; os.write(3, b'!'); os.close(3); signal.pause()"
+    deaf = "import signal, socket as s; i = s.socket(fileno=3); i.shutdown(s.SHUT_RD); i.send(b'!'); signal.pause()"
     command = (PYTHON, "-I", "-S", "-c", deaf)
     zygote = replace(ZYGOTE, seedling=replace(SEEDLING, command=command))
 

@@ -3,8 +3,8 @@
 A machine has either one version 2 hierarchy with all controllers, or version 1 hierarchies with one each, or
 a mixture; `discover` finds, for memory, cpu and pids, the one that we may use. What freezes is version 2 alone,
 where every group can: a process that version 1 has frozen cannot be killed, so a killed server would leave it.
-The launching process makes and enters a sandbox's groups (`CgroupOrder`), the asyncio side reads, adjusts and
-removes them. Sources: the kernel's documentation, ``admin-guide/cgroup-v2`` and
+The launching process or the asyncio side makes a sandbox's groups, process 1 is born in them or enters them, and the
+asyncio side reads, adjusts and removes them. Sources: the kernel's documentation, ``admin-guide/cgroup-v2`` and
 ``admin-guide/cgroup-v1/{memory,pids}``, ``scheduler/sched-bwc``.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -226,7 +227,7 @@ def orders(
             settings.append(("pids.max", str(max(max_processes, 2) + 1)))  # process 1 is ours
         if "cpu" in hierarchy.controllers:
             settings += _cpu_settings(hierarchy.version, cpu_share)
-        made.append(CgroupOrder(f"{hierarchy.directory}/{name}", tuple(settings)))
+        made.append(CgroupOrder(f"{hierarchy.directory}/{name}", tuple(settings), hierarchy.version))
     return tuple(made)
 
 
@@ -246,12 +247,37 @@ def _cpu_settings(version: int, share: float) -> list[tuple[str, str]]:
     return [("cpu.max", f"{quota_us if share else 'max'} {_CPU_PERIOD_US}")]
 
 
-def make_and_enter(order: CgroupOrder, pid: int) -> None:
-    """Make a group, set its limits and move a process into it."""
+def make(order: CgroupOrder) -> int:
+    """Make a group, set its limits and return a descriptor for a process that is to be in it (`enter`)."""
     group = Path(order.directory)
     group.mkdir(exist_ok=True)
     limit(order)
-    _write(group / "cgroup.procs", str(pid))
+    return _entrance(group, version=order.version, into_groups=True)
+
+
+def _entrance(group: Path, *, version: int, into_groups: bool) -> int:
+    if version == 1:
+        return os.open(group / "tasks", os.O_WRONLY | os.O_CLOEXEC)
+    if into_groups:
+        return os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return os.open(group / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+
+
+def birthplace(entrances: Iterable[int]) -> int | None:
+    """Return the group of version 2 among these descriptors, for `lambent.sandbox.linux.clone_process`."""
+    return next((entrance for entrance in entrances if stat.S_ISDIR(os.fstat(entrance).st_mode)), None)
+
+
+def enter(entrances: Iterable[int]) -> None:
+    """Move this process, which has one thread, into the groups where it was not born; closes the descriptors.
+
+    Moving any other process, or one with all its threads, takes the kernel some 10 ms if nobody has done that a moment
+    before, because it waits until no process can be forking; a thread that moves itself need not wait.
+    """
+    for entrance in entrances:
+        if not stat.S_ISDIR(os.fstat(entrance).st_mode):
+            os.write(entrance, b"0")
+        os.close(entrance)
 
 
 def limit(order: CgroupOrder) -> None:
@@ -270,13 +296,17 @@ class SandboxCgroup:
         self.name = name
         self._groups = [(hierarchy, Path(hierarchy.directory) / name) for hierarchy in hierarchies]
 
-    def make(self) -> list[int]:
-        """Make the groups, without limits yet; return a descriptor for each: who writes 0 to it enters."""
+    def make(self, *, into_groups: bool) -> list[int]:
+        """Make the groups, without limits yet; return a descriptor for each, for who is to `enter`.
+
+        Args:
+            into_groups: whether that will be cloned, so that it can be born in a group of version 2 (`birthplace`).
+        """
         entrances: list[int] = []
         try:
-            for _, group in self._groups:
+            for hierarchy, group in self._groups:
                 group.mkdir(exist_ok=True)
-                entrances.append(os.open(group / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+                entrances.append(_entrance(group, version=hierarchy.version, into_groups=into_groups))
         except OSError:
             for entrance in entrances:
                 os.close(entrance)

@@ -20,6 +20,9 @@ from typing import NoReturn
 from lambent.sandbox import SandboxSpec, linux
 from lambent.sandbox.order import StepFailedError, report, step
 
+Orders = Callable[[], tuple[SandboxSpec, Sequence[int]]]
+"""What a child calls to learn what it is to become: takes the last steps before that, and returns the spec and the
+descriptors in the order of ``spec.inherited``."""
 Become = Callable[[SandboxSpec, int], NoReturn]
 """The last step of the command's process: gets the spec and the descriptor on which a failure can be told; every
 other descriptor is as the command is to find it, or closes when a program is executed."""
@@ -89,19 +92,19 @@ class Became(BaseException):
 
 def start(
     channel: socket.socket,
-    spec: SandboxSpec,
-    inherited: Sequence[int],
+    orders: Orders,
+    passed: Sequence[int],
     *,
-    before: Callable[[], None],
+    meanwhile: Callable[[], None],
     become: Become,
 ) -> int:
     """Fork and become the command; report ``started`` with its pidfd and return its pid.
 
     Args:
         channel: the report socket.
-        spec: what to execute, and how.
-        inherited: descriptors in the order of ``spec.inherited``; closed here once the command has them.
-        before: a last step of the child, before its descriptors are arranged.
+        orders: tells the child what to execute, now or later.
+        passed: descriptors that are the child's: closed here.
+        meanwhile: what this process does while the child waits for its orders and follows them.
         become: how the child becomes the command.
 
     Raises:
@@ -111,10 +114,11 @@ def start(
     executed, failed = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _be_command(channel, spec, inherited, failed, before=before, become=become)
-    os.close(failed)
-    for descriptor in inherited:
+        os.close(executed)
+        _be_command(channel, orders, failed, become=become)
+    for descriptor in (failed, *passed):
         os.close(descriptor)
+    meanwhile()
     reason = os.read(executed, 4096)  # ends without bytes when a successful exec closes the other end
     os.close(executed)
     if reason:
@@ -127,20 +131,12 @@ def start(
     return pid
 
 
-def _be_command(
-    channel: socket.socket,
-    spec: SandboxSpec,
-    inherited: Sequence[int],
-    failed: int,
-    *,
-    before: Callable[[], None],
-    become: Become,
-) -> NoReturn:
+def _be_command(channel: socket.socket, orders: Orders, failed: int, *, become: Become) -> NoReturn:
     try:
         with step("session"):
             os.setsid()
             os.umask(0o022)
-            before()
+        spec, inherited = orders()
         with step("working_directory"):
             os.chdir(spec.working_directory)
         with step("descriptors"):

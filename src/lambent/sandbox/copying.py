@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from lambent.sandbox import SandboxSpec, belongings, command, linux, mounts, stem, walls
+from lambent.sandbox import SandboxSpec, belongings, cgroup, command, linux, mounts, stem, walls
 from lambent.sandbox.order import Order, StepFailedError, receive, receive_order, report, step
 
 _HOST_NETWORK = "host"
@@ -144,9 +144,7 @@ class Copier:
             report(channel, "enclosed", [pidfd])
             os.close(pidfd)
         with step("cgroup"):
-            for group in groups:
-                os.write(group, b"0")
-                os.close(group)
+            cgroup.enter(groups)
         linux.set_capabilities(effective=walls.KEPT_BY_TEMPLATES, permitted=walls.KEPT_BY_TEMPLATES)
         with step("cgroup_namespace"):
             linux.unshare(linux.CLONE_NEWCGROUP)

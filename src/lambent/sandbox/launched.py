@@ -59,7 +59,7 @@ class LaunchedProcess:
         self._reports: socket.socket | None = None  # while there is somebody who may report
         self._parked: asyncio.Future[_Network | None] = asyncio.get_running_loop().create_future()
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._failure = SandboxError("launch", "the launching process ended without a word")
+        self._failure: SandboxError | None = None
         self._status = ExitStatus(signal=int(signal.SIGKILL))
         self._peak_bytes = 0
         self._was_out_of_memory = False
@@ -89,19 +89,20 @@ class LaunchedProcess:
         self._follower = asyncio.create_task(self._follow(channel))
         await asyncio.shield(self._started)
 
-    async def park(
+    async def fork(
         self,
         source: socket.socket,
         outbound: Outbound | None,
-        spawner: Spawner,
         seedling: SeedlingSpec | None = None,
+        *,
+        into_groups: bool,
     ) -> None:
-        """Let a zygote or a template fork a sandbox, and return when that waits for its order.
+        """Let a zygote or a template fork a sandbox, and return when that was told.
 
         Args:
             source: its control socket.
+            into_groups: see `SandboxCgroup.make`.
             outbound: the link of the sandbox's network to the host's, if it is to have one.
-            spawner: makes the link for those who cannot.
             seedling: the program that is to wait inside, if one is.
 
         Raises:
@@ -112,10 +113,11 @@ class LaunchedProcess:
         entrances: list[int] = []
         try:
             with theirs:
-                entrances = self._cgroup.make()
+                entrances = self._cgroup.make(into_groups=into_groups)
                 request = {
                     "link": None if outbound is None else asdict(outbound),
                     "seedling": None if seedling is None else asdict(seedling),
+                    "groups": len(entrances),
                 }
                 self._ends = None if seedling is None else Ends(seedling)
                 inner = [] if self._ends is None else self._ends.inner
@@ -136,6 +138,17 @@ class LaunchedProcess:
                 os.close(entrance)
         self._channel = channel
         self._follower = asyncio.create_task(self._follow(channel))
+
+    async def park(self, outbound: Outbound | None, spawner: Spawner) -> None:
+        """Return when the sandbox that was forked waits for its order.
+
+        Args:
+            outbound: as in `fork`.
+            spawner: makes the link for those who cannot.
+
+        Raises:
+            SandboxError: see `fork`.
+        """
         network = await asyncio.shield(self._parked)
         if network is not None:
             with network:
@@ -148,13 +161,18 @@ class LaunchedProcess:
         return self._cgroup.name
 
     @property
+    def has_parked(self) -> bool:
+        """Whether it has come so far that it waited for its order."""
+        return self._parked.done() and self._parked.exception() is None
+
+    @property
     def is_parked(self) -> bool:
         """Whether it is a living stem that waits for its order."""
         is_waiting = self._channel is not None and not self._is_doomed and not self._started.done()
-        return is_waiting and not _has_ended(self._command)
+        return is_waiting and not _has_ended(self._process_1) and not _has_ended(self._command)
 
     async def assign(self, spawner: Spawner, order: Order, descriptors: Sequence[int]) -> None:
-        """Give a parked stem its order, and return when the command runs.
+        """Give a stem its order, and return when the command runs.
 
         Args:
             spawner: copies the mounts.
@@ -344,9 +362,10 @@ class LaunchedProcess:
             self._launchers, self._process_1, self._command = [], -1, -1
             if self._ends is not None and not self._started.done():
                 self._ends.close()  # nobody will take them
+            failure = self._failure or SandboxError("launch", "the launching process ended without a word")
             for reached in (self._parked, self._started):
                 if not reached.done():
-                    reached.set_exception(self._failure)
+                    reached.set_exception(failure)
                     reached.exception()  # a cancelled start never asks; that is no reason to complain
 
     async def _remove_cgroup(self) -> None:
@@ -380,7 +399,8 @@ class LaunchedProcess:
                 self._status = exit_status(members["status"])
                 self._peak_bytes = max(self._peak_bytes, members["peak_bytes"] if self._is_uncharged else 0)
             case "failed":
-                self._failure = SandboxError(members["step"], members["reason"])
+                # Who waits for a process that has failed fails next: the first says why.
+                self._failure = self._failure or SandboxError(members["step"], members["reason"])
             case event:
                 raise AssertionError(f"unknown report {event!r}")
         if self._is_doomed:

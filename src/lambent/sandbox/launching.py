@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec, Template, Tmp, ZygoteSpec
+from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.nat import Links, Nat
@@ -47,12 +48,14 @@ class Launching(ABC):
         self._network = network
         self._root = root
         self._spawner = Spawner(mode)
+        self._calm = Calm()
         self._tmps = Tmps(
             run_dir=run_dir,
             spawner=self._spawner,
             may_mount=mode == "walls",
             ahead=tmps,
             usual_bytes=tmp_bytes,
+            calm=self._calm,
         )
         self._nat: Nat | None = None
         self._links: Links | None = None
@@ -82,8 +85,17 @@ class Launching(ABC):
     async def start(self, spec: SandboxSpec) -> SandboxProcess:
         """See `Sandbox.start`."""
         self._check_open(spec)
-        await self._ensure_spawner()
-        return await self._start(spec, await self._stem(spec))
+        with self._calm.starting():
+            await self._ensure_spawner()
+            stem = await self._stem(spec)
+            try:
+                return await self._start(spec, stem)
+            except SandboxError as error:
+                if stem is None or stem.has_parked:
+                    raise
+                # It has not come so far as to wait, whatever its order was.
+                _log.warning("A sandbox could not be forked: %s", error)
+            return await self._start(spec, None)
 
     def _check_open(self, spec: SandboxSpec) -> None:
         if not _NAME.fullmatch(spec.name):

@@ -25,12 +25,14 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 _CLONE_PIDFD = 0x00001000
+_CLONE_INTO_CGROUP = 0x2_0000_0000
 _SIGCHLD = 17
 
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
+MS_REMOUNT = 32
 MS_NOATIME = 1024
 MS_BIND = 4096
 MS_REC = 16384
@@ -99,15 +101,22 @@ def network_of(descriptor: int) -> int:
     return fcntl.ioctl(descriptor, _SIOCGSKNS)
 
 
-def clone_process(flags: int) -> tuple[int, int]:
+def clone_process(flags: int, cgroup: int | None = None) -> tuple[int, int]:
     """Fork into new namespaces; return (pid, pidfd) in the parent and (0, -1) in the child.
 
     Unlike `os.fork` the parent stays outside a new user namespace and can write its id maps. Only for
     processes with one thread: the interpreter does not notice the fork, which is harmless just then.
+
+    Args:
+        flags: the namespaces.
+        cgroup: descriptor of the directory of a control group of version 2, in which the child is born.
     """
     pidfd = ctypes.c_int(-1)
-    arguments = (ctypes.c_ulong(flags | _CLONE_PIDFD | _SIGCHLD), None, ctypes.byref(pidfd), None, None)
-    pid = _check(_libc.syscall(ctypes.c_long(_number("clone")), *arguments), "clone")
+    flags |= _CLONE_PIDFD | (0 if cgroup is None else _CLONE_INTO_CGROUP)
+    where = ctypes.addressof(pidfd)
+    record = struct.pack("11Q", flags, where, 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, cgroup or 0)
+    arguments = (record, ctypes.c_size_t(len(record)))
+    pid = _check(_libc.syscall(ctypes.c_long(_number("clone3")), *arguments), "clone3")
     return (pid, pidfd.value) if pid else (0, -1)
 
 

@@ -124,18 +124,17 @@ def attach(trees: Sequence[int], order: Order) -> None:
         _hide_all(tree, order)
 
 
-def share(memory_bytes: int, passing: Sequence[str]) -> None:
-    """Prepare this process's copy of a base for a command that starts before its order.
+def share(passing: Sequence[str] = ()) -> None:
+    """Prepare this process's copy of a base for a process that is cloned before its order.
 
     What `attach_later` will mount here appears in mount namespaces that are cloned from this one, locked there as
     everything is that comes from outside.
 
     Args:
-        memory_bytes: the command's.
-        passing: directories that it finds while it starts.
+        passing: directories that the command finds while it starts.
     """
     with _own_root() as tree:
-        _mount_shm(tree, memory_bytes)
+        _mount_shm(tree, _SHM_BYTES)
         with step("passing"):
             for path in passing:
                 tree.mount("tmpfs", os.path.dirname(path), _FLAGS, "size=4k,mode=755")  # noqa: PTH120
@@ -144,11 +143,12 @@ def share(memory_bytes: int, passing: Sequence[str]) -> None:
             linux.mount(None, "/", None, linux.MS_REC | linux.MS_SHARED)
 
 
-def attach_later(trees: Sequence[int], order: Order, passing: Sequence[str]) -> None:
-    """Complete what `share` has prepared, for a command that runs already; closes the trees."""
+def attach_later(trees: Sequence[int], order: Order, passing: Sequence[str] = ()) -> None:
+    """Complete what `share` has prepared, for a process that is there already; closes the trees."""
     covered = {mount.target for mount in order.spec.mounts}
     with _own_root() as tree:
         _attach_all(tree, trees, order)
+        _limit_shm(order.spec.memory_bytes)
         with step("passing"):
             for place in {os.path.dirname(path) for path in passing} - covered:  # noqa: PTH120
                 _hide(tree, place)
@@ -224,6 +224,13 @@ def _show_host(tree: _Tree, order: Order) -> None:
 def _mount_shm(tree: _Tree, memory_bytes: int) -> None:
     with step("shm"):
         tree.mount("tmpfs", _SHM, _FLAGS, f"size={min(_SHM_BYTES, memory_bytes)},mode=1777")
+
+
+def _limit_shm(memory_bytes: int) -> None:
+    """Make what is mounted there no larger than a command's memory."""
+    if memory_bytes < _SHM_BYTES:
+        with step("shm"):
+            linux.mount(None, _SHM, None, _FLAGS | linux.MS_REMOUNT, f"size={memory_bytes}")
 
 
 def mount_inner_proc() -> None:

@@ -245,6 +245,7 @@ class NamespaceSandbox(Launching):
             take_link=self._take_link,
             give_back=self._give_back,
             seedlings=self._stems,
+            calm=self._calm,
         )
         return self._seedbeds[zygote]
 
@@ -272,6 +273,7 @@ class NamespaceSandbox(Launching):
                 take_link=self._take_link,
                 give_back=self._give_back,
                 stems=self._stems,
+                calm=self._calm,
             )
         return self._nurseries[zygote]
 
@@ -299,14 +301,15 @@ class NamespaceSandbox(Launching):
 
     async def start(self, spec: SandboxSpec) -> SandboxProcess:
         """See `Sandbox.start`."""
-        seedling = await self._seedling(spec)
-        if seedling is not None:
-            try:
-                return await self._start(spec, seedling)
-            except SandboxError as error:
-                # It may have ended since, and nobody is to suffer from that: the command is executed.
-                _log.info("A program that waited did not take its order: %s", error)
-        return await super().start(spec)
+        with self._calm.starting():
+            seedling = await self._seedling(spec)
+            if seedling is not None:
+                try:
+                    return await self._start(spec, seedling)
+                except SandboxError as error:
+                    # It may have ended since, and nobody is to suffer from that: the command is executed.
+                    _log.info("A program that waited did not take its order: %s", error)
+            return await super().start(spec)
 
     async def _seedling(self, spec: SandboxSpec) -> LaunchedProcess | None:
         """Return a program that waits to be this command; None if there is none."""
@@ -351,6 +354,7 @@ class NamespaceSandbox(Launching):
             take_link=self._take_link,
             give_back=self._give_back,
             ahead=1,
+            calm=self._calm,
         )
         self._templates.add(template)
         process.on_end(lambda _: self._templates.discard(template))

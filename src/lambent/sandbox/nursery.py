@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from lambent.sandbox import SandboxError, SandboxSpec, ZygoteSpec
+from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner, readable
 from lambent.sandbox.launched import LaunchedProcess, next_report
 from lambent.sandbox.order import Order, Outbound, send_order
@@ -79,6 +80,8 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
 class Nursery(Parked):
     """One zygote and the stems that it has forked in advance."""
 
+    _is_zygote = True
+
     def __init__(
         self,
         order: Order,
@@ -88,6 +91,7 @@ class Nursery(Parked):
         take_link: Callable[[], Outbound | None],
         give_back: Callable[[Outbound | None], None],
         stems: int,
+        calm: Calm,
     ) -> None:
         """Prepare.
 
@@ -98,6 +102,7 @@ class Nursery(Parked):
             take_link: returns the link of a stem's network to the host's, if it is to have one.
             give_back: takes the link back when the stem is gone.
             stems: how many to keep ready.
+            calm: when to fork more of them.
         """
         super().__init__(
             name=order.spec.command[0],
@@ -106,6 +111,7 @@ class Nursery(Parked):
             take_link=take_link,
             give_back=give_back,
             ahead=stems,
+            calm=calm,
         )
         self._order = order
         self._watching: asyncio.Task[None] | None = None

@@ -29,6 +29,8 @@ class CgroupOrder:
     directory: str
     settings: tuple[tuple[str, str], ...]
     """(file, value), written in this order."""
+    version: int
+    """Of the hierarchy: 1 or 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,9 @@ def decode(text: bytes) -> Order:
         spec["zygote"]["seedling"] = None if seedling is None else seedling_of(seedling)
         spec["zygote"] = ZygoteSpec(**spec["zygote"])
     cgroups = tuple(
-        CgroupOrder(group["directory"], tuple((file, value) for file, value in group["settings"]))
+        CgroupOrder(
+            group["directory"], tuple((file, value) for file, value in group["settings"]), group["version"]
+        )
         for group in members.pop("cgroups")
     )
     outbound = members.pop("outbound")

@@ -15,18 +15,21 @@ from collections import deque
 from collections.abc import Callable
 
 from lambent.sandbox import SandboxError, SeedlingSpec
+from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.order import Outbound
 
 _log = logging.getLogger(__name__)
 _START_TIMEOUT_S = 30.0
-REFILL_DELAY_S = 0.05
-"""After one was taken: the command that took it has the processor first."""
 
 
 class Parked(ABC):
     """What one process has forked in advance."""
+
+    _is_zygote = False
+    """Whether it forks stems. They are born in their control groups, and one that is forked on demand may be given
+    its order before it waits for one."""
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Parked(ABC):
         take_link: Callable[[], Outbound | None],
         give_back: Callable[[Outbound | None], None],
         ahead: int,
+        calm: Calm,
     ) -> None:
         """Prepare.
 
@@ -47,6 +51,7 @@ class Parked(ABC):
             take_link: returns the link of a sandbox's network to the host's, if it is to have one.
             give_back: takes the link back when the sandbox is gone.
             ahead: how many to keep ready.
+            calm: when to fork more of them.
         """
         self._name = name
         self._spawner = spawner
@@ -54,6 +59,7 @@ class Parked(ABC):
         self._take_link = take_link
         self._give_back = give_back
         self._ahead = ahead
+        self._calm = calm
         self._control: socket.socket | None = None
         """Of the process that forks, while it can."""
         self._ready: deque[LaunchedProcess] = deque()
@@ -65,7 +71,7 @@ class Parked(ABC):
     def prepare(self) -> None:
         """Begin to fill up, unless that is being done."""
         if not self._is_broken and (self._tending is None or self._tending.done()):
-            self._tending = asyncio.create_task(self._tend(0.0))
+            self._tending = asyncio.create_task(self._tend())
 
     async def settle(self) -> None:
         """Return when nothing is being prepared any more. For tests and benchmarks."""
@@ -73,18 +79,21 @@ class Parked(ABC):
             await asyncio.wait([self._tending])
 
     async def take(self) -> LaunchedProcess | None:
-        """Return a sandbox that waits for its order, a ready one if possible; None if none can be forked."""
+        """Return a sandbox that waits for its order, or soon will, a ready one if possible; None if none can be
+        forked."""
         if self._control is None:
             self.prepare()
             return None
         while self._ready:
             parked = self._ready.popleft()
             if parked.is_parked:
-                self._refill()
+                self.prepare()
                 return parked
-        self._refill()
+            # Something inside has died, not the rest of it.
+            parked.kill()
+        self.prepare()
         try:
-            return await self._fork()
+            return await self._fork(is_awaited=not self._is_zygote)
         except SandboxError as error:
             _log.warning("A sandbox could not be forked from %s: %s", self._name, error)
             return None
@@ -107,30 +116,27 @@ class Parked(ABC):
             SandboxError: it cannot be started.
         """
 
-    def _refill(self) -> None:
-        if self._tending is not None:
-            self._tending.cancel()
-        self._tending = asyncio.create_task(self._tend(REFILL_DELAY_S))
-
-    async def _tend(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
+    async def _tend(self) -> None:
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._open()
             while len(self._ready) < self._ahead:
+                await self._calm.come()
                 self._ready.append(await self._fork())
         except (SandboxError, TimeoutError) as error:
             self._is_broken = self._spawner.is_running  # else it is the spawner's fault, which is replaced
             _log.warning("Sandboxes of %s start slowly, because none can be prepared: %s", self._name, error)
 
-    async def _fork(self) -> LaunchedProcess:
+    async def _fork(self, *, is_awaited: bool = True) -> LaunchedProcess:
         if self._control is None:
             raise SandboxError("fork", f"{self._name} has ended")
         link = self._take_link()
         parked = self._new()
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                await parked.park(self._control, link, self._spawner, self._seedling)
+                await parked.fork(self._control, link, self._seedling, into_groups=self._is_zygote)
+                if is_awaited:
+                    await parked.park(link, self._spawner)
         except BaseException:
             await parked.close()
             raise

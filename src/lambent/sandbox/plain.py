@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from lambent.sandbox import command, linux, network
+from lambent.sandbox import SandboxSpec, command, linux, network
 from lambent.sandbox.order import Order, report, step
 
 
@@ -59,16 +59,24 @@ def launch(channel: socket.socket, order: Order, inherited: Sequence[int]) -> No
     with step("limits"):
         command.prefer_as_victim()
         command.limit_resources(order.spec, processes=False, data_bytes=None)
+
+    def orders() -> tuple[SandboxSpec, Sequence[int]]:
+        with step("session"):
+            linux.die_with_parent()
+        return order.spec, inherited
+
     try:
-        pid = command.start(
-            channel, order.spec, inherited, before=linux.die_with_parent, become=command.execute
-        )
+        pid = command.start(channel, orders, inherited, meanwhile=_nothing, become=command.execute)
         monitor.watch(pid)
         status, peak_bytes = command.reap_until_end(monitor.pid)
     finally:
         kill_descendants()  # also when there is no server any more to report to
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)
+
+
+def _nothing() -> None:
+    """Do nothing meanwhile."""
 
 
 def kill_descendants() -> None:

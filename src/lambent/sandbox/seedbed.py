@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from lambent.sandbox import SandboxError, SandboxSpec, SeedlingSpec
+from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.nursery import Nursery
 from lambent.sandbox.order import Outbound
-from lambent.sandbox.parked import REFILL_DELAY_S, Parked
+from lambent.sandbox.parked import Parked
 
 
 def suits(spec: SandboxSpec, seedling: SeedlingSpec) -> bool:
@@ -46,6 +47,8 @@ def _fixed(environment: Mapping[str, str], seedling: SeedlingSpec) -> dict[str, 
 class Seedbed(Parked):
     """Some seedlings of one kind, forked by the zygote of a nursery."""
 
+    _is_zygote = True
+
     def __init__(
         self,
         seedling: SeedlingSpec,
@@ -56,6 +59,7 @@ class Seedbed(Parked):
         take_link: Callable[[], Outbound | None],
         give_back: Callable[[Outbound | None], None],
         seedlings: int,
+        calm: Calm,
     ) -> None:
         """Prepare.
 
@@ -67,6 +71,7 @@ class Seedbed(Parked):
             take_link: returns the link of a sandbox's network to the host's, if it is to have one.
             give_back: takes the link back when the sandbox is gone.
             seedlings: how many to keep ready.
+            calm: when to start more of them.
         """
         super().__init__(
             name=seedling.command[0],
@@ -75,6 +80,7 @@ class Seedbed(Parked):
             take_link=take_link,
             give_back=give_back,
             ahead=seedlings,
+            calm=calm,
         )
         self._seedling = seedling
         self._nursery = nursery
@@ -86,20 +92,17 @@ class Seedbed(Parked):
         found = None
         while self._ready and found is None:
             parked = self._ready.popleft()
-            found = parked if parked.is_parked else None
-        self._refill()
+            if parked.is_parked:
+                found = parked
+            else:
+                parked.kill()
+        self.prepare()
         return found
 
     def prepare(self) -> None:
         """See `Parked.prepare`."""
         self.used_s = asyncio.get_running_loop().time()
         super().prepare()
-
-    def _refill(self) -> None:
-        """Start more in a moment; those that are being started go on."""
-        self.used_s = asyncio.get_running_loop().time()
-        if not self._is_broken and (self._tending is None or self._tending.done()):
-            self._tending = asyncio.create_task(self._tend(REFILL_DELAY_S))
 
     async def _open(self) -> None:
         """See to it that there is a zygote."""

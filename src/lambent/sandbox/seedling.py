@@ -25,29 +25,32 @@ LENGTH_BYTES = 4
 def grow(
     channel: socket.socket,
     descriptors: Sequence[int],
+    groups: Sequence[int],
     base: Order,
     enclosure: walls.Enclosure,
-    outbound: Outbound | None,
     *,
+    outbound: Outbound | None,
     spec: SeedlingSpec,
 ) -> NoReturn:
     """Start the program, wait for the order, hand it over.
 
     Args:
         channel: the report socket.
-        descriptors: the writing end of the pipe, both ends of the socket (the program's first), and those of the
-            ``cgroup.procs`` to enter.
+        descriptors: the writing end of the pipe, and both ends of the socket (the program's first).
+        groups: its control groups (`walls.begin`).
         base: the zygote's order.
         enclosure: what all sandboxes share.
         outbound: the link of its network to the host's, if it has one.
         spec: the program.
     """
-    output, inner, outer, *groups = descriptors
+    output, inner, outer = descriptors
     try:
-        stem.get_ready(channel, groups, base, outbound)
-        mounts.share(spec.memory_bytes, spec.passing)
+        stem.get_ready(channel, base, outbound)
+        mounts.share(spec.passing)
         inherited = [*(os.dup(output) for _ in spec.output), os.dup(inner)]
-        walls.begin(channel, _order(base, spec), inherited, enclosure, kept=(output, inner, outer))
+        started = _order(base, spec)
+        inside = walls.Inside(channel, groups, lambda: (started, inherited), inherited, enclosure)
+        walls.begin(inside, kept=(output, inner, outer))
         for descriptor in (output, inner, *inherited):
             os.close(descriptor)
         with socket.socket(fileno=outer) as program:

@@ -1,8 +1,10 @@
 """A stem: a sandbox that is ready but for what its command is, waiting for an order.
 
-Forked by a zygote. It has entered its control groups and has every namespace that needs no rights of its own;
-with the order come the mounts that the zygote's tree lacks. From there on it is a builder like any other
-(`lambent.sandbox.walls`), except that process 2 becomes the command without executing a program.
+Forked by a zygote. It is a builder like any other (`lambent.sandbox.walls`), except that process 2 becomes the command
+without executing a program, and that it does not leave before there is a command: process 2 waits inside, and the
+builder keeps the mount namespace from which the one inside was cloned. With the order come the mounts that the zygote's
+tree lacks; the builder attaches them on its side, and the kernel carries them inside. Then it passes the order on to
+process 2, and leaves. Forking is what takes long in a start, so it is over by then.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from lambent.sandbox.order import (
     receive,
     receive_order,
     report,
+    send_order,
     step,
 )
 
@@ -36,7 +39,7 @@ def grow(
 
     Args:
         channel: the report socket.
-        groups: descriptors of the ``cgroup.procs`` to enter.
+        groups: its control groups (`walls.begin`).
         base: the zygote's order.
         enclosure: what all sandboxes share.
         outbound: the link of its network to the host's, if it has one.
@@ -45,11 +48,18 @@ def grow(
         command.Became: in process 2, which is the command now.
     """
     try:
-        get_ready(channel, groups, base, outbound)
-        report(channel, "parked")
+        get_ready(channel, base, outbound)
+        mounts.share()
+        # Descriptors and no sockets: in process 2 their numbers will be other things' when these objects are collected.
+        inner, outer = (end.detach() for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        inside = walls.Inside(channel, groups, lambda: _passed_on(inner), [inner], enclosure, is_stem=True)
+        walls.begin(inside, kept=[outer])
+        os.close(inner)
         order, (trees, *inherited) = receive_order(channel)
-        mounts.attach(receive_trees(trees), order)
-        walls.enclose(channel, order, inherited, enclosure)
+        mounts.attach_later(receive_trees(trees), order)
+        with step("order"), socket.socket(fileno=outer) as process_2:
+            send_order(process_2, order, inherited)
+        os._exit(0)
     except command.Became:
         raise
     except EOFError:
@@ -60,28 +70,26 @@ def grow(
     os._exit(1)
 
 
-def get_ready(channel: socket.socket, groups: Sequence[int], base: Order, outbound: Outbound | None) -> None:
+def _passed_on(inner: int) -> tuple[Order, list[int]]:
+    """Be process 2: wait for the order."""
+    with socket.socket(fileno=inner) as builder:
+        return receive_order(builder)
+
+
+def get_ready(channel: socket.socket, base: Order, outbound: Outbound | None) -> None:
     """Take every step that does not depend on the command."""
     with step("order"):
         walls.default_signals()
         pidfd = os.pidfd_open(os.getpid())
         report(channel, "launching", [pidfd])
         os.close(pidfd)
-    with walls.entering(groups, _enter):
-        walls.enter_namespaces(
-            channel,
-            base.spec.hostname,
-            base.spec.listen,
-            network_kind=base.network,
-            outbound=outbound,
-        )
-    for group in groups:
-        os.close(group)
-
-
-def _enter(entrance: int, pid: int) -> None:
-    """Move a process into a group by its ``cgroup.procs``, which the server has opened, with its rights."""
-    os.write(entrance, str(pid).encode("ascii"))
+    walls.enter_namespaces(
+        channel,
+        base.spec.hostname,
+        base.spec.listen,
+        network_kind=base.network,
+        outbound=outbound,
+    )
 
 
 def receive_trees(descriptor: int) -> list[int]:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec
+from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner
 from lambent.sandbox.launched import LaunchedProcess, next_report
 from lambent.sandbox.order import Outbound
@@ -33,6 +34,7 @@ class LaunchedTemplate(Parked):
         take_link: Callable[[], Outbound | None],
         give_back: Callable[[Outbound | None], None],
         ahead: int,
+        calm: Calm,
     ) -> None:
         """Take over a template that has been started.
 
@@ -45,6 +47,7 @@ class LaunchedTemplate(Parked):
             take_link: returns the link of a copy's network to the host's, if it is to have one.
             give_back: takes the link back when the copy is gone.
             ahead: how many copies to keep parked.
+            calm: when to park more of them.
         """
         super().__init__(
             name="a template",
@@ -53,6 +56,7 @@ class LaunchedTemplate(Parked):
             take_link=take_link,
             give_back=give_back,
             ahead=ahead,
+            calm=calm,
         )
         self.process: SandboxProcess = process
         self._begin = begin
@@ -73,14 +77,15 @@ class LaunchedTemplate(Parked):
 
     async def copy(self, spec: SandboxSpec) -> SandboxProcess:
         """See `lambent.sandbox.Template.copy`."""
-        copy = await self.take()
-        if copy is None:
-            raise SandboxError(STEP, "has ended")
-        self._copies.add(copy)
-        copy.on_end(self._forget)
-        # What the template sees of the host is in its tree already.
-        await self._begin(copy, replace(spec, mounts=(), hidden=(), zygote=None))
-        return copy
+        with self._calm.starting():
+            copy = await self.take()
+            if copy is None:
+                raise SandboxError(STEP, "has ended")
+            self._copies.add(copy)
+            copy.on_end(self._forget)
+            # What the template sees of the host is in its tree already.
+            await self._begin(copy, replace(spec, mounts=(), hidden=(), zygote=None))
+            return copy
 
     @property
     def is_copied(self) -> bool:

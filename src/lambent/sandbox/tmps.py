@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lambent.sandbox import Enforcement, SandboxError, Tmp
+from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner, readable
 from lambent.sandbox.launched import next_report
 from lambent.sandbox.tmp_mount import copy_directory
@@ -28,8 +29,6 @@ from lambent.sandbox.tmp_mount import copy_directory
 _log = logging.getLogger(__name__)
 _PROMISE = "size of /tmp"
 _TIMEOUT_S = 60.0
-_REFILL_DELAY_S = 0.05
-"""After one was taken: the command that took it has the processor first."""
 _NICE_AHEAD = 10
 _MAX_TEMPLATES = 8
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -74,7 +73,14 @@ class Tmps:
     """Every `Tmp` of one sandbox room."""
 
     def __init__(
-        self, *, run_dir: Path, spawner: Spawner, may_mount: bool, ahead: int = 0, usual_bytes: int = 0
+        self,
+        *,
+        run_dir: Path,
+        spawner: Spawner,
+        may_mount: bool,
+        calm: Calm,
+        ahead: int = 0,
+        usual_bytes: int = 0,
     ) -> None:
         """Prepare.
 
@@ -83,12 +89,14 @@ class Tmps:
             spawner: forks who mounts them.
             may_mount: whether the spawner has a mount namespace of its own. In the host's, what is mounted would
                 outlive a killed server.
+            calm: when to make more of them.
             ahead: how many to keep ready.
             usual_bytes: the size of those.
         """
         self._directory = run_dir / "tmp"
         self._spawner = spawner
         self._may_mount = may_mount
+        self._calm = calm
         self._ahead = ahead
         self._usual_bytes = usual_bytes
         self._numbers = itertools.count(1)
@@ -227,7 +235,7 @@ class Tmps:
     async def _fill_slowly(self) -> None:
         try:
             while len(self._ready) < self._ahead:
-                await asyncio.sleep(_REFILL_DELAY_S)
+                await self._calm.come()
                 self._ready.append(await self._mount(self._usual_bytes, None, nice=_NICE_AHEAD))
         except SandboxError as error:
             _log.warning("No /tmp could be prepared: %s", error)

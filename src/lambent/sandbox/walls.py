@@ -3,9 +3,9 @@
 Two processes of ours take part. The *builder*, forked by the spawner with all its rights, makes the control
 groups, the namespaces, the network and the file tree, and then clones *process 1* into a user and a process
 namespace that are new: from there on every mount is locked, because the mount namespace that process 1 gets
-belongs to the new user namespace. The builder writes the id maps and exits; process 1 gives up every right,
-executes the command as process 2, reaps, reports how the command ended, and exits, whereupon the kernel kills
-whatever is left.
+belongs to the new user namespace. The builder writes the id maps and exits. Process 1 gives up nearly every right and
+forks process 2, which gives up the rest when it is told what to run, and becomes the command; process 1 does so at
+once, reaps, reports how the command ended, and exits, whereupon the kernel kills whatever is left.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
-from lambent.sandbox import cgroup, command, linux, mounts, network, veth
+from lambent.sandbox import SandboxSpec, cgroup, command, linux, mounts, network, veth
 from lambent.sandbox.order import Order, Outbound, StepFailedError, report, step
 
-_Group = TypeVar("_Group")
+Orders = Callable[[], tuple[Order, Sequence[int]]]
+"""What process 2 calls, once, to get its order and the descriptors for the command."""
 _IDS = 1000
 PREFERRED_HOST_ID = 1_879_048_192
 """First of the thousand host ids that stand behind a sandbox's: in a range that no distribution hands out
@@ -56,6 +56,23 @@ class Enclosure:
     """How process 2 becomes the command."""
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What processes 1 and 2 of a sandbox have to know."""
+
+    channel: socket.socket
+    """The report socket."""
+    groups: Sequence[int]
+    """The control groups (`lambent.sandbox.cgroup.enter`)."""
+    orders: Orders
+    """Tells process 2, now or later, what is to run."""
+    passed: Sequence[int]
+    """Descriptors that are process 2's alone."""
+    enclosure: Enclosure
+    is_stem: bool = False
+    """Whether to report ``parked`` when there is nothing to do any more before the order."""
+
+
 def choose_ids(own_map: str, *, is_root: bool) -> IdMap:
     """Return the id maps of sandboxes.
 
@@ -87,14 +104,8 @@ def launch(channel: socket.socket, order: Order, inherited: Sequence[int], enclo
         inherited: descriptors for the command.
         enclosure: what all sandboxes share.
     """
-    ids = enclosure.ids
-    with entering(order.cgroups, cgroup.make_and_enter):
-        _build(channel, order, ids)
-    enclose(channel, order, inherited, enclosure)
-
-
-def _build(channel: socket.socket, order: Order, ids: IdMap) -> None:
-    """Make the namespaces, the network and the file tree, in this process."""
+    with step("cgroup"):
+        groups = [cgroup.make(group) for group in order.cgroups]
     enter_namespaces(
         channel,
         order.spec.hostname,
@@ -102,8 +113,10 @@ def _build(channel: socket.socket, order: Order, ids: IdMap) -> None:
         network_kind=order.network,
         outbound=order.outbound,
     )
-    own_tmp(order.spec.tmp_directory, ids)
+    own_tmp(order.spec.tmp_directory, enclosure.ids)
     mounts.build(order)
+    begin(Inside(channel, groups, lambda: (order, inherited), inherited, enclosure))
+    os._exit(0)
 
 
 def enter_namespaces(
@@ -131,95 +144,32 @@ def own_tmp(tmp_directory: str, ids: IdMap) -> None:
             os.chown(tmp_directory, first + mounts.USER_ID, first + mounts.GROUP_ID)
 
 
-def enclose(
-    channel: socket.socket,
-    order: Order,
-    inherited: Sequence[int],
-    enclosure: Enclosure,
-) -> NoReturn:
-    """Let process 1 run the command in what was built, and leave. See `begin`."""
-    begin(channel, order, inherited, enclosure)
-    os._exit(0)
-
-
-def begin(
-    channel: socket.socket,
-    order: Order,
-    inherited: Sequence[int],
-    enclosure: Enclosure,
-    *,
-    kept: Sequence[int] = (),
-) -> None:
+def begin(inside: Inside, *, kept: Sequence[int] = ()) -> None:
     """Clone process 1 into what was built and give it its ids.
 
     Args:
-        channel: the report socket.
-        order: what was built and what is to run.
-        inherited: descriptors for the command.
-        enclosure: what all sandboxes share.
-        kept: descriptors that process 1 is not to have.
+        inside: what it has to know.
+        kept: descriptors that it is not to have.
     """
-    ids = enclosure.ids
+    ids = inside.enclosure.ids
     with step("victim"):
         command.prefer_as_victim()
     with step("clone"):
         ready, release = os.pipe2(os.O_CLOEXEC)
-        pid, pidfd = linux.clone_process(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+        flags = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID
+        pid, pidfd = linux.clone_process(flags, cgroup.birthplace(inside.groups))
     if pid == 0:
         for descriptor in (release, *kept):
             os.close(descriptor)
-        _guarded_init(channel, order, inherited, ready, enclosure)
+        _guarded_init(inside, ready)
+    for group in inside.groups:
+        os.close(group)
     with step("id_maps"):
         Path(f"/proc/{pid}/uid_map").write_text(ids.user_ids, encoding="ascii")
         Path(f"/proc/{pid}/gid_map").write_text(ids.group_ids, encoding="ascii")
     # The asyncio side holds process 1's pidfd before process 1 moves: until the release it dies with us.
-    report(channel, "enclosed", [pidfd])
+    report(inside.channel, "enclosed", [pidfd])
     os.write(release, b"!")
-
-
-@contextmanager
-def entering(groups: Sequence[_Group], enter: Callable[[_Group, int], object]) -> Generator[None]:
-    """Let a child move this process into control groups meanwhile; leave with a namespace of them.
-
-    On version 1, entering a group takes the kernel up to 15 ms when nobody has entered one for a moment, all of
-    it waiting. The child inherits the report socket, so that the asyncio side, which removes the groups when
-    that socket ends, cannot come before us.
-
-    Args:
-        groups: what to enter.
-        enter: moves a process, by its pid, into one of them.
-    """
-    pid, reason = 0, -1
-    if groups:
-        reason, failed = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
-        if pid == 0:
-            _enter_all(groups, enter, failed)
-        os.close(failed)
-    failure = b""
-    try:
-        yield
-    finally:
-        if pid:
-            failure = os.read(reason, 4096)
-            os.close(reason)
-            os.waitpid(pid, 0)
-    if failure:
-        raise StepFailedError("cgroup", failure.decode(errors="replace"))
-    with step("cgroup_namespace"):
-        # After the entry: the groups that the sandbox is in become the root of what it can see.
-        linux.unshare(linux.CLONE_NEWCGROUP)
-
-
-def _enter_all(groups: Sequence[_Group], enter: Callable[[_Group, int], object], failed: int) -> NoReturn:
-    try:
-        linux.die_with_parent()
-        for group in groups:
-            enter(group, os.getppid())
-    except OSError as error:
-        os.write(failed, f"{error.strerror} ({error.filename})".encode())
-    finally:
-        os._exit(0)
 
 
 def _listen(channel: socket.socket, addresses: Sequence[tuple[str, int]], network_kind: str) -> None:
@@ -236,42 +186,33 @@ def _listen(channel: socket.socket, addresses: Sequence[tuple[str, int]], networ
             listener.close()
 
 
-def _guarded_init(
-    channel: socket.socket,
-    order: Order,
-    inherited: Sequence[int],
-    ready: int,
-    enclosure: Enclosure,
-) -> NoReturn:
+def _guarded_init(inside: Inside, ready: int) -> NoReturn:
     try:
-        _init(channel, order, inherited, ready, enclosure)
+        _init(inside, ready)
     except command.Became:
         raise
     except BaseException as error:
         if isinstance(error, StepFailedError):
-            report(channel, "failed", step=error.step, reason=error.reason)
+            report(inside.channel, "failed", step=error.step, reason=error.reason)
     os._exit(1)
 
 
-def _init(
-    channel: socket.socket,
-    order: Order,
-    inherited: Sequence[int],
-    ready: int,
-    enclosure: Enclosure,
-) -> None:
-    """Be process 1: give up every right, then run the command."""
+def _init(inside: Inside, ready: int) -> None:
+    """Be process 1: give up every right, let process 2 run the command."""
+    channel, enclosure = inside.channel, inside.enclosure
     if not os.read(ready, 1):
         os._exit(1)  # the builder is gone
     os.close(ready)
+    with step("cgroup"):
+        cgroup.enter(inside.groups)
+    with step("cgroup_namespace"):
+        # After the entry: the groups that the sandbox is in become the root of what it can see.
+        linux.unshare(linux.CLONE_NEWCGROUP)
     with step("inner_proc"):
         mounts.mount_inner_proc()
     with step("namespace_limit"):
         # A second lock behind seccomp's: no user namespace can be made inside, whoever asks.
         Path("/proc/sys/user/max_user_namespaces").write_text("0", encoding="ascii")
-    with step("limits"):
-        data_bytes = None if order.memory_is_limited else max(order.spec.memory_bytes, _MIN_DATA_BYTES)
-        command.limit_resources(order.spec, processes=True, data_bytes=data_bytes)
     with step("privileges"):
         linux.empty_bounding_set()
         if enclosure.ids.is_private:
@@ -279,23 +220,51 @@ def _init(
         linux.keep_capabilities()
         os.setresgid(mounts.GROUP_ID, mounts.GROUP_ID, mounts.GROUP_ID)
         os.setresuid(mounts.USER_ID, mounts.USER_ID, mounts.USER_ID)
-        is_template = order.spec.copies_over is not None
-        linux.set_capabilities(effective=0, permitted=KEPT_BY_TEMPLATES if is_template else 0)
+        # For process 2, should it be a template.
+        linux.set_capabilities(effective=0, permitted=KEPT_BY_TEMPLATES)
         linux.forbid_new_privileges()
         # The command has the same uid: without this it could read our memory and the descriptors in it.
         linux.forbid_inspection()
-    with step("seccomp"):
-        linux.filter_system_calls(enclosure.template_program if is_template else enclosure.program)
-    pid = command.start(channel, order.spec, inherited, before=_nothing, become=enclosure.become)
-    linux.drop_capabilities()
+
+    def meanwhile() -> None:
+        _give_up_the_rest(enclosure.program)
+        if inside.is_stem:
+            report(channel, "parked")
+
+    def orders() -> tuple[SandboxSpec, Sequence[int]]:
+        return _ordered(inside)
+
+    pid = command.start(channel, orders, inside.passed, meanwhile=meanwhile, become=enclosure.become)
     command.obey(channel)
     status, peak_bytes = command.reap_until_end(pid)
     report(channel, "exited", status=status, peak_bytes=peak_bytes)
     os._exit(0)
 
 
-def _nothing() -> None:
-    """Do nothing more: the walls are already there."""
+def _ordered(inside: Inside) -> tuple[SandboxSpec, Sequence[int]]:
+    """Be process 2: get the order, and give up the rest of the rights, except what a template keeps."""
+    with step("order"):
+        try:
+            order, inherited = inside.orders()
+        except EOFError:
+            raise StepFailedError("order", "the process that was to pass it on is gone") from None
+    with step("limits"):
+        data_bytes = None if order.memory_is_limited else max(order.spec.memory_bytes, _MIN_DATA_BYTES)
+        command.limit_resources(order.spec, processes=True, data_bytes=data_bytes)
+    if order.spec.copies_over is None:
+        _give_up_the_rest(inside.enclosure.program)
+    else:
+        with step("seccomp"):
+            linux.filter_system_calls(inside.enclosure.template_program)
+    return order.spec, inherited
+
+
+def _give_up_the_rest(program: bytes) -> None:
+    """Give up the capabilities that a template would keep, and all system calls but those of commands."""
+    with step("privileges"):
+        linux.drop_capabilities()
+    with step("seccomp"):
+        linux.filter_system_calls(program)
 
 
 def default_signals() -> None:

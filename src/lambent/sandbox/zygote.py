@@ -9,6 +9,7 @@ dies with the spawner, or when its control socket closes. Commands outlive it.
 
 from __future__ import annotations
 
+import codecs
 import gc
 import importlib
 import json
@@ -106,6 +107,7 @@ def main(known: frozenset[str]) -> None:
         with step("zygote"):
             order, enclosure = _read_order()
             _forget_own_paths()
+            codecs.lookup("ascii")  # loads a module at its first use
             scripts, missing = _load(_zygote_of(order))
             mounts.forget_passing(_zygote_of(order))
             stash = interpreter.hide_modules(known)
@@ -181,24 +183,29 @@ def _serve(control: socket.socket, order: Order, enclosure: walls.Enclosure) -> 
         message, descriptors = receive(control)
         if not message:
             os._exit(0)
+        request = json.loads(message.partition(b" ")[2])
+        count = len(descriptors) - request["groups"]
         with step("fork"):
             pid = os.fork()
         if pid == 0:
             control.close()
-            _grow(json.loads(message.partition(b" ")[2]), descriptors, order, enclosure)
+            _grow(request, descriptors[:count], descriptors[count:], order, enclosure)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
 def _grow(
-    request: dict[str, Any], descriptors: Sequence[int], order: Order, enclosure: walls.Enclosure
+    request: dict[str, Any],
+    own: Sequence[int],
+    groups: Sequence[int],
+    order: Order,
+    enclosure: walls.Enclosure,
 ) -> NoReturn:
     """Be a stem, or the one that starts a seedling."""
     link, members = request["link"], request["seedling"]
     outbound = None if link is None else Outbound(**link)
-    channel, *further = descriptors
+    channel = socket.socket(fileno=own[0])
     if members is None:
-        stem.grow(socket.socket(fileno=channel), further, order, enclosure, outbound)
-    seedling.grow(
-        socket.socket(fileno=channel), further, order, enclosure, outbound, spec=seedling_of(members)
-    )
+        stem.grow(channel, groups, order, enclosure, outbound)
+    spec = seedling_of(members)
+    seedling.grow(channel, own[1:], groups, order, enclosure, outbound=outbound, spec=spec)

@@ -80,22 +80,36 @@ def test_process_1_is_not_counted_as_one_of_the_commands() -> None:
     assert orders(Path("/v1"), 1, "pids") == [("pids.max", "11")]
 
 
-def test_a_group_is_made_limited_and_entered_in_this_order(tmp_path: Path) -> None:
+def test_a_group_of_version_1_is_made_limited_and_entered_by_the_thread_itself(tmp_path: Path) -> None:
     group = tmp_path / "group"
     group.mkdir()
-    for file in ("memory.max", "cgroup.procs"):
+    for file in ("memory.limit_in_bytes", "tasks"):
         (group / file).touch()
-    order = CgroupOrder(str(group), (("memory.max", "128"), ("?memory.swap.max", "0")))
-    cgroup.make_and_enter(order, 4711)
+    limits = (("memory.limit_in_bytes", "128"), ("?memory.memsw.limit_in_bytes", "128"))
+    entrance = cgroup.make(CgroupOrder(str(group), limits, 1))
+    assert cgroup.birthplace([entrance]) is None
+    cgroup.enter([entrance])
     assert {path.name: path.read_text() for path in group.iterdir()} == {
-        "memory.max": "128",
-        "cgroup.procs": "4711",
+        "memory.limit_in_bytes": "128",
+        "tasks": "0",
     }
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(entrance)
+
+
+def test_a_process_is_born_in_a_group_of_version_2(tmp_path: Path) -> None:
+    group = tmp_path / "group"
+    group.mkdir()
+    (group / "memory.max").touch()
+    entrance = cgroup.make(CgroupOrder(str(group), (("memory.max", "128"),), 2))
+    assert cgroup.birthplace([entrance]) == entrance
+    cgroup.enter([entrance])
+    assert {path.name: path.read_text() for path in group.iterdir()} == {"memory.max": "128"}
 
 
 def test_a_limit_whose_file_is_missing_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"memory\.max"):
-        cgroup.make_and_enter(CgroupOrder(str(tmp_path / "group"), (("memory.max", "128"),)), 1)
+        cgroup.make(CgroupOrder(str(tmp_path / "group"), (("memory.max", "128"),), 2))
 
 
 def test_the_peak_is_the_highest_usage_less_the_file_cache(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def order(environment: dict[str, str]) -> Order:
         listen=(("127.0.0.1", 0),),
         cpu_share=0.5,
     )
-    cgroups = (CgroupOrder("/group", (("memory.max", "1"),)),)
+    cgroups = (CgroupOrder("/group", (("memory.max", "1"),), 2),)
     link = Outbound(interface="lmb0-2", address="169.254.192.2", gateway="169.254.192.1", mtu_bytes=1500)
     return Order(
         spec=spec, network="nat", root="/root", cgroups=cgroups, memory_is_limited=True, outbound=link
