@@ -114,9 +114,14 @@ def send_order(channel: socket.socket, order: Order, descriptors: Sequence[int])
     """Send the order and the descriptors that the command inherits."""
     memory = memory_file(encode(order))
     try:
-        socket.send_fds(channel, [b"order"], [memory, *descriptors])
+        pass_on_order(channel, memory, descriptors)
     finally:
         os.close(memory)
+
+
+def pass_on_order(channel: socket.socket, memory: int, descriptors: Sequence[int]) -> None:
+    """Send an order that `receive_order_file` has returned."""
+    socket.send_fds(channel, [b"order"], [memory, *descriptors])
 
 
 def memory_file(content: bytes) -> int:
@@ -142,11 +147,21 @@ def receive_order(channel: socket.socket) -> tuple[Order, list[int]]:
     Raises:
         EOFError: there will be none, because the other side is gone.
     """
+    memory, descriptors = receive_order_file(channel)
+    return decode(read_memory_file(memory)), descriptors
+
+
+def receive_order_file(channel: socket.socket) -> tuple[int, list[int]]:
+    """Return the memory file that has the order, and the order's descriptors.
+
+    Raises:
+        EOFError: see `receive_order`.
+    """
     message, descriptors = receive(channel)
     if not message:
         raise EOFError
-    memory, *inherited = descriptors
-    return decode(read_memory_file(memory)), inherited
+    memory, *others = descriptors
+    return memory, others
 
 
 def receive(channel: socket.socket) -> tuple[bytes, list[int]]:

@@ -19,11 +19,14 @@ from lambent.sandbox.order import (
     Order,
     Outbound,
     StepFailedError,
+    decode,
     parse_report,
+    pass_on_order,
+    read_memory_file,
     receive,
     receive_order,
+    receive_order_file,
     report,
-    send_order,
     step,
 )
 
@@ -55,10 +58,11 @@ def grow(
         inside = walls.Inside(channel, groups, lambda: _passed_on(inner), [inner], enclosure, is_stem=True)
         walls.begin(inside, kept=[outer])
         os.close(inner)
-        order, (trees, *inherited) = receive_order(channel)
+        memory, (trees, *inherited) = receive_order_file(channel)
+        order = decode(read_memory_file(os.dup(memory)))
         mounts.attach_later(receive_trees(trees), order)
         with step("order"), socket.socket(fileno=outer) as process_2:
-            send_order(process_2, order, inherited)
+            pass_on_order(process_2, memory, inherited)
         os._exit(0)
     except command.Became:
         raise
