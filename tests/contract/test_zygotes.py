@@ -23,6 +23,8 @@ import pytest
 from family import below
 from forking import ForkingSandbox, is_forked, zygote_for
 from lambent.sandbox import ExitStatus, Mount, SandboxError, SandboxProcess, SandboxSpec, ZygoteSpec
+from lambent.sandbox.cgroup import SandboxCgroup
+from lambent.sandbox.namespaces import NamespaceSandbox
 from lambent.sandbox.system_python import system_python
 
 PREFIX = sys.base_prefix
@@ -344,6 +346,61 @@ def test_closing_leaves_no_zygote_and_no_stem(tmp_path: Path) -> None:
         assert not set(below(os.getpid())) - at_first
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("member", ["builder", "process 1", "process 2"])
+def test_a_stem_of_which_something_has_died_is_given_to_nobody(tmp_path: Path, member: str) -> None:
+    async def story() -> None:
+        before = set(below(os.getpid()))
+        bench = Bench(asyncio.Runner(), tmp_path)
+        await bench.sandbox.open()
+        spec = bench.spec(*BARE, "-c", "print('another')")
+        await bench.sandbox.have_ready(zygote_for(spec))
+        # Parents before their children; with the zygote's.
+        *_, builder, process_1, process_2 = below(os.getpid())
+        family = {"builder": builder, "process 1": process_1, "process 2": process_2}
+        inside = os.pidfd_open(process_1)
+        os.kill(family[member], signal.SIGKILL)
+        await gone(inside)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert await bench.output(spec) == ("another\n", ExitStatus(code=0))
+        await bench.sandbox.close()
+        assert not set(below(os.getpid())) - before
+
+    asyncio.run(story())
+
+
+def test_a_command_is_executed_when_a_stem_fails_that_was_forked_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make = SandboxCgroup.make
+
+    def unwritable(cgroup: SandboxCgroup, *, into_groups: bool) -> list[int]:
+        for entrance in make(cgroup, into_groups=into_groups):
+            os.close(entrance)
+        return [os.open(os.devnull, os.O_RDONLY)]
+
+    monkeypatch.setattr(SandboxCgroup, "make", unwritable)
+
+    async def story() -> tuple[str, ExitStatus]:
+        sandbox = NamespaceSandbox(network="none", run_dir=tmp_path / "run", stems=1)
+        await sandbox.open()
+        spec = Bench(asyncio.Runner(), tmp_path).spec(*BARE, "-c", "print('executed')")
+        zygote = zygote_for(spec)
+        sandbox.prepare(zygote)
+        await sandbox.settle()
+        read, write = os.pipe()
+        process = await sandbox.start(replace(spec, zygote=zygote, inherited=((write, 1),)))
+        os.close(write)
+        assert not is_forked(process)
+        text, status = await asyncio.to_thread(read_all, read), await process.wait()
+        await sandbox.close()
+        return text, status
+
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(story()) == ("executed\n", ExitStatus(code=0))
+    assert "A sandbox could not be forked: cgroup: " in caplog.text
 
 
 SERVER = """
