@@ -24,10 +24,11 @@ from typing import Any
 
 from lambent.sandbox import ExitStatus, SandboxError, SeedlingSpec, command
 from lambent.sandbox.cgroup import SandboxCgroup, limit
-from lambent.sandbox.control import Spawner, readable, writable
+from lambent.sandbox.control import Spawner, readable
 from lambent.sandbox.ends import Ends
 from lambent.sandbox.kernel_files import pid_of, resident_peak_bytes
-from lambent.sandbox.order import Order, Outbound, parse_report, receive, send_order
+from lambent.sandbox.order import Order, Outbound, send_order
+from lambent.sandbox.report_socket import next_report, report_sockets, send_when_possible
 
 _log = logging.getLogger(__name__)
 _REMOVE_ATTEMPTS = 500
@@ -75,7 +76,7 @@ class LaunchedProcess:
             cancellation.
         """
         self._spawner, self.has_own_network = spawner, order.network != "host"
-        channel, theirs = _report_sockets()
+        channel, theirs = report_sockets()
         try:
             with theirs:
                 send_order(channel, order, descriptors)
@@ -109,7 +110,7 @@ class LaunchedProcess:
             SandboxError: with the step that failed. The caller closes this process then, as after a
             cancellation.
         """
-        channel, theirs = _report_sockets()
+        channel, theirs = report_sockets()
         entrances: list[int] = []
         try:
             with theirs:
@@ -122,7 +123,7 @@ class LaunchedProcess:
                 self._ends = None if seedling is None else Ends(seedling)
                 inner = [] if self._ends is None else self._ends.inner
                 message = b"stem " + json.dumps(request).encode("ascii")
-                await _send_when_possible(source, message, [theirs.fileno(), *inner, *entrances])
+                await send_when_possible(source, message, [theirs.fileno(), *inner, *entrances])
                 if self._ends is not None:
                     self._ends.close_inner()
         except OSError as error:
@@ -442,7 +443,7 @@ async def _link(spawner: Spawner, network: int, outbound: Outbound) -> None:
     Raises:
         SandboxError: that is not possible.
     """
-    channel, theirs = _report_sockets()
+    channel, theirs = report_sockets()
     with channel:
         with theirs:
             message = b"link " + json.dumps(asdict(outbound)).encode("ascii")
@@ -451,36 +452,6 @@ async def _link(spawner: Spawner, network: int, outbound: Outbound) -> None:
     members = reported[0] if reported else {"event": "failed", "step": "outbound", "reason": "no answer"}
     if members["event"] == "failed":
         raise SandboxError(members["step"], members["reason"])
-
-
-async def next_report(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Return the next report from a non-blocking socket and its descriptors; None when there will be none."""
-    while True:
-        try:
-            message, descriptors = receive(channel)
-        except BlockingIOError:
-            await readable(channel.fileno())
-        except ConnectionResetError:
-            continue  # the other side has left something unread; reports before that are still there
-        else:
-            return (parse_report(message), descriptors) if message else None
-
-
-def _report_sockets() -> tuple[socket.socket, socket.socket]:
-    """Return our end, which does not block, and theirs."""
-    channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel.setblocking(False)
-    return channel, theirs
-
-
-async def _send_when_possible(control: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
-    while True:
-        try:
-            socket.send_fds(control, [message], descriptors)
-        except BlockingIOError:
-            await writable(control.fileno())
-        else:
-            return
 
 
 def exit_status(wait_status: int) -> ExitStatus:

@@ -18,9 +18,10 @@ from dataclasses import replace
 from lambent.sandbox import SandboxError, SandboxSpec, ZygoteSpec
 from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner, readable
-from lambent.sandbox.launched import LaunchedProcess, next_report
+from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.order import Order, Outbound, send_order
 from lambent.sandbox.parked import Parked
+from lambent.sandbox.report_socket import next_report
 
 _log = logging.getLogger(__name__)
 _ALWAYS_PLACES = ("/opt", "/home", "/mnt", "/srv")

@@ -12,9 +12,10 @@ from dataclasses import replace
 from lambent.sandbox import SandboxError, SandboxProcess, SandboxSpec
 from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner
-from lambent.sandbox.launched import LaunchedProcess, next_report
+from lambent.sandbox.launched import LaunchedProcess
 from lambent.sandbox.order import Outbound
 from lambent.sandbox.parked import Parked
+from lambent.sandbox.report_socket import next_report
 
 STEP = "template"
 """The step of every error that is about being copied."""

@@ -23,7 +23,7 @@ from typing import IO, Any
 from lambent.sandbox import Enforcement, SandboxError, Tmp
 from lambent.sandbox.calm import Calm
 from lambent.sandbox.control import Spawner, readable
-from lambent.sandbox.launched import next_report
+from lambent.sandbox.report_socket import next_report
 from lambent.sandbox.tmp_mount import copy_directory
 
 _log = logging.getLogger(__name__)
